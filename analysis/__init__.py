@@ -1,0 +1,1 @@
+"""Labels and models to findings: DOS, errors, force differences, figures, report."""

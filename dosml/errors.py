@@ -1,0 +1,49 @@
+"""Named exceptions: one kind, one name.
+
+This module imports nothing, so that every room except `dosml.theory` (which raises `ValueError`)
+may use it. The command line prints the message as one line and exits with code 2.
+"""
+
+
+class DosmlError(Exception):
+    """Base of every error that a user can meet and mend."""
+
+
+class InputError(DosmlError):
+    """An option, a configuration key or a value that cannot be used."""
+
+
+class UnknownElementError(InputError):
+    """A chemical symbol that the element table does not hold."""
+
+
+class FrameError(InputError):
+    """A frame file that cannot be read, or frames that a study cannot use."""
+
+
+class EngineError(DosmlError):
+    """An engine that cannot do what was asked."""
+
+
+class EngineMissingError(EngineError):
+    """An engine whose package is not installed."""
+
+
+class LabelError(DosmlError):
+    """A label that could not be computed (SCF failure, occupied top band)."""
+
+
+class CampaignLockedError(DosmlError):
+    """A campaign folder that another run is using."""
+
+
+class CampaignMismatchError(DosmlError):
+    """A campaign folder made for another study."""
+
+
+class DiskSpaceError(DosmlError):
+    """The disk is full."""
+
+
+class LearnerError(DosmlError):
+    """A force field that could not be trained, saved or loaded."""

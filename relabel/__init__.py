@@ -1,0 +1,1 @@
+"""Frames to labels: structures, sampling, engines, where jobs run, parsing."""

@@ -1,0 +1,1 @@
+"""Closed-form physics: no files, no engines."""

@@ -1,0 +1,90 @@
+"""The one picture of an electronic density of states that every room shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Order of the m-resolved columns, real harmonics m = -2 ... 2.
+D_ORBITALS = ("dxy", "dyz", "dz2", "dxz", "dx2-y2")
+
+
+@dataclass(frozen=True)
+class ElectronicDos:
+    """Density of states of one frame (or a mean over frames).
+
+    Attributes
+    ----------
+    energies
+        Uniform ascending grid, shape (n,), eV, relative to the Fermi level.
+    total, d
+        Total and d-projected DOS, shape (n,), states/eV/atom, spin summed.
+    d_m
+        The d part by orbital, shape (5, n), in the order of `D_ORBITALS`, or None.
+    broadening
+        Standard deviation (eV) of the Gaussian that the engine put on its levels; 0 if none.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or the grid is not uniform and ascending.
+    """
+
+    energies: NDArray[np.float64]
+    total: NDArray[np.float64]
+    d: NDArray[np.float64]
+    d_m: NDArray[np.float64] | None = None
+    broadening: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check shapes and grid."""
+        n = len(self.energies)
+        if self.energies.ndim != 1 or n < 2:
+            raise ValueError(f"a DOS needs a one-dimensional grid, got {self.energies.shape}")
+        if self.total.shape != (n,) or self.d.shape != (n,):
+            raise ValueError(
+                f"total {self.total.shape} and d {self.d.shape} must have the grid's shape ({n},)"
+            )
+        if self.d_m is not None and self.d_m.shape != (5, n):
+            raise ValueError(f"d_m must have shape (5, {n}), got {self.d_m.shape}")
+        steps = np.diff(self.energies)
+        if steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-3, atol=0):
+            raise ValueError("the energy grid of a DOS must be uniform and ascending")
+
+    @property
+    def step(self) -> float:
+        """Grid spacing in eV."""
+        return float((self.energies[-1] - self.energies[0]) / (len(self.energies) - 1))
+
+
+def mean_dos(parts: Sequence[ElectronicDos]) -> ElectronicDos:
+    """Mean of several DOS on one grid (every frame counts the same).
+
+    Raises
+    ------
+    ValueError
+        If there is none, or the grids differ.
+    """
+    if not parts:
+        raise ValueError("a mean DOS needs at least one DOS")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.energies.shape != first.energies.shape or not np.allclose(
+            part.energies, first.energies
+        ):
+            raise ValueError("a mean DOS needs all parts on the same energy grid")
+    d_m = [part.d_m for part in parts if part.d_m is not None]
+    return ElectronicDos(
+        energies=first.energies,
+        total=np.mean([part.total for part in parts], axis=0),
+        d=np.mean([part.d for part in parts], axis=0),
+        d_m=np.mean(d_m, axis=0) if len(d_m) == len(parts) else None,
+        broadening=first.broadening,
+    )
