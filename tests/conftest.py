@@ -1,0 +1,20 @@
+"""Fixtures that every test folder shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """Folder of the real reference data; its tests fail, not skip, where a file is missing."""
+    value = os.environ.get("DOSML_REFERENCE_DATA")
+    if not value:
+        pytest.skip("DOSML_REFERENCE_DATA is not set: the reference data are not at hand")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.fail(f"DOSML_REFERENCE_DATA={value} is not a folder")
+    return folder
