@@ -1,0 +1,6 @@
+"""`python -m dosml`."""
+
+from dosml.cli import main
+
+if __name__ == "__main__":
+    main()

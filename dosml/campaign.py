@@ -1,0 +1,140 @@
+"""The campaign folder: it holds a whole study and can be stopped and continued at any moment."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from dosml.errors import CampaignLockedError, CampaignMismatchError, InputError
+from dosml.files import whole_file
+from dosml.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+LOG_NAME = "dosml.log"
+logger = logging.getLogger("dosml")
+
+
+class Campaign:
+    """One folder, one study, one run at a time.
+
+    Use it as a context manager: entering takes the lock and opens the log.
+
+    Parameters
+    ----------
+    folder
+        Created on entering.
+    subject
+        What the study is of (element, or the frames' content); a folder keeps to one subject.
+    """
+
+    def __init__(self, folder: Path, subject: str) -> None:
+        self.folder = folder
+        self.subject = subject
+        self._lock: IO[str] | None = None
+        self._handler: logging.Handler | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """Where every step and every traceback is written."""
+        return self.folder / LOG_NAME
+
+    def __enter__(self) -> Campaign:
+        """Take the lock, check the subject and open the log.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be made or written.
+        CampaignLockedError
+            If another run uses the folder.
+        CampaignMismatchError
+            If the folder holds another study.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / "campaign.lock").open("a+")
+        except OSError as error:
+            raise InputError(
+                f"cannot use the folder {self.folder} ({error.strerror}): give another --out"
+            ) from error
+        try:
+            # the kernel lets go of the lock when the process ends, however it ends
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            self._lock = None
+            raise CampaignLockedError(
+                f"{self.folder} is in use by another run ({owner}): wait for it to end, or give "
+                "another --out"
+            ) from error
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        self._lock.flush()
+        try:
+            self._check_subject()
+            self._open_log()
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write the traceback of a failed run to the log and let go of the folder."""
+        if error is not None:
+            logger.error("the run ended early", exc_info=error)
+        if self._handler is not None:
+            logger.removeHandler(self._handler)
+            self._handler.close()
+            self._handler = None
+        self._release()
+
+    def record(self, run: Mapping[str, object]) -> None:
+        """Keep the settings of the latest run beside the subject."""
+        content = {"dosml": __version__, "subject": self.subject, "run": dict(run)}
+        text = json.dumps(content, indent=2, default=str) + "\n"
+        with whole_file(self.folder / "campaign.json") as path:
+            path.write_text(text)
+
+    def _check_subject(self) -> None:
+        path = self.folder / "campaign.json"
+        if not path.exists():
+            self.record({"started": datetime.now(UTC).isoformat(timespec="seconds")})
+            return
+        try:
+            found = json.loads(path.read_text())["subject"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CampaignMismatchError(
+                f"{path} is not a campaign record: give another --out, or remove the file"
+            ) from error
+        if found != self.subject:
+            raise CampaignMismatchError(
+                f"{self.folder} holds a study of {found}, not of {self.subject}: give another --out"
+            )
+
+    def _open_log(self) -> None:
+        self._handler = logging.FileHandler(self.log_path, encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(self._handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -1,0 +1,74 @@
+"""The command line: one file per command; errors become one line and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from dosml.cli import smear_scan, theory
+from dosml.errors import DosmlError
+from dosml.version import __version__
+
+app = typer.Typer(
+    name="dosml",
+    help="Why are some metals hard for machine-learned force fields, and what does the electronic "
+    "density of states have to do with it?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("smear-scan")(smear_scan.smear_scan)
+app.add_typer(theory.app, name="theory")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"dosml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line and exit code 2, never a traceback."""
+    try:
+        app()
+    except DosmlError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("stopped: run the same command again to continue", 130)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            _fail(
+                "no space left on the disk: free some and run the same command again; finished "
+                "work is kept",
+                2,
+            )
+        _fail(f"{error}; details in {_write_traceback()}", 2)
+    except Exception as error:  # noqa: BLE001 - the last net: the user gets one line
+        _fail(f"{type(error).__name__}: {error}; details in {_write_traceback()}", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"dosml: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _write_traceback() -> Path:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dosml-error-", suffix=".log", delete=False, encoding="utf-8"
+    ) as handle:
+        traceback.print_exc(file=handle)
+    return Path(handle.name)

@@ -1,0 +1,184 @@
+"""Where a scan's frames come from: sampled by molecular dynamics, or the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ase.io
+import numpy as np
+
+from dosml.errors import InputError
+from dosml.files import whole_file
+from dosml.relabel.elements import element
+from dosml.relabel.engines.registry import make_engine
+from dosml.relabel.frames import canonical, frame_id, read_frames
+from dosml.relabel.sampling import RECIPE, TIERS, sample_frames
+from dosml.relabel.setting import ElectronicSetting
+from dosml.relabel.store import content_hash
+from dosml.relabel.structures import build_structure
+from dosml.theory.smearing import Smearing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ase import Atoms
+
+    from dosml.progress import Reporter
+    from dosml.settings import SmearScanSettings
+
+#: Steps of molecular dynamics with the labelling engine, which costs seconds a step.
+ENGINE_SAMPLING_STEPS = {"equilibration_steps": 60, "spacing_steps": 10}
+#: Fewest frames on either side of a split that still give an error with an interval.
+FEWEST = 2
+
+
+def subject_of(settings: SmearScanSettings) -> str:
+    """What the campaign is of: an element, or the content of the user's file.
+
+    Raises
+    ------
+    UnknownElementError
+        If the target is neither a file nor one of the metals.
+    FrameError
+        If the file is missing.
+    """
+    if not settings.target_is_file:
+        return element(settings.target).symbol
+    path = Path(settings.target)
+    if not path.is_file():
+        read_frames(path)  # raises with the reason
+    return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
+
+
+def planned_atoms(settings: SmearScanSettings) -> tuple[int, int]:
+    """Frames in the scan and atoms in the first one, without sampling."""
+    if settings.target_is_file:
+        frames = own_frames(settings)
+        return len(frames), len(frames[0])
+    start = build_structure(
+        settings.target, prototype=settings.prototype, min_length=settings.min_length
+    )
+    return settings.train + settings.test, len(start)
+
+
+def tier_counts(total: int) -> dict[str, int]:
+    """Spread a number of frames evenly over the tiers, the colder ones first."""
+    names = list(TIERS)
+    return {
+        name: total // len(names) + (index < total % len(names)) for index, name in enumerate(names)
+    }
+
+
+def get_frames(settings: SmearScanSettings, folder: Path, reporter: Reporter) -> list[Atoms]:
+    """Canonical frames, each with `info["split"]` "train" or "test".
+
+    Sampled frames are kept in `folder/frames`, named by what they depend on.
+
+    Raises
+    ------
+    DosmlError
+        See `read_frames` and `sample_frames`.
+    """
+    if settings.target_is_file:
+        return own_frames(settings)
+    content = {
+        "recipe": RECIPE,
+        "symbol": settings.target,
+        "prototype": settings.prototype,
+        "min_length": settings.min_length,
+        "train": settings.train,
+        "test": settings.test,
+        "seed": settings.seed,
+        "sampler": settings.sampler,
+    }
+    if settings.sampler == "engine":
+        content |= {"engine": make_engine(settings.engine).fingerprint(), **ENGINE_SAMPLING_STEPS}
+    path = folder / "frames" / f"{content_hash(content)}.extxyz"
+    if path.exists():
+        frames = [canonical(atoms) for atoms in ase.io.read(path, index=":")]
+        reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
+        return frames
+    frames = _sample(settings, reporter)
+    with whole_file(path) as temporary:
+        ase.io.write(temporary, frames, format="extxyz")
+    return frames
+
+
+def own_frames(settings: SmearScanSettings) -> list[Atoms]:
+    """Read and split the user's frames: a seeded shuffle, test frames first.
+
+    Raises
+    ------
+    FrameError
+        If the file cannot be used.
+    InputError
+        If it holds fewer frames than --train and --test ask for.
+    """
+    frames = read_frames(Path(settings.target))
+    wanted = settings.train + settings.test
+    train, test = settings.train, settings.test
+    if len(frames) < wanted:
+        asked = {"train", "test"} & settings.model_fields_set
+        if asked or len(frames) < 2 * FEWEST:
+            raise InputError(
+                f"{settings.target} holds {len(frames)} frames, but --train {train} and --test "
+                f"{test} need {wanted}: give smaller numbers (each at least {FEWEST})"
+            )
+        test = max(FEWEST, len(frames) // 4)
+        train = len(frames) - test
+    order = np.random.default_rng(settings.seed).permutation(len(frames))
+    chosen: list[Atoms] = []
+    for number, index in enumerate(order[: train + test]):
+        frame = frames[index]
+        frame.info["split"] = "test" if number < test else "train"
+        frame.info.setdefault("tier", "all")
+        chosen.append(frame)
+    return chosen
+
+
+def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
+    train, test = tier_counts(settings.train), tier_counts(settings.test)
+    counts = {tier: train[tier] + test[tier] for tier in TIERS}
+    factory: Callable[[], object] | None = None
+    steps: dict[str, int] = {}
+    if settings.sampler == "engine":
+        engine = make_engine(settings.engine, kpoints=settings.kpoints)
+        narrowest = ElectronicSetting(Smearing(settings.scheme, min(settings.sigma)))
+
+        def factory() -> object:
+            return engine.calculator(narrowest)
+
+        steps = ENGINE_SAMPLING_STEPS
+    with reporter.bar("sampling", sum(counts.values())) as update:
+        sampled = sample_frames(
+            settings.target,
+            n_frames_per_tier=counts,
+            seed=settings.seed,
+            prototype=settings.prototype,
+            min_length=settings.min_length,
+            calculator_factory=factory,
+            progress=update,
+            **steps,
+        )
+    frames = [canonical(atoms) for atoms in sampled]
+    for tier in TIERS:
+        of_tier = [frame for frame in frames if frame.info["tier"] == tier]
+        # as in TM23: the last frames of a trajectory are held out, away in time from training
+        for number, frame in enumerate(of_tier):
+            frame.info["split"] = "train" if number < train[tier] else "test"
+    return frames
+
+
+def split(frames: Sequence[Atoms]) -> tuple[list[Atoms], list[Atoms]]:
+    """Training and held-out frames."""
+    return (
+        [frame for frame in frames if frame.info["split"] == "train"],
+        [frame for frame in frames if frame.info["split"] == "test"],
+    )
+
+
+def describe(frame: Atoms) -> str:
+    """Name of a frame in messages: id and tier."""
+    return f"{frame_id(frame)} ({frame.info.get('tier', 'all')})"

@@ -1,0 +1,60 @@
+"""What a run says while it runs: one place for the console, the log and the progress bars."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger("dosml")
+
+
+class Reporter:
+    """Lines for the user, which also go to the campaign's log."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+
+    def say(self, text: str) -> None:
+        """Print one plain line and log it."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        logger.info(text)
+
+    def warn(self, text: str) -> None:
+        """Print one warning line and log it."""
+        self.console.print(
+            f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
+        logger.warning(text)
+
+    @contextlib.contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Progress bar with time left; call the yielded function with the number done."""
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+        ) as progress:
+            task = progress.add_task(description, total=total)
+
+            def update(done: int) -> None:
+                progress.update(task, completed=done)
+
+            yield update

@@ -1,0 +1,150 @@
+"""Settings of a smearing scan: one model for command line, TOML file and Python."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _split(value: object) -> object:
+    """Turn `0.2,0.5` into a list; leave lists alone."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, (int, float)) else value
+
+
+FloatList = Annotated[tuple[float, ...], BeforeValidator(_split)]
+IntList = Annotated[tuple[int, ...], BeforeValidator(_split)]
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    # a container or a batch job may own fewer cores than the machine has; not on every system
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class SmearScanSettings(BaseModel):
+    """Everything that decides what a smearing scan does; see `dosml smear-scan --help`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    sigma: FloatList = (0.2, 0.5, 1.0, 2.0)
+    scheme: str = "fermi-dirac"
+    kpoints: IntList = (1, 1, 1)
+    engine: str = "xtb"
+    learner: str = "sgp"
+    sampler: str = "classical"
+    train: int = Field(default=30, ge=2)
+    test: int = Field(default=12, ge=2)
+    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default_factory=available_cores, ge=1)
+    out: Path | None = None
+    prototype: str | None = None
+    min_length: float = Field(default=7.0, gt=0)
+    cutoff: float | None = Field(default=None, gt=0)
+    n_max: int | None = Field(default=None, ge=1)
+    l_max: int | None = Field(default=None, ge=0)
+    inducing: int | None = Field(default=None, ge=1)
+    device: str = "cpu"
+    retry_failed: bool = False
+
+    @model_validator(mode="after")
+    def _check_scan(self) -> SmearScanSettings:
+        if any(not 0 < width < float("inf") for width in self.sigma):
+            raise ValueError(
+                f"--sigma takes widths above 0 eV, got {_join(self.sigma)}: a metal needs smearing"
+            )
+        if len(set(self.sigma)) != len(self.sigma):
+            raise ValueError(f"--sigma holds a width twice: {_join(self.sigma)}")
+        if len(self.sigma) < 2:
+            raise ValueError(
+                f"one sigma only ({_join(self.sigma)}): a scan compares settings, give at least "
+                "two, for example --sigma 0.2,1.0"
+            )
+        if len(self.kpoints) != 3 or any(number < 1 for number in self.kpoints):
+            raise ValueError(
+                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {_join(self.kpoints)}"
+            )
+        return self
+
+    @property
+    def target_is_file(self) -> bool:
+        """Whether the target names the user's own frames rather than an element."""
+        return "." in self.target or os.sep in self.target or Path(self.target).exists()
+
+    @property
+    def folder(self) -> Path:
+        """The campaign folder."""
+        stem = Path(self.target).stem if self.target_is_file else self.target
+        return self.out or Path(f"dosml-smear-scan-{stem}")
+
+
+def _join(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def load_settings(options: Mapping[str, Any], config: Path | None) -> SmearScanSettings:
+    """Join a TOML file and command-line options; the command line wins.
+
+    Parameters
+    ----------
+    options
+        Values given on the command line; None means not given.
+    config
+        TOML file whose keys are the option names, with `-` or `_`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a key is unknown or a value cannot be used.
+    """
+    values = _read_toml(config) if config is not None else {}
+    values.update({key: value for key, value in options.items() if value is not None})
+    if "target" not in values:
+        raise InputError("nothing to scan: name an element (dosml smear-scan Ti) or a frame file")
+    try:
+        return SmearScanSettings(**values)
+    except ValidationError as error:
+        raise InputError(_first_message(error)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path} is not valid TOML: {error}") from error
+    known = list(SmearScanSettings.model_fields)
+    values = {}
+    for key, value in read.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+            raise InputError(f"--config {path}: unknown key '{key}'; {hint}")
+        if name in values:
+            raise InputError(f"--config {path}: '{name}' is given twice")
+        values[name] = value
+    return values
+
+
+def _first_message(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    option = "--" + str(first["loc"][0]).replace("_", "-")
+    return f"{option} {first['input']!r} cannot be used: {first['msg'].lower()}"

@@ -1,0 +1,109 @@
+"""Train a force field on every label set and predict the held-out frames; done once per content."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosml.files import whole_file
+from dosml.frames_source import split
+from dosml.learners.base import Prediction, TrainingLabels
+from dosml.relabel.frames import frame_id
+from dosml.relabel.store import content_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+
+    from dosml.learners.base import Learner
+    from dosml.progress import Reporter
+    from dosml.relabel.label import LabelSet
+    from dosml.relabel.store import LabelStore
+
+logger = logging.getLogger("dosml")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Predictions for the held-out frames and facts about each model, one per label set."""
+
+    predictions: tuple[Prediction, ...]
+    facts: tuple[dict[str, Any], ...]
+    folder: Path
+
+
+def train_and_predict(
+    folder: Path,
+    learner: Learner,
+    frames: Sequence[Atoms],
+    label_sets: Sequence[LabelSet],
+    store: LabelStore,
+    reporter: Reporter,
+) -> Training:
+    """Train on the frames marked "train" of every label set, predict those marked "test".
+
+    The result is kept in `folder`, named by learner, frames and label settings, and read from
+    there the next time.
+    """
+    train, test = split(frames)
+    content = {
+        "learner": learner.fingerprint(),
+        "engine": store.fingerprint,
+        "settings": [label_set.setting.as_dict() for label_set in label_sets],
+        "train": [frame_id(frame) for frame in train],
+        "test": [frame_id(frame) for frame in test],
+    }
+    place = folder / f"{learner.name}-{content_hash(content)}"
+    done = place / "predictions.npz"
+    if done.exists():
+        reporter.say(f"force fields: {len(label_sets)} trained before, read from {place}")
+        return _read(done, len(label_sets), test)
+    reporter.say(
+        f"force fields: training {len(label_sets)} ({learner.name}) on {len(train)} frames, "
+        f"{len(test)} held out"
+    )
+    is_train = [frame.info["split"] == "train" for frame in frames]
+    sets = [_training_labels(label_set, is_train) for label_set in label_sets]
+    fitted = learner.fit(train, sets)
+    predictions = fitted.predict(test)
+    for label_set, path in zip(label_sets, fitted.save(place), strict=True):
+        logger.info("saved the force field of %s in %s", label_set.setting.name, path)
+    facts = tuple(fitted.facts())
+    arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts))}
+    for number, prediction in enumerate(predictions):
+        arrays[f"energies_{number}"] = prediction.energies
+        arrays[f"forces_{number}"] = np.concatenate(prediction.forces)
+        arrays[f"stresses_{number}"] = prediction.stresses
+    with whole_file(done) as path:
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+    return Training(tuple(predictions), facts, place)
+
+
+def _training_labels(label_set: LabelSet, is_train: Sequence[bool]) -> TrainingLabels:
+    labels = [label for label, use in zip(label_set.labels, is_train, strict=True) if use]
+    return TrainingLabels(
+        energies=np.array([label.free_energy for label in labels]),
+        forces=[label.forces for label in labels],
+        stresses=np.array([label.stress for label in labels]),
+    )
+
+
+def _read(path: Path, n_sets: int, test: Sequence[Atoms]) -> Training:
+    ends = np.cumsum([len(frame) for frame in test])[:-1]
+    with np.load(path, allow_pickle=False) as arrays:
+        predictions = tuple(
+            Prediction(
+                energies=arrays[f"energies_{number}"],
+                forces=np.split(arrays[f"forces_{number}"], ends),
+                stresses=arrays[f"stresses_{number}"],
+            )
+            for number in range(n_sets)
+        )
+        facts = tuple(json.loads(str(arrays["facts"])))
+    return Training(predictions, facts, path.parent)

@@ -1,0 +1,97 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+    from dosml.relabel.label import Label
+    from dosml.relabel.setting import ElectronicSetting
+
+
+@dataclass(frozen=True)
+class LabelFailure:
+    """A label that could not be computed, and why."""
+
+    reason: str
+
+
+class Engine(Protocol):
+    """Turns (frame, setting) into a label; a plain value that travels to worker processes."""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+
+    @property
+    def warning(self) -> str:
+        """What a reader of its numbers must know, in one sentence."""
+
+    def fingerprint(self) -> dict[str, str | float]:
+        """Everything that a label depends on besides frame and setting, versions included."""
+
+    def check(self, setting: ElectronicSetting) -> None:
+        """Raise `EngineError` if the engine cannot do the setting, naming one that can."""
+
+    def seconds_per_label(self, n_atoms: int) -> float:
+        """Rough cost of one label on one core, for the plan."""
+
+    def label_ladder(
+        self,
+        frame: Atoms,
+        settings: Sequence[ElectronicSetting],
+        done: Collection[ElectronicSetting],
+        restart_folder: Path,
+    ) -> Iterator[tuple[ElectronicSetting, Label | LabelFailure]]:
+        """Label one frame at those settings that are not done, each from its neighbour's density.
+
+        The caller stores each label before it asks for the next. The density of a finished label
+        stays in `restart_folder` (this frame's own) until its successor is stored, so that a
+        ladder that was cut off at any moment continues to the same numbers.
+        """
+
+    def calculator(self, setting: ElectronicSetting) -> Calculator:
+        """Ase calculator at this setting, for molecular dynamics with the engine."""
+
+
+#: DOS grid that engines with discrete levels use, eV relative to E_F.
+DOS_WINDOW = (-20.0, 20.0)
+DOS_STEP = 0.02
+#: Standard deviation (eV) of the Gaussian put on discrete levels.
+LEVEL_BROADENING = 0.1
+
+
+def broaden(
+    levels: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of Gaussians of unit area on the common grid.
+
+    Parameters
+    ----------
+    levels
+        Shape (n_levels,), eV relative to E_F.
+    weights
+        Shape (n_channels, n_levels).
+
+    Returns
+    -------
+    energies, densities
+        Shapes (n_grid,) in eV and (n_channels, n_grid) in 1/eV.
+    """
+    low, high = DOS_WINDOW
+    energies = np.linspace(low, high, round((high - low) / DOS_STEP) + 1)
+    reach = 6 * LEVEL_BROADENING
+    near = (levels > low - reach) & (levels < high + reach)
+    x = (energies[None, :] - levels[near, None]) / LEVEL_BROADENING
+    lines = np.exp(-0.5 * x * x) / (LEVEL_BROADENING * np.sqrt(2 * np.pi))
+    return energies, weights[:, near] @ lines

@@ -1,0 +1,269 @@
+"""The embedded engine: GFN1-xTB through tblite, periodic, Gamma point, Fermi-Dirac smearing.
+
+Method: Grimme, Bannwarth, Shushkov, J. Chem. Theory Comput. 13, 1989 (2017). An approximation, not
+DFT: it runs anywhere in seconds per label, and every number from it is shown with that warning.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.units import Bohr, Hartree
+
+from dosml.errors import EngineError, EngineMissingError
+from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure, broaden
+from dosml.relabel.label import Label
+from dosml.theory.chemical_potential import chemical_potential
+from dosml.theory.dos import ElectronicDos
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+    from dosml.relabel.setting import ElectronicSetting
+
+METHOD = "GFN1-xTB"
+#: Tried in turn when the self-consistent field does not converge: (mixer damping, iterations,
+#: start from the neighbour's density).
+ATTEMPTS: tuple[tuple[float, int, bool], ...] = (
+    (0.4, 250, True),
+    (0.2, 500, False),
+    (0.05, 1000, False),
+)
+
+
+def _version() -> str:
+    try:
+        return version("tblite")
+    except PackageNotFoundError as error:
+        raise EngineMissingError(
+            "the engine xtb needs the package tblite, which is not installed: pip install tblite"
+        ) from error
+
+
+@dataclass(frozen=True)
+class XtbEngine:
+    """GFN1-xTB labels.
+
+    Attributes
+    ----------
+    accuracy
+        tblite's accuracy factor: the energy converges to `accuracy` * 1e-6 Hartree.
+    """
+
+    accuracy: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return "xtb"
+
+    @property
+    def warning(self) -> str:
+        """What a reader of its numbers must know."""
+        return (
+            "Labels are GFN1-xTB at the Gamma point with Fermi-Dirac smearing: a semi-empirical "
+            "approximation, not DFT."
+        )
+
+    def fingerprint(self) -> dict[str, str | float]:
+        """Everything that a label depends on besides frame and setting."""
+        return {
+            "engine": self.name,
+            "method": METHOD,
+            "tblite": _version(),
+            "accuracy": self.accuracy,
+            "dos_step_ev": DOS_STEP,
+            "dos_broadening_ev": LEVEL_BROADENING,
+        }
+
+    def check(self, setting: ElectronicSetting) -> None:
+        """Refuse what tblite does not have.
+
+        Raises
+        ------
+        EngineError
+            For a smearing scheme other than Fermi-Dirac.
+        EngineMissingError
+            If tblite is not installed.
+        """
+        _version()
+        if setting.smearing.scheme != "fermi-dirac":
+            raise EngineError(
+                f"the engine xtb smears with fermi-dirac only, not {setting.smearing.scheme}: "
+                "use --scheme fermi-dirac, or a plane-wave engine (VASP or GPAW) for other schemes"
+            )
+
+    def seconds_per_label(self, n_atoms: int) -> float:
+        """Rough cost of one label on one core: measured 4 s for 35 Ti atoms in a ladder."""
+        return 4.0 * (n_atoms / 35) ** 2.2
+
+    def calculator(self, setting: ElectronicSetting) -> Calculator:
+        """Ase calculator (free energy, forces, stress) at this setting."""
+        self.check(setting)
+        return _ase_calculator(self, setting)
+
+    def label_ladder(
+        self,
+        frame: Atoms,
+        settings: Sequence[ElectronicSetting],
+        done: Collection[ElectronicSetting],
+        restart_folder: Path,
+    ) -> Iterator[tuple[ElectronicSetting, Label | LabelFailure]]:
+        """Label one frame from the widest smearing, which converges easily, to the narrowest."""
+        previous: Path | None = None
+        for setting in sorted(settings, key=lambda one: -one.smearing.width):
+            density = restart_folder / f"{setting.name}.npz"
+            if setting in done:
+                previous = density if density.exists() else previous
+                continue
+            outcome = self._label(frame, setting, _load(previous))
+            if isinstance(outcome, LabelFailure):
+                yield setting, outcome
+                continue
+            label, result = outcome
+            restart_folder.mkdir(parents=True, exist_ok=True)
+            temporary = density.with_suffix(".tmp.npz")
+            result.save(str(temporary))
+            temporary.replace(density)
+            yield setting, label
+            if previous is not None:
+                previous.unlink(missing_ok=True)
+            previous = density
+        shutil.rmtree(restart_folder, ignore_errors=True)
+
+    def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
+        """Label one frame at one setting from the superposition of atoms."""
+        self.check(setting)
+        outcome = self._label(frame, setting, None)
+        return outcome if isinstance(outcome, LabelFailure) else outcome[0]
+
+    def _label(
+        self, frame: Atoms, setting: ElectronicSetting, previous: Any
+    ) -> tuple[Label, Any] | LabelFailure:
+        start = time.perf_counter()
+        reasons = []
+        for number, (damping, iterations, use_previous) in enumerate(ATTEMPTS, 1):
+            calculator = self._tblite(frame, setting)
+            calculator.set("mixer-damping", damping)
+            calculator.set("max-iter", iterations)
+            guess = previous if use_previous else None
+            try:
+                result = calculator.singlepoint(guess)
+                properties = result.dict()
+            except RuntimeError as error:
+                reasons.append(f"damping {damping:g}: {' '.join(str(error).split())}")
+                continue
+            facts = {
+                "attempts": number,
+                "seconds": time.perf_counter() - start,
+                "mixer_damping": damping,
+                "from_neighbour": int(guess is not None),
+            }
+            label = _to_label(frame, setting, calculator, properties, facts)
+            if not np.isfinite(label.forces).all() or not np.isfinite(label.free_energy):
+                reasons.append(f"damping {damping:g}: forces that are not finite numbers")
+                continue
+            return label, result
+        return LabelFailure("; ".join(reasons))
+
+    def _tblite(self, frame: Atoms, setting: ElectronicSetting) -> Any:
+        from tblite.interface import Calculator as Tblite
+
+        calculator = Tblite(
+            METHOD,
+            frame.numbers,
+            frame.positions / Bohr,
+            charge=-setting.electrons_per_atom_shift * len(frame),
+            lattice=np.asarray(frame.cell) / Bohr,
+            periodic=np.array([True] * 3),
+            logger=_silent,
+        )
+        calculator.set("verbosity", 0)
+        calculator.set("accuracy", self.accuracy)
+        calculator.set("temperature", setting.smearing.width / Hartree)  # k_B T
+        calculator.set("save-integrals", 1)
+        return calculator
+
+
+def _silent(_: str) -> None:
+    """Take tblite's log lines; its errors arrive as exceptions."""
+
+
+def _load(density: Path | None) -> Any:
+    """Read a kept density; None where there is none or where the file is damaged."""
+    from tblite.interface import Result
+
+    if density is None:
+        return None
+    result = Result()
+    try:
+        result.load(str(density))
+    except RuntimeError:
+        return None
+    return result
+
+
+def _to_label(
+    frame: Atoms,
+    setting: ElectronicSetting,
+    calculator: Any,
+    properties: Mapping[str, NDArray[np.float64]],
+    facts: Mapping[str, str | float | int],
+) -> Label:
+    levels = properties["orbital-energies"] * Hartree
+    occupations = properties["orbital-occupations"]  # both spins: 0 to 2
+    n_electrons = float(occupations.sum())
+    fermi_level = chemical_potential(levels, n_electrons, setting.smearing)
+    coefficients = properties["orbital-coefficients"]  # (orbital, level)
+    # Mulliken gross populations of every level: p = c * (S c), which sum to 1 over the orbitals
+    populations = coefficients * (properties["overlap-matrix"] @ coefficients)
+    d_m_weights = np.zeros((5, len(levels)))
+    momenta = calculator.get("angular-momenta")
+    orbital_shell = calculator.get("orbital-map")
+    for shell in np.flatnonzero(momenta == 2):
+        d_m_weights += populations[orbital_shell == shell]
+    weights = np.vstack([np.ones(len(levels)), d_m_weights]) * 2 / len(frame)
+    energies, densities = broaden(levels - fermi_level, weights)
+    virial = properties["virial"] * Hartree  # dF/d(strain)
+    return Label(
+        free_energy=float(properties["energy"]) * Hartree,
+        forces=-properties["gradient"] * Hartree / Bohr,
+        stress=(virial / frame.cell.volume).ravel()[[0, 4, 8, 5, 2, 1]],
+        fermi_level=fermi_level,
+        n_electrons=n_electrons,
+        top_occupation=float(occupations[-1]) / 2,
+        dos=ElectronicDos(
+            energies=energies,
+            total=densities[0],
+            d=densities[1:].sum(axis=0),
+            d_m=densities[1:],
+            broadening=LEVEL_BROADENING,
+        ),
+        facts=facts,
+    )
+
+
+def _ase_calculator(engine: XtbEngine, setting: ElectronicSetting) -> Calculator:
+    from tblite.ase import TBLite
+
+    if setting.electrons_per_atom_shift:
+        raise EngineError("molecular dynamics with the engine xtb runs on neutral cells only")
+    # ase's TBLite takes the electronic temperature in kelvin
+    from ase.units import kB
+
+    return TBLite(
+        method=METHOD,
+        accuracy=engine.accuracy,
+        electronic_temperature=setting.smearing.width / kB,
+        verbosity=0,
+    )

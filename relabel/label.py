@@ -1,0 +1,121 @@
+"""What an engine returns for one frame at one electronic setting."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosml.theory.dos import ElectronicDos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ase import Atoms
+    from numpy.typing import NDArray
+
+    from dosml.relabel.setting import ElectronicSetting
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label and the DOS that belongs to it.
+
+    Attributes
+    ----------
+    free_energy
+        Force-consistent free energy F = E - sigma*S of the frame, eV.
+    forces
+        -dF/dR, shape (n_atoms, 3), eV/Å.
+    stress
+        (1/V) dF/d(strain), shape (6,), eV/Å^3, ase sign and Voigt order xx yy zz yz xz xy.
+    fermi_level
+        eV, on the engine's own scale.
+    n_electrons
+        Electrons in the cell.
+    top_occupation
+        Occupation of the highest band, per band and spin pair scaled to 1: not small means too
+        few empty bands.
+    dos
+        Energies relative to the Fermi level.
+    facts
+        How it was made: attempts, seconds, convergence settings.
+    """
+
+    free_energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    fermi_level: float
+    n_electrons: float
+    top_occupation: float
+    dos: ElectronicDos
+    facts: Mapping[str, str | float | int] = field(default_factory=dict)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays for one npz file; the DOS in single precision, which is finer than its meaning."""
+        arrays: dict[str, NDArray[Any]] = {
+            "free_energy": np.float64(self.free_energy),
+            "forces": self.forces,
+            "stress": self.stress,
+            "fermi_level": np.float64(self.fermi_level),
+            "n_electrons": np.float64(self.n_electrons),
+            "top_occupation": np.float64(self.top_occupation),
+            "dos_grid": np.array(
+                [self.dos.energies[0], self.dos.energies[-1], len(self.dos.energies)]
+            ),
+            "dos_broadening": np.float64(self.dos.broadening),
+            "dos_total": self.dos.total.astype(np.float32),
+            "dos_d": self.dos.d.astype(np.float32),
+            "facts": np.array(json.dumps(dict(self.facts))),
+        }
+        if self.dos.d_m is not None:
+            arrays["dos_d_m"] = self.dos.d_m.astype(np.float32)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Label:
+        """Inverse of `to_arrays`."""
+        low, high, count = arrays["dos_grid"]
+        dos = ElectronicDos(
+            energies=np.linspace(low, high, int(count)),
+            total=arrays["dos_total"].astype(np.float64),
+            d=arrays["dos_d"].astype(np.float64),
+            d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
+            broadening=float(arrays["dos_broadening"]),
+        )
+        return cls(
+            free_energy=float(arrays["free_energy"]),
+            forces=arrays["forces"],
+            stress=arrays["stress"],
+            fermi_level=float(arrays["fermi_level"]),
+            n_electrons=float(arrays["n_electrons"]),
+            top_occupation=float(arrays["top_occupation"]),
+            dos=dos,
+            facts=json.loads(str(arrays["facts"])),
+        )
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """All labels of one frame list at one electronic setting, in the frames' order."""
+
+    setting: ElectronicSetting
+    labels: tuple[Label, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty set."""
+        if not self.labels:
+            raise ValueError("a label set needs at least one label")
+
+
+def labelled_frame(frame: Atoms, label: Label) -> Atoms:
+    """Copy of the frame with `REF_energy`, `REF_forces` and `REF_stress` (eV, eV/Å, eV/Å^3)."""
+    out = frame.copy()
+    out.info["REF_energy"] = label.free_energy
+    out.info["REF_stress"] = np.array(label.stress)
+    out.info["fermi_level"] = label.fermi_level
+    out.info["n_electrons"] = label.n_electrons
+    out.arrays["REF_forces"] = np.array(label.forces)
+    return out

@@ -1,0 +1,127 @@
+"""Labels on disk: one file per label, named by content, written in one step.
+
+```
+FOLDER/sigma_0.2-<hash of engine and setting>/setting.json
+                                              <frame id>.npz           a label
+                                              <frame id>.failed.json   a label that did not converge
+FOLDER/restart/<hash>/<frame id>/             densities of ladders in flight
+```
+A changed setting or engine version has another hash: stale labels are never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.files import whole_file
+from dosml.relabel.engines.base import LabelFailure
+from dosml.relabel.label import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dosml.relabel.setting import ElectronicSetting
+
+
+def content_hash(content: Mapping[str, object]) -> str:
+    """Hash of plain values (10 hexadecimal digits)."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class LabelStore:
+    """The label files of one engine.
+
+    Parameters
+    ----------
+    folder
+        Created when the first label is written.
+    fingerprint
+        The engine's `fingerprint()`.
+    """
+
+    def __init__(self, folder: Path, fingerprint: Mapping[str, str | float]) -> None:
+        self.folder = folder
+        self.fingerprint = dict(fingerprint)
+
+    def setting_folder(self, setting: ElectronicSetting) -> Path:
+        """Where the labels of one setting lie."""
+        key = content_hash({**self.fingerprint, **setting.as_dict()})
+        return self.folder / f"{setting.name}-{key}"
+
+    def restart_folder(self, frame_id: str) -> Path:
+        """Where the densities of one frame's ladder are kept while it runs."""
+        return self.folder / "restart" / content_hash(self.fingerprint) / frame_id
+
+    def label_path(self, frame_id: str, setting: ElectronicSetting) -> Path:
+        """File of one label."""
+        return self.setting_folder(setting) / f"{frame_id}.npz"
+
+    def failure_path(self, frame_id: str, setting: ElectronicSetting) -> Path:
+        """File that says that a label could not be computed."""
+        return self.setting_folder(setting) / f"{frame_id}.failed.json"
+
+    def put(self, frame_id: str, setting: ElectronicSetting, label: Label) -> None:
+        """Store a label.
+
+        Raises
+        ------
+        DiskSpaceError
+            If the disk is full.
+        """
+        self._describe(setting)
+        arrays = label.to_arrays()
+
+        with whole_file(self.label_path(frame_id, setting)) as path:
+            np.savez_compressed(path, allow_pickle=False, **arrays)
+        self.failure_path(frame_id, setting).unlink(missing_ok=True)
+
+    def put_failure(self, frame_id: str, setting: ElectronicSetting, failure: LabelFailure) -> None:
+        """Store that a label could not be computed, so that it is not tried at every run."""
+        self._describe(setting)
+        with whole_file(self.failure_path(frame_id, setting)) as path:
+            path.write_text(json.dumps({"reason": failure.reason}))
+
+    def get(self, frame_id: str, setting: ElectronicSetting) -> Label | LabelFailure | None:
+        """Read a label, or the reason of its failure, or None where it is still to be made.
+
+        A damaged file is taken away, so that the label is made again.
+        """
+        path = self.label_path(frame_id, setting)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return Label.from_arrays(arrays)
+        except FileNotFoundError:
+            pass
+        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+            path.unlink(missing_ok=True)
+        try:
+            return LabelFailure(
+                json.loads(self.failure_path(frame_id, setting).read_text())["reason"]
+            )
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+
+    def has(self, frame_id: str, setting: ElectronicSetting) -> bool:
+        """Whether the label, or its failure, is on disk."""
+        return (
+            self.label_path(frame_id, setting).exists()
+            or self.failure_path(frame_id, setting).exists()
+        )
+
+    def forget_failures(self, frame_id: str, setting: ElectronicSetting) -> None:
+        """Let a failed label be tried again."""
+        self.failure_path(frame_id, setting).unlink(missing_ok=True)
+
+    def _describe(self, setting: ElectronicSetting) -> None:
+        path = self.setting_folder(setting) / "setting.json"
+        if not path.exists():
+            text = json.dumps({**self.fingerprint, **setting.as_dict()}, indent=2)
+            with whole_file(path) as temporary:
+                temporary.write_text(text + "\n")
