@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 #: Names a `Smearing` accepts; N is an order of one or more.
 SCHEMES = ("fermi-dirac", "gaussian", "methfessel-paxton-N", "cold")
 
-_SQRT_PI = math.sqrt(math.pi)
-_COLD_SHIFT = math.sqrt(0.5)
+SQRT_PI = math.sqrt(math.pi)
+COLD_SHIFT = math.sqrt(0.5)
 # exp(-x^2) is exactly zero in doubles from |x| = 27.3 on; polynomials are evaluated no further.
 _GAUSSIAN_REACH = 30.0
 _METHFESSEL_PAXTON = re.compile(r"methfessel-paxton(?:-(\d+))?")
@@ -71,7 +71,7 @@ def parse_scheme(scheme: str) -> tuple[str, int]:
     return "methfessel-paxton", order
 
 
-def _hermite_gaussians(x: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
+def hermite_gaussians(x: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
     """Orthonormal Hermite polynomials times exp(-x^2): H_k(x) exp(-x^2) / sqrt(2^k k!).
 
     The normalised recurrence stays finite at any order and any x.
@@ -87,7 +87,7 @@ def _hermite_gaussians(x: NDArray[np.float64], count: int) -> list[NDArray[np.fl
     return functions
 
 
-def _methfessel_paxton_weight(n: int, fewer: int = 0) -> float:
+def methfessel_paxton_weight(n: int, fewer: int = 0) -> float:
     """Return A_n sqrt(2^k k!) for k = 2n - fewer, with A_n = (-1)^n / (n! 4^n sqrt(pi)).
 
     This is the factor of the k-th normalised Hermite function; it never overflows.
@@ -95,7 +95,7 @@ def _methfessel_paxton_weight(n: int, fewer: int = 0) -> float:
     square = Fraction(math.comb(2 * n, n), 4**n)
     for i in range(fewer):
         square /= 2 * (2 * n - i)
-    return (-1) ** n * math.sqrt(square) / _SQRT_PI
+    return (-1) ** n * math.sqrt(square) / SQRT_PI
 
 
 def occupation(x: ArrayLike, scheme: str) -> NDArray[np.float64]:
@@ -123,14 +123,14 @@ def occupation(x: ArrayLike, scheme: str) -> NDArray[np.float64]:
     if family == "fermi-dirac":
         return np.asarray(expit(-x))
     if family == "cold":
-        u = x + _COLD_SHIFT
-        (gaussian,) = _hermite_gaussians(u, 1)
+        u = x + COLD_SHIFT
+        (gaussian,) = hermite_gaussians(u, 1)
         return np.asarray(0.5 * erfc(u) + gaussian / math.sqrt(2 * math.pi))
     f = np.asarray(0.5 * erfc(x))
     if order:
-        hermite = _hermite_gaussians(x, 2 * order)
+        hermite = hermite_gaussians(x, 2 * order)
         for n in range(1, order + 1):
-            f = f + _methfessel_paxton_weight(n, fewer=1) * hermite[2 * n - 1]
+            f = f + methfessel_paxton_weight(n, fewer=1) * hermite[2 * n - 1]
     return f
 
 
@@ -159,10 +159,10 @@ def delta(x: ArrayLike, scheme: str) -> NDArray[np.float64]:
     if family == "fermi-dirac":
         return np.asarray(expit(x) * expit(-x))
     if family == "cold":
-        u = np.clip(x + _COLD_SHIFT, -_GAUSSIAN_REACH, _GAUSSIAN_REACH)
-        return np.asarray(np.exp(-u * u) * (1 + math.sqrt(2) * u) / _SQRT_PI)
-    hermite = _hermite_gaussians(x, 2 * order + 1)
-    return np.asarray(sum(_methfessel_paxton_weight(n) * hermite[2 * n] for n in range(order + 1)))
+        u = np.clip(x + COLD_SHIFT, -_GAUSSIAN_REACH, _GAUSSIAN_REACH)
+        return np.asarray(np.exp(-u * u) * (1 + math.sqrt(2) * u) / SQRT_PI)
+    hermite = hermite_gaussians(x, 2 * order + 1)
+    return np.asarray(sum(methfessel_paxton_weight(n) * hermite[2 * n] for n in range(order + 1)))
 
 
 def entropy(x: ArrayLike, scheme: str) -> NDArray[np.float64]:
@@ -192,10 +192,10 @@ def entropy(x: ArrayLike, scheme: str) -> NDArray[np.float64]:
         a = np.minimum(np.abs(x), 800.0)
         return np.asarray(np.log1p(np.exp(-a)) + a * expit(-a))
     if family == "cold":
-        u = np.clip(x + _COLD_SHIFT, -_GAUSSIAN_REACH, _GAUSSIAN_REACH)
+        u = np.clip(x + COLD_SHIFT, -_GAUSSIAN_REACH, _GAUSSIAN_REACH)
         return np.asarray(u * np.exp(-u * u) / math.sqrt(2 * math.pi))
-    hermite = _hermite_gaussians(x, 2 * order + 1)
-    return np.asarray(0.5 * _methfessel_paxton_weight(order) * hermite[2 * order])
+    hermite = hermite_gaussians(x, 2 * order + 1)
+    return np.asarray(0.5 * methfessel_paxton_weight(order) * hermite[2 * order])
 
 
 @dataclass(frozen=True)
