@@ -1,0 +1,87 @@
+"""One look for all figures, without pyplot and without touching the caller's settings."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+from dosml.analysis.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+#: Colours of the sampling tiers (Okabe and Ito); other tiers take the style's cycle.
+TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "melt": "#D55E00"}
+#: Fermi level and reference lines.
+LINE_COLOUR = "#444444"
+
+
+@dataclass(frozen=True)
+class FigureRecord:
+    """A figure on disk.
+
+    Attributes
+    ----------
+    title
+        A few words.
+    caption
+        What is drawn, with definitions.
+    png, pdf
+        The two files.
+    """
+
+    title: str
+    caption: str
+    png: Path
+    pdf: Path
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw and save inside this: matplotlib's defaults plus dosml.mplstyle, not the user's own."""
+    import matplotlib as mpl
+
+    with as_file(files("dosml.analysis") / "dosml.mplstyle") as path:
+        style = mpl.rc_params_from_file(path, use_default_template=True)
+    # the backend is the caller's; figures here are made and saved without one
+    parameters = {key: style[key] for key in style if not key.startswith("backend")}
+    with mpl.rc_context(rc=parameters):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches, outside pyplot's global list."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def save_figure(
+    figure: Figure, folder: Path, name: str, *, title: str, caption: str
+) -> FigureRecord:
+    """Save as PNG and PDF, each whole or not at all; the same data give the same bytes.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
+    with whole_file(png) as partial:
+        figure.savefig(partial, metadata={"Software": None})
+    with whole_file(pdf) as partial:
+        figure.savefig(partial, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    return FigureRecord(title=title, caption=caption, png=png, pdf=pdf)
+
+
+def scale_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """Colours of an ordered quantity (σ), dark to light, safe for the colour-blind."""
+    import matplotlib as mpl
+
+    palette = mpl.colormaps["viridis"]
+    return [palette(0.85 * k / max(count - 1, 1)) for k in range(count)]

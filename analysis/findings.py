@@ -1,0 +1,205 @@
+"""What a scan found, in sentences made from its numbers, and what it cannot tell."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from dosml.analysis.errors import Interval
+from dosml.analysis.study import setting_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dosml.analysis.study import ScanStudy
+
+_FEW_FRAMES = 30
+
+
+def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
+    """Sentences on error, its two parts, DOS and forces: reference against the last setting.
+
+    Parameters
+    ----------
+    study, table
+        A scan and its `dosml.analysis.study.summarise`.
+
+    Returns
+    -------
+    list of str
+        Plain text, one finding each.
+    """
+    first = table.loc[study.settings.index(study.reference)]
+    others = [k for k, s in enumerate(study.settings) if s is not study.reference]
+    sentences = [_level(study, first)]
+    if others:
+        far = others[-1]
+        last, name = table.loc[far], setting_name(study.settings[far])
+        sentences += [
+            _trend(study, first, last, name),
+            _two_parts(study, first, last, name),
+            _dos(study, first, last, name),
+            _forces(study, last, name),
+        ]
+        best = int(table["force_percent_error"].idxmin())
+        if best not in {far, study.settings.index(study.reference)}:
+            sentences.insert(
+                2,
+                f"The lowest force error, {table.loc[best, 'force_percent_error']:.2f} %, is "
+                f"neither at the first nor at the last setting but at "
+                f"{setting_name(study.settings[best])}.",
+            )
+    return sentences
+
+
+def _interval(row: pd.Series, column: str) -> str:
+    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    if math.isnan(low) or math.isnan(high):
+        return "(no interval: too few frames)"
+    return f"({low:.2f} to {high:.2f})"
+
+
+def _level(study: ScanStudy, first: pd.Series) -> str:
+    return (
+        f"At {setting_name(study.reference)} the d band of {study.formula} has its centre at "
+        f"{first['d_band_center_ev']:+.2f} eV from E_F, an rms width of "
+        f"{first['d_band_width_ev']:.2f} eV and a filling of {first['d_band_filling']:.2f}; the "
+        f"force error on {len(study.test_tiers)} held-out frames is "
+        f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
+    )
+
+
+def _trend(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+    change = last["force_percent_error_change"]
+    ends = Interval(last["force_percent_error_change_low"], last["force_percent_error_change_high"])
+    verb = "falls" if change < 0 else "rises"
+    text = (
+        f"The force error {verb} from {first['force_percent_error']:.2f} % "
+        f"{_interval(first, 'force_percent_error')} at {setting_name(study.reference)} to "
+        f"{last['force_percent_error']:.2f} % {_interval(last, 'force_percent_error')} at {name}: "
+        f"{change:+.2f} points, "
+    )
+    if math.isnan(ends.low):
+        return text + "with too few held-out frames for an interval."
+    interval = f"95 % interval of the paired difference {ends.low:+.2f} to {ends.high:+.2f}, "
+    if ends.excludes_zero:
+        return text + interval + "which excludes zero for these held-out frames."
+    return text + interval + "which includes zero: no change is shown."
+
+
+def _two_parts(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+    mae, mav = "force_mae_ev_per_angstrom", "force_mav_ev_per_angstrom"
+    steps = {key: math.log(last[key] / first[key]) for key in (mae, mav)}
+    larger = "the error" if abs(steps[mae]) >= abs(steps[mav]) else "the size of the forces"
+    return (
+        f"Of the two parts of that ratio, the MAE goes from {first[mae]:.4f} to {last[mae]:.4f} "
+        f"eV/Å ({100 * math.expm1(steps[mae]):+.1f} %) and the MAV from {first[mav]:.3f} to "
+        f"{last[mav]:.3f} eV/Å ({100 * math.expm1(steps[mav]):+.1f} %) between "
+        f"{setting_name(study.reference)} and {name}; on a logarithmic scale {larger} moves more."
+    )
+
+
+def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+    smeared, bare = "n_d_fermi_states_per_ev_atom", "n_d_fermi_bare_states_per_ev_atom"
+    slope, bare_slope = (
+        "d_sharpness_states_per_ev2_atom",
+        "d_sharpness_bare_states_per_ev2_atom",
+    )
+    return (
+        f"From {setting_name(study.reference)} to {name} the smeared n_d(E_F) goes from "
+        f"{first[smeared]:.2f} to {last[smeared]:.2f} and the bare one from {first[bare]:.2f} to "
+        f"{last[bare]:.2f} states/eV/atom; the mean |dn_d/dE| goes from {first[slope]:.2f} to "
+        f"{last[slope]:.2f} smeared and from {first[bare_slope]:.2f} to {last[bare_slope]:.2f} "
+        f"bare, in states/eV²/atom. The smeared values change by construction; the bare ones show "
+        f"how far the levels themselves move."
+    )
+
+
+def _forces(study: ScanStudy, last: pd.Series, name: str) -> str:
+    return (
+        f"Between {setting_name(study.reference)} and {name} the forces on the same atoms change "
+        f"by {last['force_change_rms_ev_per_angstrom']:.3f} eV/Å (rms), "
+        f"{last['force_change_percent']:.0f} % of the rms force; "
+        f"{100 * last['force_change_direction_share']:.0f} % of the mean square change is a change "
+        f"of direction, and the mean angle is {last['force_change_mean_angle_degrees']:.1f}°."
+    )
+
+
+def warnings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
+    """Warnings of the run (`facts["warnings"]`) and of the analysis.
+
+    Parameters
+    ----------
+    study, table
+        A scan and its `dosml.analysis.study.summarise`.
+    """
+    given = study.facts.get("warnings", [])
+    notes = [given] if isinstance(given, str) else [str(line) for line in _items(given)]
+    off_grid = table[table["smearing_weight_on_grid"] < 0.99]
+    notes += [
+        f"At σ = {row['sigma_ev']:g} eV only {100 * row['smearing_weight_on_grid']:.1f} % of "
+        f"-df/de lies on the energy grid of the DOS: smeared n_d(E_F) and sharpness are too small."
+        for _, row in off_grid.iterrows()
+    ]
+    low, high = study.windows.moments
+    dos = study.reference.mean_dos
+    if dos.energies[0] > low or dos.energies[-1] < high:
+        notes.append(
+            f"The energy grid ({dos.energies[0]:g} to {dos.energies[-1]:g} eV) is smaller than the "
+            f"moments window ({low:g} to {high:g} eV)."
+        )
+    if len(study.weights) == 0:
+        notes.append("A single held-out frame: no interval can be given.")
+    return notes
+
+
+def _items(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def limits(study: ScanStudy) -> list[str]:
+    """Tell what the scan cannot show, with `facts["limits"]` at the end.
+
+    Parameters
+    ----------
+    study
+        The scan.
+    """
+    n_test, n_settings = len(study.test_tiers), len(study.settings)
+    scheme = study.reference.smearing.scheme
+    lines = []
+    if "xtb" in str(study.facts.get("engine", "")).lower():
+        lines.append(
+            "GFN1-xTB is a semi-empirical tight-binding approximation, not density functional "
+            "theory. Its forces and its d band differ from DFT by amounts that depend on the "
+            "metal; every number here is a number of that model, at the Gamma point of one cell."
+        )
+    if scheme == "fermi-dirac":
+        lines.append(
+            "σ is the width of a Fermi-Dirac distribution (k_B T). The published study used "
+            "Methfessel-Paxton smearing, whose width is another quantity: the two σ axes cannot be "
+            "laid over each other."
+        )
+    few = " That is few." if n_test < _FEW_FRAMES else ""
+    lines.append(
+        f"The errors rest on {n_test} held-out frames.{few} The intervals hold the scatter of "
+        f"those frames only: another draw of training frames, another seed or another learner "
+        f"would move the errors too."
+    )
+    lines.append(
+        "Frames of one molecular dynamics run resemble each other; the true intervals may be wider "
+        "than a bootstrap over frames says."
+    )
+    lines.append(
+        f"One metal and {n_settings} settings of one knob: error and DOS measures that change "
+        f"together here need not be cause and effect, and no correlation is claimed."
+    )
+    lines.append(
+        "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever the "
+        "metal; only the bare values can say that the electronic structure itself changed."
+    )
+    lines.append(
+        "MAV changes with the setting as well as MAE. A falling % error can mean smaller errors, "
+        "larger forces, or both: look at the two parts."
+    )
+    return lines + [str(line) for line in _items(study.facts.get("limits", []))]

@@ -1,0 +1,82 @@
+"""A made-up scan whose numbers look like those of titanium; no engine is involved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dosml.analysis.study import ScanStudy, SettingResult
+from dosml.theory.dos import ElectronicDos
+from dosml.theory.smearing import Smearing
+
+ENERGIES = np.linspace(-25, 25, 2501)
+
+
+def peak(centre, width):
+    return np.exp(-0.5 * ((ENERGIES - centre) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+
+
+def made_up_dos(rng, sigma):
+    shift = 0.1 * sigma + rng.normal(0, 0.05)
+    d = 2 * peak(-1.5 + shift, 0.7) + 3 * peak(0.6 + shift, 0.5) + 5 * peak(2.6 + shift, 0.9)
+    d += 0.04 * rng.random(len(d)) * (np.abs(ENERGIES) < 6)
+    return ElectronicDos(energies=ENERGIES, total=d + 0.15 * (ENERGIES > -6), d=d, broadening=0.1)
+
+
+def made_up_setting(sigma, *, shift=0.0, n_atoms=31, train=24, test=12, stresses=True):
+    common, own = np.random.default_rng(1), np.random.default_rng(int(1000 * sigma) + 7)
+    n = train + test
+    tiers = (["cold", "warm", "melt"] * n)[:n]
+    scale = {"cold": 0.45, "warm": 0.8, "melt": 1.05}
+    base = [common.normal(0, scale[t], (n_atoms, 3)) for t in tiers]
+    turned = [common.normal(0, 0.25, (n_atoms, 3)) for _ in tiers]
+    step = sigma - 0.2
+    forces = [f * (1 - 0.06 * step) + 0.5 * step * g for f, g in zip(base, turned, strict=True)]
+    held = forces[train:]
+    noise = 0.10 / (1 + 0.5 * step)
+    predicted = [
+        f + own.normal(0, noise * scale[t], f.shape)
+        for f, t in zip(held, tiers[train:], strict=True)
+    ]
+    energies = -5.0 * n_atoms + 0.5 * sigma + common.normal(0, 1.5, test)
+    stress = common.normal(0, 0.02, (test, 6))
+    return SettingResult(
+        smearing=Smearing("fermi-dirac", sigma),
+        electrons_per_atom_shift=shift,
+        dos=[made_up_dos(own, sigma) for _ in range(n)],
+        forces=forces,
+        test_forces=held,
+        test_forces_predicted=predicted,
+        test_energies=energies,
+        test_energies_predicted=energies + own.normal(0, 0.06, test),
+        test_stresses=stress if stresses else None,
+        test_stresses_predicted=stress + own.normal(0, 0.002, (test, 6)) if stresses else None,
+    )
+
+
+def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), **options):
+    n_train, n_test = options.get("train", 24), options.get("test", 12)
+    tiers = (["cold", "warm", "melt"] * (n_train + n_test))[: n_train + n_test]
+    return ScanStudy(
+        formula="Ti",
+        tiers=tiers,
+        test_tiers=tiers[n_train:],
+        settings=[made_up_setting(s, **options) for s in sigmas],
+        facts={
+            "command": "dosml smear-scan Ti --sigma 0.2,0.5,1.0,2.0 --out Ti",
+            "engine": "tblite GFN1-xTB",
+            "structure": "hcp 4x2x2, 31 atoms, one vacancy",
+            "seed": 0,
+            "seconds": {"sampling": 21.4, "labels": 310.2, "learning": 44.0},
+            "learner": {"kind": "sparse GP, ACE B2", "n_max": 8, "l_max": 3, "cutoff": 5.0},
+            "versions": {"dosml": "0.1.0", "tblite": "0.8.0", "torch": "2.13.0"},
+            "dropped_frames": {"a1b2c3": "SCF did not converge at σ = 0.2 eV <three tries>"},
+            "warnings": ["made-up numbers: this report tests the layout"],
+        },
+        bootstrap_seed=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def study():
+    return made_up_study()
