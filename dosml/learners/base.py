@@ -1,0 +1,151 @@
+"""What every learner takes and gives: plain arrays, so that no learner depends on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from dosml.errors import LearnerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+    from numpy.typing import NDArray
+
+#: Called as progress(stage, done, total) while a learner works.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class TrainingLabels:
+    """Labels of one frame list at one electronic setting, in the frames' order.
+
+    Attributes
+    ----------
+    energies
+        Force-consistent free energy of each frame, shape (n_frames,), eV (total, not per atom).
+    forces
+        One array of shape (n_atoms, 3) per frame, eV/Å.
+    stresses
+        Shape (n_frames, 6), eV/Å^3, ase's sign and Voigt order (xx yy zz yz xz xy), or None.
+    """
+
+    energies: NDArray[np.float64]
+    forces: list[NDArray[np.float64]]
+    stresses: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one model says about a frame list.
+
+    Attributes
+    ----------
+    energies
+        Shape (n_frames,), eV.
+    forces
+        One array of shape (n_atoms, 3) per frame, eV/Å.
+    stresses
+        Shape (n_frames, 6), eV/Å^3, ase's sign and Voigt order; NaN for frames without a volume.
+    uncertainties
+        One array of shape (n_atoms,) per frame: standard deviation (eV) of each atom's energy,
+        or None where they were not asked for.
+    force_uncertainties
+        One array of shape (n_atoms, 3) per frame: standard deviation (eV/Å) of each force
+        component, or None where they were not asked for.
+    """
+
+    energies: NDArray[np.float64]
+    forces: list[NDArray[np.float64]]
+    stresses: NDArray[np.float64]
+    uncertainties: list[NDArray[np.float64]] | None = None
+    force_uncertainties: list[NDArray[np.float64]] | None = None
+
+
+class FittedModels(Protocol):
+    """One trained model per label set, all on the same frames."""
+
+    def predict(self, frames: Sequence[Atoms]) -> list[Prediction]:
+        """Predict every frame with every model: one `Prediction` per label set."""
+        ...
+
+    def facts(self) -> list[dict[str, float | int | str]]:
+        """What each model is and what it cost: one dictionary per label set."""
+        ...
+
+    def save(self, path: Path, index: int) -> None:
+        """Write the model of label set `index` to one file."""
+        ...
+
+
+class Learner(Protocol):
+    """Turns frames with label sets into one model per label set."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the registry knows this learner."""
+        ...
+
+    def fit(
+        self,
+        frames: Sequence[Atoms],
+        label_sets: Sequence[TrainingLabels],
+        *,
+        progress: Progress | None = None,
+    ) -> FittedModels:
+        """Train one model per label set."""
+        ...
+
+
+def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[TrainingLabels]) -> None:
+    """Refuse training data that no learner can use.
+
+    Raises
+    ------
+    LearnerError
+        If there are no frames or no label sets, if an array has another shape than the frames
+        ask for, if a label is not finite, or if only some label sets hold stresses.
+    """
+    if not frames:
+        raise LearnerError("a learner needs at least one training frame, got none")
+    if not label_sets:
+        raise LearnerError("a learner needs at least one label set, got none")
+    n_frames = len(frames)
+    for k, labels in enumerate(label_sets):
+        if np.shape(labels.energies) != (n_frames,):
+            raise LearnerError(
+                f"label set {k}: energies have shape {np.shape(labels.energies)}, "
+                f"expected ({n_frames},): one total energy per training frame"
+            )
+        if len(labels.forces) != n_frames:
+            raise LearnerError(
+                f"label set {k}: forces of {len(labels.forces)} frames, expected {n_frames}"
+            )
+        for n, (frame, forces) in enumerate(zip(frames, labels.forces, strict=True)):
+            if np.shape(forces) != (len(frame), 3):
+                raise LearnerError(
+                    f"label set {k}, frame {n}: forces have shape {np.shape(forces)}, "
+                    f"expected ({len(frame)}, 3)"
+                )
+            if not np.all(np.isfinite(forces)):
+                raise LearnerError(
+                    f"label set {k}, frame {n}: a force is not finite; drop the frame"
+                )
+        if labels.stresses is not None and np.shape(labels.stresses) != (n_frames, 6):
+            raise LearnerError(
+                f"label set {k}: stresses have shape {np.shape(labels.stresses)}, "
+                f"expected ({n_frames}, 6) in ase's Voigt order"
+            )
+        numbers = (
+            [labels.energies] if labels.stresses is None else [labels.energies, labels.stresses]
+        )
+        if not all(np.all(np.isfinite(values)) for values in numbers):
+            raise LearnerError(f"label set {k}: an energy or stress is not finite; drop the frame")
+    if len({labels.stresses is None for labels in label_sets}) > 1:
+        raise LearnerError(
+            "some label sets hold stresses and others do not: give them to all sets or to none"
+        )

@@ -1,0 +1,156 @@
+"""Whitened normal equations, accumulated while the frames stream by.
+
+With K_uu + jitter = L L^T and V_k = L^-1 K_uk for each label kind k (energies, forces, stresses)
+the evidence needs only Phi_k = V_k V_k^T, b_k = V_k y_k, y_k . y_k and the label counts: memory
+does not grow with the number of frames, and one more label set costs one more column of b_k.
+V is formed before it is squared (not L^-1 (K K^T) L^-T afterwards): that keeps Phi positive
+semidefinite to rounding although K_uu is nearly singular.
+
+Energy labels are large sums, so Phi_E has eigenvalues many orders above the rest. At the end
+everything is rotated by the orthogonal factor of V_E = Q R: the large numbers then stand in the
+leading block and exact zeros elsewhere, and a Cholesky factorisation of I + sum Phi_k loses
+nothing of the small ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from dosml.errors import LearnerError
+
+if TYPE_CHECKING:
+    from dosml.learners.sgp.kernel import KernelRows
+
+#: Label kinds in the order of their noise hyperparameters.
+KINDS = ("energy", "force", "stress")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the likelihood of one label set needs; independent of the number of frames.
+
+    Attributes
+    ----------
+    phi
+        Whitened normal matrices by label kind, each (M, M).
+    rhs
+        Whitened right-hand sides by kind, each (M,).
+    squares
+        Sum of squared labels by kind.
+    counts
+        Number of labels by kind.
+    """
+
+    phi: dict[str, torch.Tensor]
+    rhs: dict[str, torch.Tensor]
+    squares: dict[str, float]
+    counts: dict[str, int]
+
+
+class NormalEquations:
+    """Accumulates `Evidence` for several label sets at once.
+
+    Parameters
+    ----------
+    gram
+        K_uu at signal 1, shape (M, M), double precision.
+    jitter
+        Added to its diagonal.
+    n_sets
+        Number of label sets.
+    rows_per_flush
+        Force rows collected before one triangular solve and one rank update.
+
+    Raises
+    ------
+    LearnerError
+        If K_uu with its jitter is not positive definite.
+    """
+
+    def __init__(
+        self, gram: torch.Tensor, jitter: float, n_sets: int, *, rows_per_flush: int = 1024
+    ) -> None:
+        size = gram.shape[0]
+        eye = torch.eye(size, dtype=gram.dtype, device=gram.device)
+        lower, info = torch.linalg.cholesky_ex(gram + jitter * eye)
+        if int(info):
+            raise LearnerError(
+                f"the kernel matrix of {size} inducing environments is singular at jitter "
+                f"{jitter:g}: raise jitter or lower n_inducing"
+            )
+        self.lower = lower
+        self._n_sets = n_sets
+        self._limit = rows_per_flush
+        self._pending: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {
+            kind: [] for kind in KINDS
+        }
+        self._phi = {kind: torch.zeros_like(gram) for kind in ("force", "stress")}
+        self._rhs = {kind: gram.new_zeros((size, n_sets)) for kind in KINDS}
+        self._squares = {kind: gram.new_zeros(n_sets) for kind in KINDS}
+        self._counts = dict.fromkeys(KINDS, 0)
+
+    def add(self, rows: KernelRows, labels: dict[str, torch.Tensor]) -> None:
+        """Add one batch of frames.
+
+        Parameters
+        ----------
+        rows
+            Kernel blocks of the batch.
+        labels
+            By kind, shape (n_rows, n_sets), in the order of the rows; no stress, no key.
+        """
+        blocks = {"energy": rows.energies, "force": rows.forces, "stress": rows.stresses}
+        for kind, values in labels.items():
+            block = blocks[kind]
+            assert block is not None
+            self._pending[kind].append((block.double(), values))
+            self._squares[kind] += (values * values).sum(dim=0)
+            self._counts[kind] += int(values.shape[0])
+        for kind in ("force", "stress"):
+            if sum(len(values) for _, values in self._pending[kind]) >= self._limit:
+                self._flush(kind)
+
+    def finish(self) -> tuple[list[Evidence], torch.Tensor]:
+        """Evidence of each label set, and the orthogonal rotation Q that it was brought to.
+
+        A kernel vector k_u enters the whitened, rotated basis as Q^T L^-1 k_u.
+        """
+        for kind in ("force", "stress"):
+            self._flush(kind)
+        white, labels = self._whitened("energy")
+        self._rhs["energy"] = white @ labels
+        rotation, triangle = torch.linalg.qr(white, mode="complete")
+        phi = {"energy": triangle @ triangle.T}
+        for kind in ("force", "stress"):
+            turned = rotation.T @ self._phi[kind] @ rotation
+            phi[kind] = (turned + turned.T) / 2
+        rhs = {kind: rotation.T @ self._rhs[kind] for kind in KINDS}
+        present = [kind for kind in KINDS if self._counts[kind]]
+        evidence = [
+            Evidence(
+                phi={kind: phi[kind] for kind in present},
+                rhs={kind: rhs[kind][:, k] for kind in present},
+                squares={kind: float(self._squares[kind][k]) for kind in present},
+                counts={kind: self._counts[kind] for kind in present},
+            )
+            for k in range(self._n_sets)
+        ]
+        return evidence, rotation
+
+    def _flush(self, kind: str) -> None:
+        if not self._pending[kind]:
+            return
+        white, labels = self._whitened(kind)
+        self._phi[kind].addmm_(white, white.T)
+        self._rhs[kind].addmm_(white, labels)
+
+    def _whitened(self, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """L^-1 K of the pending rows (M, n_rows), and their labels (n_rows, n_sets)."""
+        pending = self._pending[kind]
+        rows = torch.cat([block for block, _ in pending])
+        labels = torch.cat([values for _, values in pending])
+        pending.clear()
+        return torch.linalg.solve_triangular(self.lower, rows.T, upper=False), labels

@@ -1,0 +1,246 @@
+"""Rotation-invariant ACE descriptors B1 and B2 with their gradients.
+
+Definitions (Drautz, Phys. Rev. B 99, 014104 (2019); Vandermause et al., Nat. Commun. 13, 5183
+(2022), as implemented in FLARE):
+
+    R_n(r)       = T_n(r / r_c) (r_c - r)^2,   T_n Chebyshev polynomials, n = 0 ... n_max - 1
+    A_{c,lm}(i)  = sum_j R_n(r_ij) Y_lm(r_ij)  with the channel c = (species of j, n)
+    B1_c         = A_{c,00}
+    B2_{c c' l}  = sum_m A_{c,lm} A_{c',lm}    for c <= c'
+
+Off-diagonal pairs c < c' are counted once, as FLARE does. The order of B2 is c, c', l with l
+running fastest. Descriptors are normalised to unit length; an atom without neighbours has none
+and takes no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from dosml.learners.sgp.geometry import PairBatch
+
+#: Below this norm an environment counts as empty (FLARE's threshold).
+EMPTY_NORM = 1e-8
+
+
+def radial_basis(
+    distances: torch.Tensor, cutoff: float, n_max: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Chebyshev polynomials of r / r_c times the quadratic cutoff, and their derivatives.
+
+    Parameters
+    ----------
+    distances
+        Shape (n_pairs,), Å, none beyond the cutoff.
+    cutoff
+        Å.
+    n_max
+        Number of functions.
+
+    Returns
+    -------
+    tuple
+        R_n (Å^2) and dR_n/dr (Å), each of shape (n_pairs, n_max).
+    """
+    x = distances / cutoff
+    values = [torch.ones_like(x), x]
+    slopes = [torch.zeros_like(x), torch.full_like(x, 1 / cutoff)]
+    for _ in range(2, n_max):
+        slopes.append(2 * values[-1] / cutoff + 2 * x * slopes[-1] - slopes[-2])
+        values.append(2 * x * values[-1] - values[-2])
+    polynomial = torch.stack(values[:n_max], dim=1)
+    slope = torch.stack(slopes[:n_max], dim=1)
+    inside = (cutoff - distances)[:, None]
+    return polynomial * inside**2, slope * inside**2 - 2 * polynomial * inside
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Descriptors of all atoms of a batch, and what their gradients are made from.
+
+    Attributes
+    ----------
+    values
+        Unit descriptors, shape (n_atoms, n_features); zero rows for empty environments.
+    norms
+        Lengths of the raw descriptors, shape (n_atoms,); 1 for empty environments.
+    coefficients
+        A_{c,lm}, shape (n_atoms, n_channels, n_harmonics).
+    radial, radial_slope
+        R_n and R_n' of each pair in the channel of its neighbour's species, zero in the
+        others; shape (n_pairs, n_channels).
+    """
+
+    values: torch.Tensor
+    norms: torch.Tensor
+    coefficients: torch.Tensor
+    radial: torch.Tensor
+    radial_slope: torch.Tensor
+
+
+class Descriptor:
+    """One descriptor: kind, cutoff (Å), number of radial functions, l_max, number of species."""
+
+    def __init__(
+        self,
+        kind: Literal["B1", "B2"],
+        cutoff: float,
+        n_max: int,
+        l_max: int,
+        n_species: int,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
+        self.kind = kind
+        self.cutoff = cutoff
+        self.n_max = n_max
+        self.l_max = l_max if kind == "B2" else 0
+        self.n_species = n_species
+        self.n_channels = n_species * n_max
+        if kind == "B1":
+            self.n_features = self.n_channels
+        else:
+            self.n_features = self.n_channels * (self.n_channels + 1) // 2 * (self.l_max + 1)
+        self._first, self._second = torch.triu_indices(
+            self.n_channels, self.n_channels, device=device
+        )
+
+    def environments(self, batch: PairBatch) -> Environments:
+        """Descriptors of every atom of the batch."""
+        radial, slope = radial_basis(batch.distances, self.cutoff, self.n_max)
+        if self.n_species > 1:
+            radial, slope = self._into_channels(batch, radial), self._into_channels(batch, slope)
+        n_harmonics = batch.harmonics.shape[1]
+        coefficients = radial.new_zeros((batch.n_atoms, self.n_channels * n_harmonics))
+        bonds = radial[:, :, None] * batch.harmonics[:, None, :]
+        coefficients.index_add_(0, batch.centre, bonds.flatten(1))
+        coefficients = coefficients.view(-1, self.n_channels, n_harmonics)
+        raw = self._invariants(coefficients)
+        norms = raw.norm(dim=1)
+        filled = norms > EMPTY_NORM
+        norms = torch.where(filled, norms, torch.ones_like(norms))
+        values = torch.where(filled[:, None], raw / norms[:, None], torch.zeros_like(raw))
+        return Environments(values, norms, coefficients, radial, slope)
+
+    def pair_gradients(
+        self, batch: PairBatch, envs: Environments, pairs: slice | torch.Tensor
+    ) -> torch.Tensor:
+        """Gradient of each centre's unit descriptor with respect to r_j - r_i.
+
+        Parameters
+        ----------
+        batch, envs
+            The frames and their `environments`.
+        pairs
+            Which pairs of the batch.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (n_pairs, 3, n_features), 1/Å.
+        """
+        centre = batch.centre[pairs]
+        unit = (batch.vectors[pairs] / batch.distances[pairs][:, None])[:, :, None]
+        radial = envs.radial[pairs]
+        slope = envs.radial_slope[pairs]
+        harmonics = batch.harmonics[pairs]
+        angular = batch.harmonic_gradients[pairs]
+        # d|p| enters through 1 / |B|: divide once where the arrays are smallest.
+        inverse_norm = 1 / envs.norms[centre]
+        if self.kind == "B1":
+            gradient = (
+                unit * slope[:, None, :] * harmonics[:, None, :1]
+                + radial[:, None, :] * angular[:, :, :1]
+            ) * inverse_norm[:, None, None]
+        else:
+            coefficients = (envs.coefficients / envs.norms[:, None, None])[centre]
+            along, across = self._projected(coefficients, harmonics, angular)
+            # channel index i carries dA, channel index k carries A
+            first, second = self._first, self._second
+            slope3 = unit * slope[:, None, :]
+            gradient = slope3[:, :, first, None] * along[:, None, second, :]
+            gradient.addcmul_(slope3[:, :, second, None], along[:, None, first, :])
+            gradient.addcmul_(radial[:, None, first, None], across[:, :, second, :])
+            gradient.addcmul_(radial[:, None, second, None], across[:, :, first, :])
+            gradient = gradient.flatten(2)
+        values = envs.values[centre]
+        overlap = torch.bmm(gradient, values[:, :, None])
+        gradient.baddbmm_(overlap, values[:, None, :], alpha=-1)
+        return gradient
+
+    def pull_back(
+        self, batch: PairBatch, envs: Environments, cotangent: torch.Tensor
+    ) -> torch.Tensor:
+        """Gradients with respect to r_j - r_i of scalars given by their slope in the descriptor.
+
+        Parameters
+        ----------
+        batch, envs
+            The frames and their `environments`.
+        cotangent
+            dE/d(unit descriptor) of each atom, shape (n_scalars, n_atoms, n_features).
+
+        Returns
+        -------
+        torch.Tensor
+            dE/d(r_j - r_i), shape (n_scalars, n_pairs, 3).
+        """
+        along = (cotangent * envs.values).sum(dim=2, keepdim=True)
+        raw = (cotangent - along * envs.values) / envs.norms[:, None]
+        slopes = self._coefficient_slopes(envs.coefficients, raw)
+        unit = batch.vectors / batch.distances[:, None]
+        out = []
+        for slope in slopes:
+            pair = slope[batch.centre]
+            radial = torch.bmm(envs.radial[:, None, :], pair)
+            radial_slope = torch.bmm(envs.radial_slope[:, None, :], pair)[:, 0]
+            stretch = (radial_slope * batch.harmonics).sum(dim=1, keepdim=True)
+            turn = torch.bmm(batch.harmonic_gradients, radial.transpose(1, 2))[:, :, 0]
+            out.append(stretch * unit + turn)
+        return torch.stack(out)
+
+    def _into_channels(self, batch: PairBatch, values: torch.Tensor) -> torch.Tensor:
+        wide = values.new_zeros((values.shape[0], self.n_species, self.n_max))
+        rows = torch.arange(values.shape[0], device=values.device)
+        wide[rows, batch.species[batch.neighbour]] = values
+        return wide.flatten(1)
+
+    def _invariants(self, coefficients: torch.Tensor) -> torch.Tensor:
+        if self.kind == "B1":
+            return coefficients[:, :, 0].clone()
+        parts = []
+        for l in range(self.l_max + 1):  # noqa: E741
+            block = coefficients[:, :, l * l : (l + 1) ** 2]
+            square = torch.bmm(block, block.transpose(1, 2))
+            parts.append(square[:, self._first, self._second])
+        return torch.stack(parts, dim=2).flatten(1)
+
+    def _projected(
+        self, coefficients: torch.Tensor, harmonics: torch.Tensor, angular: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """sum_m A_{c,lm} Y_lm and sum_m A_{c,lm} grad Y_lm of each pair, by c and l."""
+        both = torch.cat([harmonics[:, None, :], angular], dim=1)
+        out = both.new_empty((both.shape[0], 4, self.n_channels, self.l_max + 1))
+        for l in range(self.l_max + 1):  # noqa: E741
+            m = slice(l * l, (l + 1) ** 2)
+            out[..., l] = torch.bmm(both[:, :, m], coefficients[:, :, m].transpose(1, 2))
+        return out[:, 0], out[:, 1:]
+
+    def _coefficient_slopes(self, coefficients: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
+        """dE/dA_{c,lm} from dE/dB: shape (n_scalars, n_atoms, n_channels, n_harmonics)."""
+        slopes = raw.new_zeros((raw.shape[0], *coefficients.shape))
+        if self.kind == "B1":
+            slopes[..., 0] = raw
+            return slopes
+        tri = raw.view(raw.shape[0], raw.shape[1], -1, self.l_max + 1)
+        for l in range(self.l_max + 1):  # noqa: E741
+            full = raw.new_zeros((*raw.shape[:2], self.n_channels, self.n_channels))
+            full[:, :, self._first, self._second] = tri[..., l]
+            full = full + full.transpose(2, 3)
+            m = slice(l * l, (l + 1) ** 2)
+            slopes[..., m] = full @ coefficients[:, :, m]
+        return slopes

@@ -1,0 +1,199 @@
+"""Frames to neighbour pairs with their harmonics: what the descriptor is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dosml.errors import LearnerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ase import Atoms
+
+#: Two atoms closer than this (Å) are taken for a broken frame.
+SHORTEST_DISTANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Neighbour pairs of one or more frames, as torch tensors on one device.
+
+    Atoms of all frames are numbered through. Pairs are sorted by centre; a pair (i, j) means
+    the vector r_j - r_i, where j may be a periodic image, also one of i itself.
+
+    Attributes
+    ----------
+    centre, neighbour
+        Atom numbers, shape (n_pairs,).
+    vectors, distances
+        Shapes (n_pairs, 3) and (n_pairs,), Å.
+    harmonics
+        Orthonormal real spherical harmonics Y_lm of the direction, shape (n_pairs, (l_max+1)^2).
+    harmonic_gradients
+        dY_lm/dvector, shape (n_pairs, 3, (l_max+1)^2), 1/Å.
+    species
+        Index of each atom's element in the model's species list, shape (n_atoms,).
+    frame
+        Number of each atom's frame within the batch, shape (n_atoms,).
+    volumes
+        Cell volumes, shape (n_frames,), Å^3; 0 without a full cell.
+    """
+
+    centre: torch.Tensor
+    neighbour: torch.Tensor
+    vectors: torch.Tensor
+    distances: torch.Tensor
+    harmonics: torch.Tensor
+    harmonic_gradients: torch.Tensor
+    species: torch.Tensor
+    frame: torch.Tensor
+    volumes: torch.Tensor
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of all frames together."""
+        return int(self.species.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return int(self.volumes.shape[0])
+
+
+class PairBuilder:
+    """Makes `PairBatch` objects for one descriptor.
+
+    Parameters
+    ----------
+    cutoff
+        Å.
+    l_max
+        Largest angular momentum.
+    species
+        Atomic numbers that the model knows, ascending.
+    device, dtype
+        Where and in which precision the tensors live. Neighbour lists and harmonics are computed
+        on the CPU in double precision: they are a small part of the work.
+    """
+
+    def __init__(
+        self,
+        cutoff: float,
+        l_max: int,
+        species: Sequence[int],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        import sphericart
+        import vesin
+
+        self._cutoff = cutoff
+        self._species = np.asarray(species)
+        self._device = device
+        self._dtype = dtype
+        self._harmonics = sphericart.SphericalHarmonics(l_max)
+        self._n_harmonics = (l_max + 1) ** 2
+        self._neighbours = vesin.NeighborList(cutoff=cutoff, full_list=True)
+
+    def build(self, frames: Sequence[Atoms]) -> PairBatch:
+        """Neighbour pairs of the frames, as one batch.
+
+        Raises
+        ------
+        LearnerError
+            If a frame holds an unknown element, coinciding atoms, or a position that is not
+            finite.
+        """
+        centres, neighbours, vectors, distances = [], [], [], []
+        offset = 0
+        for number, frame in enumerate(frames):
+            i, j, vector, distance = self._pairs(frame, number)
+            centres.append(i + offset)
+            neighbours.append(j + offset)
+            vectors.append(vector)
+            distances.append(distance)
+            offset += len(frame)
+        vector = np.concatenate(vectors)
+        if len(vector):
+            values, gradients = self._harmonics.compute_with_gradients(vector)
+        else:
+            values = np.zeros((0, self._n_harmonics))
+            gradients = np.zeros((0, 3, self._n_harmonics))
+        numbers = np.concatenate([frame.numbers for frame in frames])
+        return PairBatch(
+            centre=self._integers(np.concatenate(centres)),
+            neighbour=self._integers(np.concatenate(neighbours)),
+            vectors=self._reals(vector),
+            distances=self._reals(np.concatenate(distances)),
+            harmonics=self._reals(values),
+            harmonic_gradients=self._reals(gradients),
+            species=self._integers(self._species_index(numbers)),
+            frame=self._integers(np.repeat(np.arange(len(frames)), [len(f) for f in frames])),
+            volumes=self._reals(np.array([_volume(frame) for frame in frames])),
+        )
+
+    def _pairs(
+        self, frame: Atoms, number: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        if not np.all(np.isfinite(frame.positions)):
+            raise LearnerError(f"frame {number}: a position is not finite")
+        periodic = [bool(p) for p in frame.pbc]
+        if any(periodic) and np.any(frame.cell.lengths()[frame.pbc] < SHORTEST_DISTANCE):
+            raise LearnerError(f"frame {number} is periodic but has no cell: set the cell")
+        i, j, vector, distance = self._neighbours.compute(
+            points=frame.positions, box=frame.cell.array, periodic=periodic, quantities="ijDd"
+        )
+        if len(distance) and distance.min() < SHORTEST_DISTANCE:
+            raise LearnerError(f"frame {number}: two atoms lie at the same place")
+        # A fixed order makes sums, and so results, the same from run to run.
+        order = np.lexsort((vector[:, 2], vector[:, 1], vector[:, 0], j, i))
+        return (
+            i[order].astype(np.int64),
+            j[order].astype(np.int64),
+            vector[order],
+            distance[order],
+        )
+
+    def _species_index(self, numbers: np.ndarray) -> np.ndarray:
+        index = np.searchsorted(self._species, numbers)
+        index = np.minimum(index, len(self._species) - 1)
+        unknown = sorted(set(numbers[self._species[index] != numbers].tolist()))
+        if unknown:
+            from ase.data import chemical_symbols
+
+            raise LearnerError(
+                "the model was not trained on "
+                + ", ".join(chemical_symbols[z] for z in unknown)
+                + "; it knows "
+                + ", ".join(chemical_symbols[z] for z in self._species)
+            )
+        return index
+
+    def _reals(self, array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, device=self._device).to(self._dtype)
+
+    def _integers(self, array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, device=self._device)
+
+
+def _volume(frame: Atoms) -> float:
+    """Cell volume of a frame that is periodic in all directions, else 0."""
+    return float(abs(frame.cell.volume)) if all(frame.pbc) else 0.0
+
+
+def frame_slices(sizes: Sequence[int], atoms_per_batch: int) -> Iterator[slice]:
+    """Cut a frame list into runs of at most `atoms_per_batch` atoms (at least one frame)."""
+    start, atoms = 0, 0
+    for n, size in enumerate(sizes):
+        if n > start and atoms + size > atoms_per_batch:
+            yield slice(start, n)
+            start, atoms = n, 0
+        atoms += size
+    if start < len(sizes):
+        yield slice(start, len(sizes))

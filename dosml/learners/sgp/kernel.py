@@ -1,0 +1,150 @@
+"""Kernel blocks between inducing environments and the labels of frames, at signal 1.
+
+The kernel of two environments with the same centre species is (p . p')^zeta of their unit
+descriptors, and 0 for different species. With E = sum_i e_i, F = -dE/dR and the stress
+(1/V) dE/d(strain) the blocks K_uE, K_uF and K_uS follow by the chain rule. They depend on the
+frames alone, so one pass over the frames serves every label set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from dosml.learners.sgp.descriptor import Descriptor, Environments
+    from dosml.learners.sgp.geometry import PairBatch
+
+#: Cartesian index pairs in ase's Voigt order.
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+@dataclass(frozen=True)
+class Inducing:
+    """Inducing environments, grouped by centre species.
+
+    Attributes
+    ----------
+    descriptors
+        Unit descriptors of each species in the model's order, shapes (m_s, n_features).
+    """
+
+    descriptors: tuple[torch.Tensor, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of inducing environments of all species."""
+        return sum(int(block.shape[0]) for block in self.descriptors)
+
+    def columns(self) -> list[slice]:
+        """Where each species' environments lie in a kernel block."""
+        out, start = [], 0
+        for block in self.descriptors:
+            out.append(slice(start, start + int(block.shape[0])))
+            start = out[-1].stop
+        return out
+
+    def gram(self, zeta: int) -> torch.Tensor:
+        """K_uu at signal 1 in double precision, shape (M, M)."""
+        first = self.descriptors[0]
+        out = torch.zeros((self.size, self.size), dtype=torch.float64, device=first.device)
+        for block, where in zip(self.descriptors, self.columns(), strict=True):
+            wide = block.double()
+            out[where, where] = (wide @ wide.T) ** zeta
+        return out
+
+
+@dataclass(frozen=True)
+class KernelRows:
+    """Kernel blocks of one batch of frames, one row per label.
+
+    Attributes
+    ----------
+    energies
+        Shape (n_frames, M).
+    forces
+        Shape (3 n_atoms, M), the Cartesian component running fastest.
+    stresses
+        Shape (6 n_frames, M), the Voigt component running fastest, or None.
+    """
+
+    energies: torch.Tensor
+    forces: torch.Tensor
+    stresses: torch.Tensor | None
+
+
+def environment_rows(
+    envs: Environments, batch: PairBatch, inducing: Inducing, zeta: int
+) -> torch.Tensor:
+    """Kernel of every atom's energy with the inducing environments, shape (n_atoms, M)."""
+    out = envs.values.new_zeros((batch.n_atoms, inducing.size))
+    for s, (block, where) in enumerate(zip(inducing.descriptors, inducing.columns(), strict=True)):
+        atoms = batch.species == s
+        out[atoms, where] = (envs.values[atoms] @ block.T) ** zeta
+    return out
+
+
+def kernel_rows(
+    descriptor: Descriptor,
+    batch: PairBatch,
+    inducing: Inducing,
+    zeta: int,
+    *,
+    stress: bool,
+    chunk_elements: int,
+) -> KernelRows:
+    """Kernel blocks between a batch of frames and the inducing environments.
+
+    Parameters
+    ----------
+    descriptor, batch, inducing, zeta
+        The model and the frames.
+    stress
+        Whether to make stress rows (frames need volumes then).
+    chunk_elements
+        Largest number of elements of a temporary (pairs x 3 x M).
+    """
+    envs = descriptor.environments(batch)
+    m = inducing.size
+    energies = envs.values.new_zeros((batch.n_frames, m))
+    forces = envs.values.new_zeros((batch.n_atoms, 3, m))
+    stresses = envs.values.new_zeros((batch.n_frames, 6, m)) if stress else None
+    widest = max(m, descriptor.n_features, 1)
+    step = max(1, chunk_elements // (3 * widest))
+    for s, (block, where) in enumerate(zip(inducing.descriptors, inducing.columns(), strict=True)):
+        atoms = torch.nonzero(batch.species == s)[:, 0]
+        if len(atoms) == 0 or block.shape[0] == 0:
+            continue
+        dots = envs.values[atoms] @ block.T
+        energies[:, where].index_add_(0, batch.frame[atoms], dots**zeta)
+        # rows of atoms of other species stay unused
+        slope = dots.new_zeros((batch.n_atoms, block.shape[0]))
+        slope[atoms] = zeta * dots ** (zeta - 1)
+        own = envs.values.new_zeros((batch.n_atoms, 9 if stress else 3, descriptor.n_features))
+        target = forces[:, :, where]
+        pairs = torch.nonzero(batch.species[batch.centre] == s)[:, 0]
+        for start in range(0, len(pairs), step):
+            chunk = pairs[start : start + step]
+            if descriptor.n_species == 1:
+                chunk = slice(start, start + step)
+            gradient = descriptor.pair_gradients(batch, envs, chunk)
+            centre = batch.centre[chunk]
+            own[:, :3].index_add_(0, centre, gradient)
+            if stress:
+                vectors = batch.vectors[chunk]
+                strain = torch.stack(
+                    [gradient[:, a] * vectors[:, b, None] for a, b in VOIGT], dim=1
+                )
+                own[:, 3:].index_add_(0, centre, strain)
+            rows = (gradient.flatten(0, 1) @ block.T).view(-1, 3, block.shape[0])
+            rows *= slope[centre][:, None, :]
+            target.index_add_(0, batch.neighbour[chunk], rows, alpha=-1)
+        own_rows = (own[atoms] @ block.T) * slope[atoms][:, None, :]
+        target[atoms] += own_rows[:, :3]
+        if stresses is not None:
+            stresses[:, :, where].index_add_(0, batch.frame[atoms], own_rows[:, 3:])
+    if stresses is not None:
+        stresses = (stresses / batch.volumes[:, None, None]).flatten(0, 1)
+    return KernelRows(energies, forces.flatten(0, 1), stresses)

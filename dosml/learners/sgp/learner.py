@@ -1,0 +1,280 @@
+"""Training: one pass over the frames, one model per label set."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dosml.errors import InputError, LearnerError
+from dosml.learners.base import check_training_data
+from dosml.learners.sgp.accumulate import NormalEquations
+from dosml.learners.sgp.geometry import frame_slices
+from dosml.learners.sgp.inducing import greedy_environments, shares
+from dosml.learners.sgp.kernel import Inducing, kernel_rows
+from dosml.learners.sgp.likelihood import maximise, start
+from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
+from dosml.learners.sgp.settings import SgpSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+    from dosml.learners.sgp.accumulate import Evidence
+    from dosml.learners.base import Progress, TrainingLabels
+
+#: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
+_CHUNK = {"cpu": 2_000_000, "cuda": 100_000_000}
+_ATOMS_PER_BATCH = {"cpu": 128, "cuda": 2048}
+
+
+class SgpLearner:
+    """Sparse Gaussian process on ACE descriptors.
+
+    Parameters
+    ----------
+    settings
+        See `SgpSettings`; None takes the defaults.
+
+    Raises
+    ------
+    InputError
+        If the device does not exist here.
+    """
+
+    name = "sgp"
+
+    def __init__(self, settings: SgpSettings | None = None) -> None:
+        self.settings = settings or SgpSettings()
+        try:
+            self._device = torch.device(self.settings.device)
+            torch.zeros(1, device=self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"device {self.settings.device!r} cannot be used here ({error}); "
+                "use cpu, or cuda where torch sees a GPU"
+            ) from error
+
+    def fit(
+        self,
+        frames: Sequence[Atoms],
+        label_sets: Sequence[TrainingLabels],
+        *,
+        progress: Progress | None = None,
+    ) -> SgpModels:
+        """Train one model per label set; kernel blocks are computed once for all of them.
+
+        Parameters
+        ----------
+        frames
+            Training frames, fully periodic where stresses are given.
+        label_sets
+            Labels in the frames' order.
+        progress
+            Called as progress(stage, done, total) with the stages "descriptors", "kernel" and
+            "likelihood".
+
+        Raises
+        ------
+        LearnerError
+            If frames and labels do not fit together, or no model can be made of them.
+        """
+        check_training_data(frames, label_sets)
+        tell = progress or _silent
+        began = time.perf_counter()
+        species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
+        stress = label_sets[0].stresses is not None
+        if stress and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
+            raise LearnerError(
+                "stress labels need frames that are periodic in all directions; "
+                "give stresses=None for others"
+            )
+        inducing = self._choose(frames, species, tell)
+        chosen = time.perf_counter()
+        settings = self.settings
+        shared_rows = NormalEquations(
+            inducing.gram(settings.zeta), settings.jitter, len(label_sets)
+        )
+        shared = SharedBasis(settings, species, inducing, shared_rows.lower)
+        baselines = [_baseline(frames, labels, species) for labels in label_sets]
+        self._stream(frames, label_sets, baselines, shared, shared_rows, tell)
+        evidence, rotation = shared_rows.finish()
+        streamed = time.perf_counter()
+        costs = {
+            "seconds_inducing": chosen - began,
+            "seconds_kernel": streamed - chosen,
+        }
+        models = []
+        for k, one in enumerate(evidence):
+            tell("likelihood", k, len(evidence))
+            models.append(self._solve(one, rotation, shared, baselines[k], len(frames), costs))
+        tell("likelihood", len(evidence), len(evidence))
+        return SgpModels(shared, models)
+
+    def _choose(
+        self, frames: Sequence[Atoms], species: tuple[int, ...], tell: Progress
+    ) -> Inducing:
+        """Inducing environments by predictive variance, from the frames alone."""
+        settings = self.settings
+        shared = SharedBasis(settings, species, Inducing(()), torch.zeros(0))
+        descriptor, builder = shared.descriptor(), shared.pair_builder()
+        keep = self._candidates(frames)
+        found: list[list[torch.Tensor]] = [[] for _ in species]
+        sizes = [len(frame) for frame in frames]
+        offset = 0
+        for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
+            tell("descriptors", part.start, len(frames))
+            batch = builder.build(frames[part])
+            here = keep[offset : offset + batch.n_atoms]
+            offset += batch.n_atoms
+            if not here.any():
+                continue
+            values = descriptor.environments(batch).values
+            wanted = torch.as_tensor(here, device=self._device)
+            for s in range(len(species)):
+                found[s].append(values[wanted & (batch.species == s)])
+        tell("descriptors", len(frames), len(frames))
+        blocks = [torch.cat(parts) for parts in found]
+        blocks = [block[block.abs().sum(dim=1) > 0] for block in blocks]
+        counts = shares([len(block) for block in blocks], settings.n_inducing)
+        picked = tuple(
+            block[greedy_environments(block, settings.zeta, n, settings.selection_tolerance)]
+            for block, n in zip(blocks, counts, strict=True)
+        )
+        if not sum(len(block) for block in picked):
+            raise LearnerError(
+                f"no atom of the training frames has a neighbour within {settings.cutoff} Å: "
+                "raise cutoff"
+            )
+        return Inducing(picked)
+
+    def _candidates(self, frames: Sequence[Atoms]) -> np.ndarray:
+        """Which atoms (numbered through all frames) may become inducing environments."""
+        total = sum(len(frame) for frame in frames)
+        keep = np.ones(total, dtype=bool)
+        if total > self.settings.max_candidates:
+            drawn = np.random.default_rng(self.settings.seed).permutation(total)
+            keep[drawn[self.settings.max_candidates :]] = False
+        return keep
+
+    def _stream(
+        self,
+        frames: Sequence[Atoms],
+        label_sets: Sequence[TrainingLabels],
+        baselines: Sequence[np.ndarray],
+        shared: SharedBasis,
+        equations: NormalEquations,
+        tell: Progress,
+    ) -> None:
+        """Accumulate the normal equations of all label sets in one pass over the frames."""
+        descriptor, builder = shared.descriptor(), shared.pair_builder()
+        stress = label_sets[0].stresses is not None
+        sizes = [len(frame) for frame in frames]
+        for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
+            tell("kernel", part.start, len(frames))
+            rows = kernel_rows(
+                descriptor,
+                builder.build(frames[part]),
+                shared.inducing,
+                self.settings.zeta,
+                stress=stress,
+                chunk_elements=_CHUNK[self._device.type],
+            )
+            labels = {
+                "energy": np.stack(
+                    [
+                        labels.energies[part] - _counts(frames[part], shared.species) @ baseline
+                        for labels, baseline in zip(label_sets, baselines, strict=True)
+                    ],
+                    axis=1,
+                ),
+                "force": np.stack(
+                    [np.concatenate(labels.forces[part]).ravel() for labels in label_sets], axis=1
+                ),
+            }
+            if stress:
+                labels["stress"] = np.stack(
+                    [
+                        labels.stresses[part].ravel()
+                        for labels in label_sets
+                        if labels.stresses is not None
+                    ],
+                    axis=1,
+                )
+            equations.add(
+                rows,
+                {
+                    kind: torch.as_tensor(values, dtype=torch.float64, device=self._device)
+                    for kind, values in labels.items()
+                },
+            )
+        tell("kernel", len(frames), len(frames))
+
+    def _solve(
+        self,
+        evidence: Evidence,
+        rotation: torch.Tensor,
+        shared: SharedBasis,
+        baseline: np.ndarray,
+        n_frames: int,
+        costs: dict[str, float],
+    ) -> SgpModel:
+        """Hyperparameters and weights of one label set."""
+        began = time.perf_counter()
+        settings = self.settings
+        first = start(
+            evidence,
+            {
+                "signal": settings.signal,
+                "energy_noise": settings.energy_noise,
+                "force_noise": settings.force_noise,
+                "stress_noise": settings.stress_noise,
+            },
+        )
+        best, solved, evaluations = maximise(evidence, first, settings.max_iterations)
+        white = best.signal**2 * (rotation @ solved.solution)
+        weights = torch.linalg.solve_triangular(shared.lower.T, white[:, None], upper=True)[:, 0]
+        spread = torch.linalg.solve_triangular(solved.factor, rotation.T, upper=False)
+        facts: dict[str, float | int | str] = {
+            "learner": "sgp",
+            "n_frames": n_frames,
+            "n_inducing": shared.inducing.size,
+            "n_features": shared.descriptor().n_features,
+            "n_labels": sum(evidence.counts.values()),
+            "signal_ev": best.signal,
+            "energy_noise_ev": best.energy_noise,
+            "force_noise_ev_per_angstrom": best.force_noise,
+            "log_likelihood": solved.log_likelihood,
+            "likelihood_evaluations": evaluations,
+            **costs,
+            "seconds_likelihood": time.perf_counter() - began,
+        }
+        if "stress" in evidence.phi:
+            facts["stress_noise_ev_per_angstrom3"] = best.stress_noise
+        return SgpModel(
+            best,
+            torch.as_tensor(baseline, dtype=torch.float64, device=self._device),
+            weights,
+            spread,
+            facts,
+        )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _counts(frames: Sequence[Atoms], species: tuple[int, ...]) -> np.ndarray:
+    """Atoms of each species in each frame, shape (n_frames, n_species)."""
+    return np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames])
+
+
+def _baseline(
+    frames: Sequence[Atoms], labels: TrainingLabels, species: tuple[int, ...]
+) -> np.ndarray:
+    """Energy per atom of each species by least squares over the training frames, eV."""
+    solution = np.linalg.lstsq(_counts(frames, species), labels.energies, rcond=None)[0]
+    return np.asarray(solution)

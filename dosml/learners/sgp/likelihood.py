@@ -1,0 +1,202 @@
+"""Log marginal likelihood of the sparse Gaussian process and its exact gradient.
+
+DTC approximation (Quinonero-Candela and Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005)): labels
+y ~ N(0, s Q + Lambda) with Q = K_fu K_uu^-1 K_uf, s = signal^2, and Lambda diagonal with one
+noise variance per label kind. In the whitened basis, with beta_k = 1 / sigma_k^2,
+
+    B = I + s sum_k beta_k Phi_k,    c = sum_k beta_k b_k,    x = B^-1 c
+    -2 log p = sum_k beta_k y_k.y_k - s c.x + log |B| + sum_k n_k log sigma_k^2 + n log 2 pi
+
+    d(-2 log p)/d log sigma_k = -2 beta_k |y_k - s V_k^T x|^2 - 2 s beta_k tr(B^-1 Phi_k) + 2 n_k
+    d(-2 log p)/d log signal  = -2 s x.x + 2 (M - tr B^-1)
+
+Each evaluation costs O(M^3), whatever the number of frames.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dosml.errors import LearnerError
+from dosml.learners.sgp.accumulate import KINDS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dosml.learners.sgp.accumulate import Evidence
+
+#: Noise below these (eV per frame, eV/Å, eV/Å^3) is below any electronic-structure code's own.
+NOISE_FLOOR = {"energy": 1e-4, "force": 1e-4, "stress": 1e-7}
+_WORST = 1e300
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Standard deviations of the prior and of the noises.
+
+    Attributes
+    ----------
+    signal
+        Of one environment's energy, eV.
+    energy_noise
+        eV per frame (not per atom).
+    force_noise
+        eV/Å.
+    stress_noise
+        eV/Å^3; without effect where there were no stress labels.
+    """
+
+    signal: float
+    energy_noise: float
+    force_noise: float
+    stress_noise: float
+
+    def noise(self, kind: str) -> float:
+        """Noise of one label kind."""
+        return {
+            "energy": self.energy_noise,
+            "force": self.force_noise,
+            "stress": self.stress_noise,
+        }[kind]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Solution at one set of hyperparameters, in the whitened basis.
+
+    Attributes
+    ----------
+    log_likelihood
+        log p(y).
+    gradient
+        Its derivative by log signal and the log noises of energy, force and stress, shape (4,);
+        0 for kinds without labels.
+    solution
+        x = B^-1 c, shape (M,).
+    factor
+        Lower Cholesky factor of B, shape (M, M).
+    """
+
+    log_likelihood: float
+    gradient: NDArray[np.float64]
+    solution: torch.Tensor
+    factor: torch.Tensor
+
+
+def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
+    """Likelihood, gradient and solution at given hyperparameters.
+
+    Raises
+    ------
+    LearnerError
+        If B is not positive definite to rounding (noises far too small for the data).
+    """
+    signal2 = hypers.signal**2
+    kinds = list(evidence.phi)
+    beta = {kind: hypers.noise(kind) ** -2 for kind in kinds}
+    first = evidence.phi[kinds[0]]
+    matrix = torch.eye(first.shape[0], dtype=first.dtype, device=first.device)
+    right = torch.zeros_like(evidence.rhs[kinds[0]])
+    for kind in kinds:
+        matrix.add_(evidence.phi[kind], alpha=signal2 * beta[kind])
+        right.add_(evidence.rhs[kind], alpha=beta[kind])
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    if int(info):
+        raise LearnerError(
+            "the normal equations are singular: a noise hyperparameter is too small for the data "
+            f"(read {hypers})"
+        )
+    x = torch.cholesky_solve(right[:, None], factor)[:, 0]
+    inverse = torch.cholesky_inverse(factor)
+    twice = -signal2 * float(right @ x) + 2 * float(factor.diagonal().log().sum())
+    gradient = np.zeros(4)
+    gradient[0] = -2 * signal2 * float(x @ x) + 2 * (len(x) - float(inverse.trace()))
+    for kind in kinds:
+        count, phi, square = evidence.counts[kind], evidence.phi[kind], evidence.squares[kind]
+        twice += beta[kind] * square + 2 * count * math.log(hypers.noise(kind))
+        twice += count * math.log(2 * math.pi)
+        residual = (
+            square - 2 * signal2 * float(evidence.rhs[kind] @ x) + signal2**2 * float(x @ (phi @ x))
+        )
+        trace = float((inverse * phi).sum())
+        gradient[1 + KINDS.index(kind)] = (
+            -2 * beta[kind] * residual - 2 * signal2 * beta[kind] * trace + 2 * count
+        )
+    return Posterior(-0.5 * twice, -0.5 * gradient, x, factor)
+
+
+def start(evidence: Evidence, given: dict[str, float | None]) -> Hyperparameters:
+    """Starting hyperparameters from the data, where they are not given.
+
+    The signal makes the prior spread of the forces that of the labels; noises start at a tenth
+    of the labels' root mean square.
+
+    Parameters
+    ----------
+    evidence
+        Of one label set.
+    given
+        Values or None for signal, energy_noise, force_noise, stress_noise.
+    """
+    rms = {kind: math.sqrt(evidence.squares[kind] / evidence.counts[kind]) for kind in evidence.phi}
+    kind = "force" if rms.get("force", 0) > 0 else "energy"
+    prior = float(evidence.phi[kind].trace()) / evidence.counts[kind]
+    values = {"signal": rms[kind] / math.sqrt(prior) if prior > 0 and rms[kind] > 0 else 1.0}
+    for name in KINDS:
+        values[f"{name}_noise"] = max(0.1 * rms.get(name, 0.0), 10 * NOISE_FLOOR[name])
+    values.update({name: value for name, value in given.items() if value is not None})
+    return Hyperparameters(**values)
+
+
+def maximise(
+    evidence: Evidence, first: Hyperparameters, max_iterations: int
+) -> tuple[Hyperparameters, Posterior, int]:
+    """Maximise the log marginal likelihood over the logarithms of the hyperparameters.
+
+    L-BFGS-B; noises are bounded below by `NOISE_FLOOR`.
+
+    Returns
+    -------
+    tuple
+        The best hyperparameters, their posterior, and the number of likelihood evaluations.
+    """
+    from scipy.optimize import minimize
+
+    free = [0] + [1 + KINDS.index(kind) for kind in evidence.phi]
+    origin = np.log([first.signal, first.energy_noise, first.force_noise, first.stress_noise])
+    lowest = np.log([1e-6, *(NOISE_FLOOR[kind] for kind in KINDS)])
+    highest = np.full(4, np.log(1e6))
+    evaluations = 0
+
+    def unpack(values: NDArray[np.float64]) -> Hyperparameters:
+        full = origin.copy()
+        full[free] = values
+        return Hyperparameters(*np.exp(full).tolist())
+
+    def objective(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        nonlocal evaluations
+        evaluations += 1
+        try:
+            point = posterior(evidence, unpack(values))
+        except LearnerError:
+            # a line search that went too far: L-BFGS-B steps back
+            return _WORST, np.zeros(len(free))
+        return -point.log_likelihood, -point.gradient[free]
+
+    if max_iterations == 0:
+        return first, posterior(evidence, first), 1
+    result = minimize(
+        objective,
+        np.clip(origin, lowest, highest)[free],
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(lowest[free], highest[free], strict=True)),
+        options={"maxiter": max_iterations, "ftol": 1e-10, "gtol": 1e-4},
+    )
+    best = unpack(result.x)
+    return best, posterior(evidence, best), evaluations

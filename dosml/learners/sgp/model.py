@@ -1,0 +1,281 @@
+"""Trained sparse Gaussian processes: mapped prediction and uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dosml.errors import LearnerError
+from dosml.learners.base import Prediction
+from dosml.learners.sgp.descriptor import Descriptor
+from dosml.learners.sgp.geometry import PairBuilder, frame_slices
+from dosml.learners.sgp.kernel import VOIGT, Inducing, environment_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+
+    from dosml.learners.sgp.descriptor import Environments
+    from dosml.learners.sgp.geometry import PairBatch
+    from dosml.learners.sgp.likelihood import Hyperparameters
+    from dosml.learners.sgp.settings import SgpSettings
+
+#: Atoms per batch at prediction.
+_ATOMS_PER_BATCH = 256
+
+
+@dataclass(frozen=True)
+class SharedBasis:
+    """What all models of one training run share: it depends on the frames alone.
+
+    Attributes
+    ----------
+    settings
+        Of the learner.
+    species
+        Atomic numbers, ascending.
+    inducing
+        The inducing environments.
+    lower
+        Cholesky factor of K_uu + jitter at signal 1, shape (M, M).
+    """
+
+    settings: SgpSettings
+    species: tuple[int, ...]
+    inducing: Inducing
+    lower: torch.Tensor
+
+    def descriptor(self) -> Descriptor:
+        """The descriptor of the settings."""
+        return Descriptor(
+            self.settings.descriptor,
+            self.settings.cutoff,
+            self.settings.n_max,
+            self.settings.l_max,
+            len(self.species),
+            device=torch.device(self.settings.device),
+        )
+
+    def pair_builder(self) -> PairBuilder:
+        """A maker of neighbour pairs for the settings."""
+        return PairBuilder(
+            self.settings.cutoff,
+            self.settings.l_max if self.settings.descriptor == "B2" else 0,
+            self.species,
+            device=torch.device(self.settings.device),
+            dtype=getattr(torch, self.settings.dtype),
+        )
+
+
+@dataclass(frozen=True)
+class SgpModel:
+    """One trained model.
+
+    Attributes
+    ----------
+    hyperparameters
+        Signal and noises at the maximum of the likelihood.
+    baseline
+        Energy per atom of each species, eV, shape (n_species,).
+    weights
+        Weights of the kernel at signal 1, shape (M,), eV.
+    spread
+        C^-1 Q^T with B = C C^T, shape (M, M): the part of the predictive variance that the
+        labels did not remove.
+    facts
+        What is known of the training: see `SgpModels.facts`.
+    """
+
+    hyperparameters: Hyperparameters
+    baseline: torch.Tensor
+    weights: torch.Tensor
+    spread: torch.Tensor
+    facts: dict[str, float | int | str]
+
+
+class SgpModels:
+    """Sparse Gaussian processes on the same inducing environments, one per label set.
+
+    Parameters
+    ----------
+    shared
+        What they have in common.
+    models
+        One per label set.
+    """
+
+    def __init__(self, shared: SharedBasis, models: Sequence[SgpModel]) -> None:
+        self.shared = shared
+        self.models = tuple(models)
+        self._descriptor = shared.descriptor()
+        self._builder = shared.pair_builder()
+        self._dtype = getattr(torch, shared.settings.dtype)
+        self._baselines = torch.stack([model.baseline for model in self.models])
+        weights = torch.stack([model.weights for model in self.models])
+        #: per species: linear form (n_sets, d), quadratic form (n_sets, d, d), or weights
+        self._maps = [
+            self._mapped(block.double(), weights[:, where])
+            for block, where in zip(
+                shared.inducing.descriptors, shared.inducing.columns(), strict=True
+            )
+        ]
+
+    def predict(
+        self,
+        frames: Sequence[Atoms],
+        *,
+        uncertainties: bool = False,
+        force_uncertainties: bool = False,
+    ) -> list[Prediction]:
+        """Predict every frame with every model; descriptors are computed once.
+
+        Parameters
+        ----------
+        frames
+            Any frames of known elements.
+        uncertainties
+            Also give the standard deviation of each atom's energy (cost grows with M^2).
+        force_uncertainties
+            Also give the standard deviation of each force component (slow).
+
+        Returns
+        -------
+        list of Prediction
+            One per label set.
+
+        Raises
+        ------
+        LearnerError
+            If a frame holds an element that the model was not trained on, or is broken.
+        """
+        n_sets = len(self.models)
+        energies = [np.zeros(0)] * n_sets
+        forces: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
+        stresses: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
+        spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
+        force_spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
+        sizes = [len(frame) for frame in frames]
+        for part in frame_slices(sizes, _ATOMS_PER_BATCH):
+            batch = self._builder.build(frames[part])
+            envs = self._descriptor.environments(batch)
+            energy, force, stress = self._mean(batch, envs)
+            cuts = np.cumsum(sizes[part])[:-1]
+            for k in range(n_sets):
+                energies[k] = np.concatenate([energies[k], energy[k]])
+                forces[k].extend(np.split(force[k], cuts))
+                stresses[k].append(stress[k])
+            if uncertainties:
+                for k, values in enumerate(self._atom_spread(batch, envs)):
+                    spreads[k].extend(np.split(values, cuts))
+            if force_uncertainties:
+                from dosml.learners.sgp.force_variance import force_spread
+
+                for k, values in enumerate(force_spread(self, batch, envs)):
+                    force_spreads[k].extend(np.split(values, cuts))
+        return [
+            Prediction(
+                energies[k],
+                forces[k],
+                np.concatenate(stresses[k]) if stresses[k] else np.zeros((0, 6)),
+                spreads[k] if uncertainties else None,
+                force_spreads[k] if force_uncertainties else None,
+            )
+            for k in range(n_sets)
+        ]
+
+    def facts(self) -> list[dict[str, float | int | str]]:
+        """Hyperparameters, sizes, log likelihood and seconds of each model."""
+        return [dict(model.facts) for model in self.models]
+
+    def save(self, path: Path, index: int = 0) -> None:
+        """Write the model of label set `index` to one file (npz with JSON, no pickle).
+
+        Raises
+        ------
+        LearnerError
+            If there is no such model.
+        """
+        from dosml.learners.sgp.storage import save_model
+
+        if not 0 <= index < len(self.models):
+            raise LearnerError(f"there is no model {index}: there are {len(self.models)}")
+        save_model(path, self.shared, self.models[index])
+
+    def _mapped(self, block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        zeta = self.shared.settings.zeta
+        if zeta == 1:
+            form = weights @ block
+        elif zeta == 2:
+            form = torch.stack([(block.T * row) @ block for row in weights])
+        else:
+            form = weights
+        return form.to(self._dtype)
+
+    def _local(self, envs: Environments, batch: PairBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energy of each atom (n_sets, n) without baseline, and its slope in the descriptor."""
+        zeta = self.shared.settings.zeta
+        n_sets = len(self.models)
+        energy = envs.values.new_zeros((n_sets, batch.n_atoms))
+        slope = envs.values.new_zeros((n_sets, *envs.values.shape))
+        for s, (form, block) in enumerate(
+            zip(self._maps, self.shared.inducing.descriptors, strict=True)
+        ):
+            atoms = torch.nonzero(batch.species == s)[:, 0]
+            values = envs.values[atoms]
+            if zeta == 1:
+                energy[:, atoms] = form @ values.T
+                slope[:, atoms] = form[:, None, :].expand(-1, len(atoms), -1)
+            elif zeta == 2:
+                turned = values @ form
+                energy[:, atoms] = (turned * values).sum(dim=2)
+                slope[:, atoms] = 2 * turned
+            else:
+                dots = values @ block.T
+                power = dots ** (zeta - 1)
+                energy[:, atoms] = form @ (power * dots).T
+                slope[:, atoms] = zeta * (power * form[:, None, :]) @ block
+        return energy, slope
+
+    def _mean(
+        self, batch: PairBatch, envs: Environments
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
+        local, slope = self._local(envs, batch)
+        n_sets = len(self.models)
+        per_atom = local.double() + self._baselines[:, batch.species]
+        energies = per_atom.new_zeros((n_sets, batch.n_frames))
+        energies.index_add_(1, batch.frame, per_atom)
+        pulled = self._descriptor.pull_back(batch, envs, slope).double()
+        forces = pulled.new_zeros((n_sets, batch.n_atoms, 3))
+        forces.index_add_(1, batch.centre, pulled)
+        forces.index_add_(1, batch.neighbour, pulled, alpha=-1)
+        vectors = batch.vectors.double()
+        strain = torch.stack([pulled[:, :, a] * vectors[:, b] for a, b in VOIGT], dim=2)
+        virial = strain.new_zeros((n_sets, batch.n_frames, 6))
+        virial.index_add_(1, batch.frame[batch.centre], strain)
+        volumes = batch.volumes.double()
+        stresses = virial / torch.where(volumes > 0, volumes, torch.nan)[None, :, None]
+        return energies.cpu().numpy(), forces.cpu().numpy(), stresses.cpu().numpy()
+
+    def _atom_spread(self, batch: PairBatch, envs: Environments) -> list[np.ndarray]:
+        """Standard deviation of each atom's energy, one array (n_atoms,) per model."""
+        shared = self.shared
+        rows = environment_rows(envs, batch, shared.inducing, shared.settings.zeta).double()
+        white = torch.linalg.solve_triangular(shared.lower, rows.T, upper=False)
+        # a descriptor has unit length, or zero for an atom without neighbours
+        own = (envs.values.double() ** 2).sum(dim=1) ** shared.settings.zeta
+        unknown = own - (white * white).sum(dim=0)
+        return [
+            (
+                model.hyperparameters.signal
+                * (unknown + ((model.spread @ white) ** 2).sum(dim=0)).clamp(min=0).sqrt()
+            )
+            .cpu()
+            .numpy()
+            for model in self.models
+        ]

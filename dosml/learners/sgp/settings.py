@@ -1,0 +1,76 @@
+"""Settings of the sparse Gaussian process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dosml.errors import InputError
+
+
+class SgpSettings(BaseModel):
+    """Everything that decides a sparse Gaussian process besides its data.
+
+    The descriptor follows the names of the ACE expansion: `n_max` counts radial functions,
+    `l_max` is the largest angular momentum, `cutoff` is in Å, and `zeta` is the power of the
+    normalised dot-product kernel.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    descriptor: Literal["B1", "B2"] = "B2"
+    cutoff: float = Field(default=5.0, gt=0, description="Å")
+    n_max: int = Field(default=8, ge=1, le=24)
+    l_max: int = Field(default=4, ge=0, le=12)
+    zeta: int = Field(default=2, ge=1, le=8)
+    n_inducing: int = Field(
+        default=500, ge=1, description="largest number of inducing environments"
+    )
+    selection_tolerance: float = Field(
+        default=1e-9,
+        ge=0,
+        lt=1,
+        description="no environment is added whose predictive variance (signal 1) is below this",
+    )
+    max_candidates: int = Field(
+        default=20000,
+        ge=1,
+        description="inducing environments are chosen among at most so many, drawn with the seed",
+    )
+    jitter: float = Field(
+        default=1e-8, gt=0, le=1e-3, description="added to the diagonal of K_uu at signal 1"
+    )
+    max_iterations: int = Field(
+        default=60, ge=0, description="L-BFGS-B steps; 0 keeps the starting hyperparameters"
+    )
+    signal: float | None = Field(default=None, gt=0, description="start, eV; None: from the data")
+    energy_noise: float | None = Field(default=None, gt=0, description="start, eV per frame")
+    force_noise: float | None = Field(default=None, gt=0, description="start, eV/Å")
+    stress_noise: float | None = Field(default=None, gt=0, description="start, eV/Å^3")
+    device: str = Field(default="cpu", description="a torch device: cpu, cuda, cuda:1")
+    dtype: Literal["float64", "float32"] = Field(
+        default="float64", description="of descriptors and kernel blocks; solves stay in float64"
+    )
+    seed: int = 0
+
+
+def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:
+    """Check options and turn them into settings.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or out of range: the message names it.
+    """
+    try:
+        return SgpSettings(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        known = ", ".join(SgpSettings.model_fields)
+        raise InputError(
+            f"learner option {where}: {first['msg'].lower()} (read {first.get('input')!r}); "
+            f"the options are {known}"
+        ) from error

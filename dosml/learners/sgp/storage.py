@@ -1,0 +1,127 @@
+"""One trained model in one file: arrays in npz, the rest in JSON, nothing that can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dosml.errors import InputError, LearnerError
+from dosml.learners.sgp.kernel import Inducing
+from dosml.learners.sgp.likelihood import Hyperparameters
+from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
+from dosml.learners.sgp.settings import sgp_settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FORMAT = "dosml-sgp"
+_VERSION = 1
+
+
+def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
+    """Write one model; the file appears only once it is complete.
+
+    Parameters
+    ----------
+    path
+        The file; an old one is replaced.
+    shared, model
+        What to write.
+
+    Raises
+    ------
+    LearnerError
+        If the file cannot be written.
+    """
+    head = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "settings": shared.settings.model_dump(),
+        "species": list(shared.species),
+        "hyperparameters": asdict(model.hyperparameters),
+        "facts": model.facts,
+    }
+    arrays = {
+        f"inducing_{z}": block.cpu().numpy()
+        for z, block in zip(shared.species, shared.inducing.descriptors, strict=True)
+    }
+    arrays["lower"] = shared.lower.cpu().numpy()
+    for name in ("baseline", "weights", "spread"):
+        arrays[name] = getattr(model, name).cpu().numpy()
+    part = Path(f"{path}.part")
+    try:
+        with part.open("wb") as handle:
+            text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+            # savez names its keywords, so the header is an array like the others
+            np.savez(handle, head=text, **arrays)  # type: ignore[arg-type]
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LearnerError(f"cannot write the model {path}: {error}") from error
+
+
+def load_model(path: Path, *, device: str | None = None) -> SgpModels:
+    """Read a model that `save_model` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    device
+        A torch device; None keeps the one that the model was trained on.
+
+    Returns
+    -------
+    SgpModels
+        Holding that one model.
+
+    Raises
+    ------
+    LearnerError
+        If the file cannot be read or is not such a model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as handle:
+            arrays = {name: handle[name] for name in handle.files}
+        head = json.loads(arrays.pop("head").tobytes())
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise LearnerError(
+            f"{path} is not a model of the sparse Gaussian process: {error}"
+        ) from error
+    if head.get("format") != _FORMAT or head.get("version") != _VERSION:
+        raise LearnerError(
+            f"{path} holds format {head.get('format')!r}, version {head.get('version')!r}; "
+            f"this version reads {_FORMAT!r}, version {_VERSION}"
+        )
+    try:
+        options = dict(head["settings"])
+        if device is not None:
+            options["device"] = device
+        settings = sgp_settings(options)
+
+        def tensor(array: NDArray) -> torch.Tensor:
+            return torch.as_tensor(array, device=settings.device)
+
+        shared = SharedBasis(
+            settings,
+            tuple(head["species"]),
+            Inducing(tuple(tensor(arrays[f"inducing_{z}"]) for z in head["species"])),
+            tensor(arrays["lower"]),
+        )
+        model = SgpModel(
+            Hyperparameters(**head["hyperparameters"]),
+            tensor(arrays["baseline"]),
+            tensor(arrays["weights"]),
+            tensor(arrays["spread"]),
+            head["facts"],
+        )
+        return SgpModels(shared, [model])
+    except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:
+        raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error
