@@ -35,7 +35,8 @@ class BandMoments:
     electrons, filling
         Occupied part of it (number and fraction) at the smearing asked for.
     centre
-        First moment, eV relative to the Fermi level: Hammer and Nørskov, Surf. Sci. 343, 211 (1995).
+        First moment, eV relative to the Fermi level: Hammer and Nørskov, Surf. Sci. 343, 211
+        (1995).
     width
         Root mean square about the centre, eV.
     skewness, kurtosis

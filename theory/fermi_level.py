@@ -3,9 +3,9 @@
 Which root: with Methfessel-Paxton and cold smearing the electron number is not monotonic in μ, and
 several μ can hold the same number. The answer here is always the root nearest to the (unique)
 root of Gaussian smearing of the same width, the lower one if two are equally near: it does not
-depend on a starting guess, and it is the root that all schemes share as σ goes to zero. Compare dos
-Santos and Marzari, Phys. Rev. B 107, 195122 (2023). In a gap, where every μ will do, it is the middle
-of the range that holds the number within 1e-11 of the band capacity.
+depend on a starting guess, and it is the root that all schemes share as σ goes to zero. Compare
+dos Santos and Marzari, Phys. Rev. B 107, 195122 (2023). In a gap, where every μ will do, it is the
+middle of the range that holds the number within 1e-11 of the band capacity.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def _nearest_root(
     count: Callable[[float], float],
     target: float,
     start: float,
+    *,
     bounds: tuple[float, float],
     step: float,
     slack: float,
@@ -135,8 +136,14 @@ def _solve(
     start = _edge_root(lambda mu: count(mu, guide), electrons, low, high, slack)
     if monotonic:
         return start
-    step = smearing.width / _STEPS_PER_WIDTH
-    return _nearest_root(lambda mu: count(mu, smearing), electrons, start, (low, high), step, slack)
+    return _nearest_root(
+        lambda mu: count(mu, smearing),
+        electrons,
+        start,
+        bounds=(low, high),
+        step=smearing.width / _STEPS_PER_WIDTH,
+        slack=slack,
+    )
 
 
 def chemical_potential(

@@ -51,7 +51,7 @@ class _Band:
             raise ValueError(f"the band centre must be a finite number in eV, got {self.centre}")
 
     def _fraction(self, electrons: float) -> float:
-        """Filling of the band between 0 and 1."""
+        """Return the filling of the band, between 0 and 1."""
         if not 0 <= electrons <= self.states:
             raise ValueError(f"this band holds 0 to {self.states:g} electrons, got {electrons}")
         return electrons / self.states

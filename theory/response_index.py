@@ -235,7 +235,7 @@ def orbital_response_index(
         if label[0] % 2 == 0
     }
     chi = {
-        l: sum(value for (k, _), value in channels.items() if k == l) / (2 * l + 1)
-        for l in D_WEIGHTS
+        ell: sum(value for (k, _), value in channels.items() if k == ell) / (2 * ell + 1)
+        for ell in D_WEIGHTS
     }
     return OrbitalResponseIndex(orbital_pairs=pairs, chi=chi, channels=channels)
