@@ -179,6 +179,22 @@ _COLUMNS = (
         3,
     ),
     Column(
+        "d_response_states2_per_ev_atom2",
+        "d response",
+        "1/(eV atom²)",
+        "∬ g_d(e) g_d(e') [f(e) - f(e')]/(e' - e) over pairs e < e' in the moments window, with "
+        "the setting's occupations: first-order response of the d band; times (2 2 l; 0 0 0)² it "
+        "is chi_l for l = 0, 2, 4.",
+        3,
+    ),
+    Column(
+        "d_response_bare_states2_per_ev_atom2",
+        "d response, bare",
+        "1/(eV atom²)",
+        "The same integral of the same DOS at zero smearing.",
+        3,
+    ),
+    Column(
         "n_d_fermi_states_per_ev_atom",
         "n_d(E_F), smeared",
         "1/(eV atom)",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.errors import InputError
+from dosml.theory.dband import d_band
+from dosml.theory.response_index import response_index
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +30,8 @@ class DosWindows:
     Attributes
     ----------
     moments
-        Window of d-band centre, width and filling. Without one, free-electron tails far above E_F
-        run away with the centre.
+        Window of d-band centre, width, filling and response integral. Without one, free-electron
+        tails far above E_F run away with the centre.
     sharpness
         Window of the mean |dn_d/dE|.
     """
@@ -60,6 +62,9 @@ class DosMeasures:
         Share of the d weight in the moments window that the scan's f(e) occupies.
     electrons
         The occupied d weight in that window, electrons per atom.
+    response, response_bare
+        Pair integral of `dosml.theory.response_index` over that window with the scan's smearing and
+        at zero smearing, (states/atom)^2/eV; chi_l is w_l times it.
     n_fermi, n_fermi_bare
         d-DOS at E_F, smeared and bare, states/eV/atom.
     sharpness, sharpness_bare
@@ -72,6 +77,8 @@ class DosMeasures:
     width: float
     filling: float
     electrons: float
+    response: float
+    response_bare: float
     n_fermi: float
     n_fermi_bare: float
     sharpness: float
@@ -172,22 +179,23 @@ def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) ->
     """
     energies, step = dos.energies, dos.step
     _check_resolution(step, smearing)
-    low, high = windows.moments
+    try:
+        moments = d_band(dos, windows.moments, smearing=smearing)
+        response = response_index(dos, smearing, window=windows.moments)
+        response_bare = response_index(dos, None, window=windows.moments)
+    except ValueError as error:
+        raise InputError(f"the d band cannot be measured: {error}") from error
     weight = np.full(len(energies), step)
-    weight[[0, -1]] *= 0.5
-    inside = (energies >= low) & (energies <= high)
-    occupied = float((dos.d * smearing.occupation(energies) * weight)[inside].sum())
-    d_weight = (dos.d * weight)[inside]
-    every = float(d_weight.sum())
-    center = float((d_weight * energies[inside]).sum()) / every
-    width = float(np.sqrt((d_weight * (energies[inside] - center) ** 2).sum() / every))
+    weight[[0, -1]] *= 0.5  # trapezoidal rule
     delta = np.asarray(smearing.delta(energies), dtype=float)
     smeared = smeared_dos(energies, dos.d, smearing)
     return DosMeasures(
-        center=center,
-        width=width,
-        filling=occupied / every,
-        electrons=occupied,
+        center=moments.centre,
+        width=moments.width,
+        filling=moments.filling,
+        electrons=moments.electrons,
+        response=response.pair_integral,
+        response_bare=response_bare.pair_integral,
         n_fermi=float((dos.d * delta * weight).sum()),
         n_fermi_bare=float(np.interp(0.0, energies, dos.d)),
         sharpness=mean_absolute_slope(energies, smeared, windows.sharpness),

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dosml.analysis.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from dosml.analysis.study import ScanStudy
 
 #: Colours of the sampling tiers (Okabe and Ito); other tiers take the style's cycle.
 TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "melt": "#D55E00"}
@@ -85,3 +91,23 @@ def scale_colours(count: int) -> list[tuple[float, float, float, float]]:
 
     palette = mpl.colormaps["viridis"]
     return [palette(0.85 * k / max(count - 1, 1)) for k in range(count)]
+
+
+def scan_axis(axes: Axes, study: ScanStudy) -> NDArray[np.float64]:
+    """Label the abscissa with what the scan varies and return its values, shape (n_settings,)."""
+    if study.varies == ["electrons_per_atom_shift"]:
+        axes.set_xlabel("electrons added per atom")
+        x = np.array([s.electrons_per_atom_shift for s in study.settings])
+    else:
+        axes.set_xlabel("smearing width σ (eV)")
+        x = np.array([s.smearing.width for s in study.settings])
+    values = np.unique(x)
+    # settings themselves make the best ticks unless they would run into each other
+    if len(values) > 1 and np.diff(values).min() > 0.06 * np.ptp(values):
+        axes.set_xticks(values, [f"{v:g}" for v in values])
+    return x
+
+
+def line_style(study: ScanStudy) -> str:
+    """Points are joined only where one quantity varies."""
+    return "none" if len(study.varies) > 1 else "-"

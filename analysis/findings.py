@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dosml.analysis.errors import Interval
 from dosml.analysis.study import setting_name
 
@@ -29,23 +31,25 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
     list of str
         Plain text, one finding each.
     """
-    first = table.loc[study.settings.index(study.reference)]
+    rows = [row for _, row in table.iterrows()]
+    start = study.settings.index(study.reference)
+    first = rows[start]
     others = [k for k, s in enumerate(study.settings) if s is not study.reference]
     sentences = [_level(study, first)]
     if others:
         far = others[-1]
-        last, name = table.loc[far], setting_name(study.settings[far])
+        last, name = rows[far], setting_name(study.settings[far])
         sentences += [
             _trend(study, first, last, name),
             _two_parts(study, first, last, name),
             _dos(study, first, last, name),
             _forces(study, last, name),
         ]
-        best = int(table["force_percent_error"].idxmin())
-        if best not in {far, study.settings.index(study.reference)}:
+        best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
+        if best not in {far, start}:
             sentences.insert(
                 2,
-                f"The lowest force error, {table.loc[best, 'force_percent_error']:.2f} %, is "
+                f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
                 f"neither at the first nor at the last setting but at "
                 f"{setting_name(study.settings[best])}.",
             )
@@ -141,13 +145,6 @@ def warnings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
         f"-df/de lies on the energy grid of the DOS: smeared n_d(E_F) and sharpness are too small."
         for _, row in off_grid.iterrows()
     ]
-    low, high = study.windows.moments
-    dos = study.reference.mean_dos
-    if dos.energies[0] > low or dos.energies[-1] < high:
-        notes.append(
-            f"The energy grid ({dos.energies[0]:g} to {dos.energies[-1]:g} eV) is smaller than the "
-            f"moments window ({low:g} to {high:g} eV)."
-        )
     if len(study.weights) == 0:
         notes.append("A single held-out frame: no interval can be given.")
     return notes

@@ -112,12 +112,12 @@ def _main_table(study: ScanStudy, table: pd.DataFrame) -> dict[str, object]:
 
 
 def _cell(name: str, row: pd.Series) -> dict[str, str]:
-    """Text and sort key of a cell; an interval goes into the cell of its value."""
-    text = format_value(name, row[name])
+    """Text, interval and sort key of a cell."""
+    interval = ""
     if f"{name}_low" in COLUMNS and not math.isnan(row[f"{name}_low"]):
         ends = [format_value(f"{name}_{end}", row[f"{name}_{end}"]) for end in ("low", "high")]
-        text += f" ({ends[0]} to {ends[1]})"
-    return {"text": text, "key": str(row[name])}
+        interval = f"{ends[0]} to {ends[1]}"
+    return {"text": format_value(name, row[name]), "interval": interval, "key": str(row[name])}
 
 
 def _full_table(table: pd.DataFrame) -> list[dict[str, object]]:

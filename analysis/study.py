@@ -295,6 +295,8 @@ def _dos_columns(study: ScanStudy, setting: SettingResult) -> dict[str, object]:
         "d_band_width_ev": measures.width,
         "d_band_filling": measures.filling,
         "d_electrons_per_atom": measures.electrons,
+        "d_response_states2_per_ev_atom2": measures.response,
+        "d_response_bare_states2_per_ev_atom2": measures.response_bare,
         "n_d_fermi_states_per_ev_atom": measures.n_fermi,
         "n_d_fermi_bare_states_per_ev_atom": measures.n_fermi_bare,
         "d_sharpness_states_per_ev2_atom": measures.sharpness,
