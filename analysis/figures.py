@@ -52,49 +52,40 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
     """Yield name, title, caption and figure."""
     n_test, n_frames, n_settings = len(study.test_tiers), len(study.tiers), len(study.settings)
     low, high = study.windows.sharpness
-    yield (
-        "error_against_sigma",
-        "Force error",
+    tiers = ", for all frames and by tier (moved aside a little)" if study.tier_names else ""
+    caption = (
         f"Left: force % error, 100 MAE/MAV over components of {n_test} held-out frames, with 95 % "
-        f"bootstrap intervals over frames"
-        + (", for all frames and by tier (moved aside a little)" if study.tier_names else "")
-        + ". Right: its two parts. Both move with the setting, so the ratio alone does not tell "
-        "which one did.",
-        error_figure(study, table),
+        f"bootstrap intervals over frames{tiers}. Right: its two parts. Both move with the "
+        f"setting, so the ratio alone does not tell which one did."
     )
-    yield (
-        "d_dos",
-        "d density of states and occupations",
-        f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical line). "
-        f"Grey: bare, with the engine's broadening only. Coloured: convolved with the setting's "
-        f"own -df/de. Dashed: occupation f(e), right axis.",
-        dos_figure(study),
+    yield "error_against_sigma", "Force error", caption, error_figure(study, table)
+    caption = (
+        f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical "
+        f"line). Grey: bare, with the engine's broadening only. Coloured: convolved with the "
+        f"setting's own -df/de. Dashed: occupation f(e), right axis."
     )
+    yield "d_dos", "d density of states and occupations", caption, dos_figure(study)
     if n_settings > 1:
-        yield (
-            "force_differences",
-            "How the forces change",
+        caption = (
             f"Forces F of {n_frames} frames against the forces F0 on the same atoms at "
             f"{setting_name(study.reference)}. Left: root mean square change over atoms, and its "
             f"exact split |F-F0|² = (|F|-|F0|)² + 4|F||F0|sin²(θ/2) into magnitude and direction. "
-            f"Right: share of all force, weighted with |F0|, that turned by less than θ.",
-            force_change_figure(study, table),
+            f"Right: share of all force, weighted with |F0|, that turned by less than θ."
         )
-        yield (
-            "error_against_dos",
-            "Force error against the d-DOS",
+        figure = force_change_figure(study, table)
+        yield "force_differences", "How the forces change", caption, figure
+        caption = (
             f"The {n_settings} settings of one metal, joined in the order of the scan. Left: "
             f"n_d(E_F); right: mean |dn_d/dE| from {low:g} to {high:g} eV; filled: smeared with "
             f"the setting's own -df/de, open: bare. Everything here follows one knob, so this is "
-            f"no evidence of a correlation between DOS and error.",
-            link_figure(study, table),
+            f"no evidence of a correlation between DOS and error."
         )
-    yield (
-        "force_parity",
-        "Predicted against labelled forces",
-        f"Force components of {n_test} held-out frames, one panel per setting"
-        + (", coloured by tier" if study.tier_names else "")
-        + f"; the number is the force % error. At most about {PARITY_POINTS} components per panel "
-        f"are drawn, evenly picked.",
-        parity_figure(study),
+        figure = link_figure(study, table)
+        yield "error_against_dos", "Force error against the d-DOS", caption, figure
+    tiers = ", coloured by tier" if study.tier_names else ""
+    caption = (
+        f"Force components of {n_test} held-out frames, one panel per setting{tiers}; the number "
+        f"is the force % error. At most about {PARITY_POINTS} components per panel are drawn, "
+        f"evenly picked."
     )
+    yield "force_parity", "Predicted against labelled forces", caption, parity_figure(study)

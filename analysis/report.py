@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -77,6 +76,7 @@ def write_report(
         n_frames=len(study.tiers),
         n_test=len(study.test_tiers),
         settings=[setting_name(s) for s in study.settings],
+        engine=str(study.facts.get("engine", "")),
         scheme=study.reference.smearing.scheme,
         reference=setting_name(study.reference),
         findings=findings(study, table),
@@ -114,7 +114,7 @@ def _main_table(study: ScanStudy, table: pd.DataFrame) -> dict[str, object]:
 def _cell(name: str, row: pd.Series) -> dict[str, str]:
     """Text, interval and sort key of a cell."""
     interval = ""
-    if f"{name}_low" in COLUMNS and not math.isnan(row[f"{name}_low"]):
+    if f"{name}_low" in COLUMNS and row[f"{name}_low"] < row[f"{name}_high"]:
         ends = [format_value(f"{name}_{end}", row[f"{name}_{end}"]) for end in ("low", "high")]
         interval = f"{ends[0]} to {ends[1]}"
     return {"text": format_value(name, row[name]), "interval": interval, "key": str(row[name])}

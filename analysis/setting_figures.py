@@ -41,8 +41,10 @@ def dos_figure(study: ScanStudy) -> Figure:
     grid = study.reference.mean_dos.energies
     top = 1.12 * max(float(s.mean_dos.d.max()) for s in study.settings)
     colours = scale_colours(count)
+    handles: list[Any] = []
     for axes, setting, colour in zip(panels, study.settings, colours, strict=True):
-        handles = _dos_panel(axes, setting, colour)
+        drawn = _dos_panel(axes, setting, colour)
+        handles = handles or drawn
         axes.set(
             ylim=(0, top), xlim=(max(DOS_RANGE_EV[0], grid[0]), min(DOS_RANGE_EV[1], grid[-1]))
         )
