@@ -80,3 +80,9 @@ def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), **options):
 @pytest.fixture(scope="session")
 def study():
     return made_up_study()
+
+
+@pytest.fixture(scope="session")
+def make_study():
+    """The function that makes such a scan, for tests that need another one."""
+    return made_up_study

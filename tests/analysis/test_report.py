@@ -1,0 +1,211 @@
+import html
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from dosml.analysis.columns import format_value
+from dosml.analysis.error_figures import error_figure
+from dosml.analysis.figure_style import house_style, save_figure
+from dosml.analysis.figures import draw_figures
+from dosml.analysis.report import write_report
+from dosml.analysis.study import summarise
+from dosml.analysis.terminal import terminal_table
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+@pytest.fixture(scope="module")
+def campaign(study, tmp_path_factory):
+    """Folder, table, figure records and text of a report."""
+    folder = tmp_path_factory.mktemp("campaign")
+    table = summarise(study)
+    figures = draw_figures(study, table, folder / "figures")
+    write_report(folder / "report.html", study, table, figures)
+    return folder, table, figures, (folder / "report.html").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Collects tags and text; fails on tags that do not close in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources, self.text, self.tags = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [v for k, v in attrs if k in {"src", "srcset", "data"}]
+        if tag == "link":
+            self.sources += [v for k, v in attrs if k == "href"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def parsed(text):
+    page = Page()
+    page.feed(text)
+    page.close()
+    assert page.open == []
+    return page
+
+
+def test_figures_are_png_and_pdf_without_pyplot(campaign):
+    _, _, figures, _ = campaign
+    assert [f.png.stem for f in figures] == [
+        "error_against_sigma",
+        "d_dos",
+        "force_differences",
+        "error_against_dos",
+        "force_parity",
+    ]
+    for figure in figures:
+        with Image.open(figure.png) as image:
+            pixels = np.asarray(image.convert("L"))
+        assert pixels.shape[1] > 1000
+        assert pixels.std() > 10
+        assert figure.pdf.read_bytes().startswith(b"%PDF")
+        assert figure.caption.endswith(".")
+
+
+def test_the_users_matplotlib_settings_neither_matter_nor_change(study, campaign, tmp_path):
+    _, table, figures, _ = campaign
+    with mpl.rc_context({"font.size": 33, "axes.facecolor": "red"}):
+        with house_style():
+            figure = error_figure(study, table)
+            again = save_figure(figure, tmp_path, "again", title="", caption="")
+        assert mpl.rcParams["font.size"] == 33
+    assert again.png.read_bytes() == figures[0].png.read_bytes()
+    assert again.pdf.read_bytes() == figures[0].pdf.read_bytes()
+
+
+def test_a_study_of_one_setting_and_one_held_out_frame_is_drawn(make_study, tmp_path):
+    one = make_study(sigmas=(0.2,), test=1)
+    assert len(draw_figures(one, summarise(one), tmp_path)) == 3
+
+
+def test_scans_of_electron_number_or_of_both_are_drawn(make_study):
+    both = make_study(sigmas=(0.2, 1.0))
+    shifted = [replace(s, electrons_per_atom_shift=0.5) for s in both.settings]
+    both = replace(both, settings=[*both.settings, *shifted], test_tiers=["x"] * 12)
+    shift = replace(both, settings=[both.settings[0], both.settings[2]])
+    with house_style():
+        panels = {
+            name: error_figure(s, summarise(s)).axes[0]
+            for name, s in (("both", both), ("shift", shift))
+        }
+    assert panels["both"].lines[0].get_linestyle() == "None"  # two knobs: points are not joined
+    assert panels["shift"].lines[0].get_linestyle() == "-"
+    assert panels["shift"].get_xlabel() == "electrons added per atom"
+
+
+def test_report_is_well_formed_and_needs_nothing_from_outside(campaign):
+    _, _, figures, text = campaign
+    page = parsed(text)
+    assert page.tags.count("img") == len(figures)
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_report_holds_every_number_of_the_table(campaign):
+    _, table, _, text = campaign
+    words = html.unescape(text)
+    for name in table.columns:
+        assert f">{name}<" in text
+        for value in table[name]:
+            assert f">{format_value(name, value)}<" in words
+
+
+def test_report_says_what_was_run_found_and_not_shown(study, campaign):
+    _, table, _, text = campaign
+    page = parsed(text)
+    words = " ".join(" ".join(page.text).split())
+    assert study.facts["command"] in words
+    assert "SCF did not converge at σ = 0.2 eV <three tries>" in words  # escaped, not a tag
+    assert "made-up numbers" in words
+    assert "tblite 0.8.0" in words
+    for heading in ("What was found", "What cannot be concluded", "What was run", "Dropped frames"):
+        assert heading in words
+    assert f"{table['force_percent_error'].iloc[-1]:.2f} %" in words
+
+
+def test_report_without_facts(study, campaign, tmp_path):
+    _, table, figures, _ = campaign
+    bare = replace(study, facts={})
+    write_report(tmp_path / "report.html", bare, table, figures)
+    assert "None: every frame has a label" in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_terminal_table_fits_and_holds_the_errors(campaign, shifted):
+    _, table, _, _ = campaign
+    if shifted:
+        table = table.assign(electrons_per_atom_shift=0.5)
+    screen = StringIO()
+    Console(file=screen, width=100).print(terminal_table(table))
+    lines = screen.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= 100
+    assert "…" not in screen.getvalue()
+    for _, row in table.iterrows():
+        assert f"{row['force_percent_error']:.1f} (" in screen.getvalue()
+
+
+def test_terminal_table_without_intervals(campaign):
+    _, table, _, _ = campaign
+    table = table.assign(force_percent_error_low=np.nan, force_percent_error_high=np.nan)
+    screen = StringIO()
+    Console(file=screen, width=100).print(terminal_table(table))
+    assert "nan" not in screen.getvalue()
+
+
+PROBE = """<script>
+window.addEventListener("load", function () {
+  const table = document.querySelector("table.sortable");
+  const first = () => Array.from(table.tBodies[0].rows).map(r => r.cells[0].textContent);
+  table.tHead.rows[0].cells[1].querySelector("button").click();
+  const up = first();
+  table.tHead.rows[0].cells[1].querySelector("button").click();
+  const result = { up: up, down: first(),
+    drawn: Array.from(document.images).filter(i => i.naturalWidth > 500).length,
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth };
+  document.title = JSON.stringify(result);
+});
+</script></body>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 1200])
+def test_report_in_a_browser(campaign, tmp_path, width):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH")
+    _, table, figures, text = campaign
+    page = tmp_path / "report.html"
+    page.write_text(text.replace("</body>", PROBE), encoding="utf-8")
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--enable-logging=stderr", f"--window-size={width},1000"]
+    command += ["--virtual-time-budget=5000", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    title = done.stdout.split("<title>")[1].split("</title>")[0]
+    result = json.loads(html.unescape(title))
+    order = table.sort_values("force_percent_error")["sigma_ev"]
+    assert result["up"] == [format_value("sigma_ev", s) for s in order]
+    assert result["down"] == result["up"][::-1]
+    assert result["drawn"] == len(figures)
+    assert result["overflow"] <= 0  # nothing but the tables and figures scrolls sideways

@@ -1,0 +1,190 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dosml.analysis.columns import COLUMNS, describe, format_value
+from dosml.analysis.files import whole_file
+from dosml.analysis.findings import findings, limits, warnings
+from dosml.analysis.study import setting_name, summarise
+from dosml.analysis.tables import write_tables
+from dosml.errors import DiskSpaceError, InputError
+from dosml.theory.smearing import Smearing
+
+
+@pytest.fixture(scope="module")
+def table(study):
+    return summarise(study)
+
+
+def test_one_row_per_setting_in_order_with_every_column_described(table):
+    assert table["sigma_ev"].tolist() == [0.2, 0.5, 1.0, 2.0]
+    assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS)
+    for name in table.columns:
+        assert describe(name).definition
+    assert table.notna().drop(columns="force_change_direction_share").all(axis=None)
+    assert table.attrs["sharpness_window_ev"] == [-2.0, 2.0]
+
+
+def test_errors_in_the_table_are_those_of_the_arrays(study, table):
+    for setting, (_, row) in zip(study.settings, table.iterrows(), strict=True):
+        labelled = np.concatenate(setting.test_forces)
+        error = np.abs(np.concatenate(setting.test_forces_predicted) - labelled)
+        assert row["force_mae_ev_per_angstrom"] == pytest.approx(error.mean())
+        assert row["force_mav_ev_per_angstrom"] == pytest.approx(np.abs(labelled).mean())
+        assert row["force_percent_error"] == pytest.approx(
+            100 * error.mean() / np.abs(labelled).mean()
+        )
+        assert (
+            row["force_percent_error_low"]
+            < row["force_percent_error"]
+            < row["force_percent_error_high"]
+        )
+        energy = np.abs(setting.test_energies_predicted - setting.test_energies).mean() / 31
+        assert row["energy_mae_ev_per_atom"] == pytest.approx(energy)
+        stress = np.abs(setting.test_stresses_predicted - setting.test_stresses).mean()
+        assert row["stress_mae_ev_per_angstrom3"] == pytest.approx(stress)
+
+
+def test_tier_columns_hold_the_tier_alone(study, table):
+    setting = study.settings[0]
+    chosen = [k for k, tier in enumerate(study.test_tiers) if tier == "melt"]
+    labelled = np.concatenate([setting.test_forces[k] for k in chosen])
+    predicted = np.concatenate([setting.test_forces_predicted[k] for k in chosen])
+    expected = 100 * np.abs(predicted - labelled).sum() / np.abs(labelled).sum()
+    assert table.loc[0, "force_percent_error_tier_melt"] == pytest.approx(expected)
+
+
+def test_changes_are_against_the_smallest_sigma(study, table):
+    assert setting_name(study.reference) == "σ = 0.2 eV"
+    first = table.iloc[0]
+    assert first["force_percent_error_change"] == 0
+    assert first["force_change_rms_ev_per_angstrom"] == 0
+    last = table.iloc[-1]
+    assert last["force_percent_error_change"] == pytest.approx(
+        last["force_percent_error"] - first["force_percent_error"]
+    )
+    assert last["force_change_rms_ev_per_angstrom"] ** 2 == pytest.approx(
+        last["force_change_magnitude_rms_ev_per_angstrom"] ** 2
+        + last["force_change_direction_rms_ev_per_angstrom"] ** 2
+    )
+
+
+def test_order_of_settings_does_not_change_the_table(make_study, table):
+    again = make_study(sigmas=(2.0, 0.2, 1.0, 0.5))
+    pd.testing.assert_frame_equal(summarise(again), table)
+
+
+def test_a_study_without_stress_and_tiers(make_study):
+    study = make_study(sigmas=(0.2, 1.0), stresses=False)
+    study = replace(study, tiers=["own"] * len(study.tiers), test_tiers=["own"] * 12)
+    table = summarise(study)
+    assert table["stress_mae_ev_per_angstrom3"].isna().all()
+    assert not [name for name in table.columns if "_tier_" in name]
+
+
+def test_electron_shift_study_takes_the_neutral_setting_as_reference(make_study):
+    study = make_study(sigmas=(0.2,))
+    shifted = [replace(study.settings[0], electrons_per_atom_shift=s) for s in (-1.0, 0.0, 0.5)]
+    study = replace(study, settings=shifted)
+    assert study.reference.electrons_per_atom_shift == 0
+    assert study.varies == ["electrons_per_atom_shift"]
+    assert setting_name(study.settings[0]) == "σ = 0.2 eV, -1 e/atom"
+    assert summarise(study)["electrons_per_atom_shift"].tolist() == [-1.0, 0.0, 0.5]
+
+
+def test_studies_that_do_not_fit_together_are_refused(study):
+    with pytest.raises(InputError, match="at least one electronic setting"):
+        replace(study, settings=[])
+    other = replace(study.settings[1], smearing=Smearing("gaussian", 1.0))
+    with pytest.raises(InputError, match="one smearing scheme"):
+        replace(study, settings=[study.settings[0], other])
+    with pytest.raises(InputError, match="test_energies holds 11 frames"):
+        replace(
+            study, settings=[replace(s, test_energies=s.test_energies[1:]) for s in study.settings]
+        )
+    with pytest.raises(InputError, match="stresses"):
+        replace(study, settings=[replace(study.settings[0], test_stresses=None)])
+
+
+def test_tables_on_disk_hold_the_same_numbers(table, tmp_path):
+    csv, parquet = write_tables(table, tmp_path / "new")
+    pd.testing.assert_frame_equal(pd.read_csv(csv), table, check_dtype=False)
+    back = pd.read_parquet(parquet)
+    pd.testing.assert_frame_equal(back, table)
+    assert back.attrs["moments_window_ev"] == [-10.0, 10.0]
+    assert sorted(p.name for p in csv.parent.iterdir()) == ["results.csv", "results.parquet"]
+
+
+def write_half(path, error):
+    with whole_file(path) as partial:
+        partial.write_text("ne")
+        raise error
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="halfway"):
+        write_half(path, RuntimeError("halfway"))
+    with pytest.raises(DiskSpaceError, match="no space left"):
+        write_half(path, OSError(28, "No space left on device"))
+    with pytest.raises(PermissionError):
+        write_half(path, PermissionError(13, "no"))
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["results.csv"]
+
+
+def test_findings_say_what_the_numbers_say(study, table):
+    text = " ".join(findings(study, table))
+    last = table.iloc[-1]
+    assert "falls" in text
+    assert f"{last['force_percent_error']:.2f} %" in text
+    assert "excludes zero" in text
+    turned = table.copy()
+    turned.loc[3, ["force_percent_error_change", "force_percent_error_change_high"]] = [0.5, 1.0]
+    turned.loc[3, "force_percent_error_change_low"] = -0.2
+    assert "rises" in findings(study, turned)[1]
+    assert "includes zero" in findings(study, turned)[1]
+    turned.loc[1, "force_percent_error"] = 0.01
+    assert "neither at the first nor at the last" in findings(study, turned)[2]
+
+
+def test_limits_and_warnings(study, table):
+    text = " ".join(limits(study))
+    for words in (
+        "GFN1-xTB",
+        "Gamma point",
+        "Methfessel-Paxton",
+        "few",
+        "One metal",
+        "by construc",
+    ):
+        assert words in text
+    engine = {**study.facts, "engine": "vasp", "limits": ["own limit"]}
+    other = limits(replace(study, facts=engine))
+    assert "GFN1-xTB" not in " ".join(other)
+    assert other[-1] == "own limit"
+    assert warnings(study, table) == study.facts["warnings"]
+    thin = table.copy()
+    thin.loc[3, "smearing_weight_on_grid"] = 0.9
+    assert "90.0 %" in warnings(study, thin)[-1]
+
+
+def test_one_held_out_frame_is_told(make_study):
+    study = make_study(sigmas=(0.2, 1.0), test=1)
+    table = summarise(study)
+    assert table["force_percent_error_low"].isna().all()
+    assert "no interval" in findings(study, table)[0]
+    assert "single held-out frame" in warnings(study, table)[-1]
+
+
+def test_values_for_people():
+    assert format_value("n_frames", np.int64(36)) == "36"
+    assert format_value("force_percent_error", 10.149) == "10.15"
+    assert format_value("stress_mae_ev_per_angstrom3", float("nan")) == "–"
+    assert format_value("smearing_scheme", "cold") == "cold"
+    assert describe("force_percent_error_tier_low_low").heading == "force error, low, low"
+    with pytest.raises(KeyError):
+        describe("no_such_column")
