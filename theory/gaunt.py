@@ -99,7 +99,7 @@ def _square_free(factorials: Counter[int], factors: Counter[int]) -> tuple[int, 
 
 
 def triple_factor(l1: int, l2: int, l3: int) -> Fraction:
-    """Return g! / [(g-l1)! (g-l2)! (g-l3)! (J+1)!] of the formula above, where l1 + l2 + l3 = J = 2g."""
+    """Return g! / [(g-l1)! (g-l2)! (g-l3)! (J+1)!] of the formula above (J = 2g)."""
     g = (l1 + l2 + l3) // 2
     return Fraction(
         factorial(g),
