@@ -74,7 +74,7 @@ class FittedModels(Protocol):
         ...
 
     def facts(self) -> list[dict[str, float | int | str]]:
-        """What each model is and what it cost: one dictionary per label set."""
+        """Say what each model is and what it cost: one dictionary per label set."""
         ...
 
     def save(self, path: Path, index: int) -> None:
@@ -88,6 +88,10 @@ class Learner(Protocol):
     @property
     def name(self) -> str:
         """The name under which the registry knows this learner."""
+        ...
+
+    def fingerprint(self) -> dict[str, str | float | int | None]:
+        """Everything that a trained model depends on besides its data."""
         ...
 
     def fit(
@@ -114,38 +118,37 @@ def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[TrainingLa
         raise LearnerError("a learner needs at least one training frame, got none")
     if not label_sets:
         raise LearnerError("a learner needs at least one label set, got none")
-    n_frames = len(frames)
     for k, labels in enumerate(label_sets):
-        if np.shape(labels.energies) != (n_frames,):
-            raise LearnerError(
-                f"label set {k}: energies have shape {np.shape(labels.energies)}, "
-                f"expected ({n_frames},): one total energy per training frame"
-            )
-        if len(labels.forces) != n_frames:
-            raise LearnerError(
-                f"label set {k}: forces of {len(labels.forces)} frames, expected {n_frames}"
-            )
-        for n, (frame, forces) in enumerate(zip(frames, labels.forces, strict=True)):
-            if np.shape(forces) != (len(frame), 3):
-                raise LearnerError(
-                    f"label set {k}, frame {n}: forces have shape {np.shape(forces)}, "
-                    f"expected ({len(frame)}, 3)"
-                )
-            if not np.all(np.isfinite(forces)):
-                raise LearnerError(
-                    f"label set {k}, frame {n}: a force is not finite; drop the frame"
-                )
-        if labels.stresses is not None and np.shape(labels.stresses) != (n_frames, 6):
-            raise LearnerError(
-                f"label set {k}: stresses have shape {np.shape(labels.stresses)}, "
-                f"expected ({n_frames}, 6) in ase's Voigt order"
-            )
-        numbers = (
-            [labels.energies] if labels.stresses is None else [labels.energies, labels.stresses]
-        )
-        if not all(np.all(np.isfinite(values)) for values in numbers):
-            raise LearnerError(f"label set {k}: an energy or stress is not finite; drop the frame")
+        _check_label_set(frames, labels, f"label set {k}")
     if len({labels.stresses is None for labels in label_sets}) > 1:
         raise LearnerError(
             "some label sets hold stresses and others do not: give them to all sets or to none"
         )
+
+
+def _check_label_set(frames: Sequence[Atoms], labels: TrainingLabels, name: str) -> None:
+    n_frames = len(frames)
+    if np.shape(labels.energies) != (n_frames,):
+        raise LearnerError(
+            f"{name}: energies have shape {np.shape(labels.energies)}, "
+            f"expected ({n_frames},): one total energy per training frame"
+        )
+    if len(labels.forces) != n_frames:
+        raise LearnerError(f"{name}: forces of {len(labels.forces)} frames, expected {n_frames}")
+    for n, (frame, forces) in enumerate(zip(frames, labels.forces, strict=True)):
+        if np.shape(forces) != (len(frame), 3):
+            raise LearnerError(
+                f"{name}, frame {n}: forces have shape {np.shape(forces)}, "
+                f"expected ({len(frame)}, 3)"
+            )
+    if labels.stresses is not None and np.shape(labels.stresses) != (n_frames, 6):
+        raise LearnerError(
+            f"{name}: stresses have shape {np.shape(labels.stresses)}, "
+            f"expected ({n_frames}, 6) in ase's Voigt order"
+        )
+    for n in range(n_frames):
+        values = [labels.energies[n], labels.forces[n]]
+        if labels.stresses is not None:
+            values.append(labels.stresses[n])
+        if not all(np.all(np.isfinite(value)) for value in values):
+            raise LearnerError(f"{name}, frame {n}: a label is not finite; drop the frame")

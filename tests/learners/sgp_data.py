@@ -8,8 +8,8 @@ from scipy.special import eval_chebyt, sph_harm_y
 from dosml.learners.base import TrainingLabels
 
 
-def rattled(symbol="Cu", repeat=2, stdev=0.1, seed=0, a=None, kind=None):
-    atoms = bulk(symbol, kind, a=a, cubic=kind != "hcp") * (repeat, repeat, repeat)
+def rattled(symbol="Cu", repeat=2, stdev=0.1, seed=0):
+    atoms = bulk(symbol, cubic=True) * (repeat, repeat, repeat)
     rng = np.random.default_rng(seed)
     atoms.set_cell(
         atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True
@@ -37,17 +37,18 @@ def images(atoms, cutoff):
         heights = atoms.cell.volume / np.linalg.norm(
             np.cross(np.roll(cell, -1, 0), np.roll(cell, -2, 0)), axis=1
         )
-        # positions may lie outside the cell by a little: one cell more
-        reach = [int(np.ceil(cutoff / h)) + 1 if p else 0 for h, p in zip(heights, atoms.pbc)]
+        # one cell more than the cutoff needs: positions may lie a little outside the cell
+        reach = [
+            int(np.ceil(cutoff / h)) + 1 if p else 0
+            for h, p in zip(heights, atoms.pbc, strict=True)
+        ]
     out = []
     for shift in np.ndindex(*(2 * r + 1 for r in reach)):
         move = (np.array(shift) - reach) @ cell
-        for i in range(len(atoms)):
-            for j in range(len(atoms)):
-                vector = atoms.positions[j] + move - atoms.positions[i]
-                distance = np.linalg.norm(vector)
-                if 1e-9 < distance < cutoff:
-                    out.append((i, j, vector))
+        vectors = atoms.positions[None] + move - atoms.positions[:, None]
+        distances = np.linalg.norm(vectors, axis=2)
+        for i, j in np.argwhere((distances > 1e-9) & (distances < cutoff)):
+            out.append((i, j, vectors[i, j]))
     return out
 
 
@@ -56,7 +57,7 @@ def real_harmonics(vector, l_max):
     x, y, z = vector / np.linalg.norm(vector)
     theta, phi = np.arccos(np.clip(z, -1, 1)), np.arctan2(y, x)
     out = []
-    for l in range(l_max + 1):
+    for l in range(l_max + 1):  # noqa: E741
         for m in range(-l, l + 1):
             value = sph_harm_y(l, abs(m), theta, phi)
             factor = np.sqrt(2) * (-1) ** m
@@ -64,7 +65,7 @@ def real_harmonics(vector, l_max):
     return np.array(out)
 
 
-def naive_descriptor(atoms, kind, cutoff, n_max, l_max, species):
+def naive_descriptor(atoms, kind, species, *, cutoff, n_max, l_max):
     """Raw B1 or B2 of every atom by plain loops."""
     channels = len(species) * n_max
     a = np.zeros((len(atoms), channels, (l_max + 1) ** 2))
@@ -81,7 +82,7 @@ def naive_descriptor(atoms, kind, cutoff, n_max, l_max, species):
         row = []
         for c in range(channels):
             for d in range(c, channels):
-                for l in range(l_max + 1):
+                for l in range(l_max + 1):  # noqa: E741
                     m = slice(l * l, (l + 1) ** 2)
                     row.append(a[i, c, m] @ a[i, d, m])
         rows.append(row)
@@ -89,38 +90,42 @@ def naive_descriptor(atoms, kind, cutoff, n_max, l_max, species):
 
 
 def toy_labels(frames, *, stress=True, scale=1.0, noise=0.0, seed=0):
-    """Energies, forces and stresses of a smooth embedded-pair model, exact derivatives.
+    """Energies, forces and stresses of a second-moment potential, with its exact derivatives.
 
-    E = sum_i [ sqrt-like embedding of sum_j w(r_ij) ] with w going smoothly to zero at 5 Å.
+    E = scale sum_i [0.1 sum_j w(r_ij)^2 - sqrt(sum_j w(r_ij))], w smooth and zero at 5 Å.
     """
     rng = np.random.default_rng(seed)
     energies, forces, stresses = [], [], []
     for atoms in frames:
         pairs = images(atoms, 5.0)
-        rho = np.zeros(len(atoms))
-        for i, j, v in pairs:
-            rho[i] += _weight(np.linalg.norm(v), atoms.numbers[j])[0]
-        energy = scale * np.sum(np.log1p(rho) - 0.1 * rho)
-        slope = scale * (1 / (1 + rho) - 0.1)
+        bonds = [weight(np.linalg.norm(v), atoms.numbers[j]) for _, j, v in pairs]
+        density = np.full(len(atoms), 1e-3)
+        energy = 3.0 * len(atoms)
+        for (i, _, _), (w, _) in zip(pairs, bonds, strict=True):
+            density[i] += w
+            energy += scale * 0.1 * w**2
+        energy -= scale * np.sqrt(density).sum()
         force = np.zeros((len(atoms), 3))
         strain = np.zeros((3, 3))
-        for i, j, v in pairs:
-            r = np.linalg.norm(v)
-            g = slope[i] * _weight(r, atoms.numbers[j])[1] * v / r
+        for (i, j, v), (w, slope) in zip(pairs, bonds, strict=True):
+            per_length = scale * (0.2 * w - 0.5 / np.sqrt(density[i])) * slope
+            g = per_length * v / np.linalg.norm(v)
             force[j] -= g
             force[i] += g
             strain += np.outer(g, v)
         s = strain / max(atoms.cell.volume, 1e-12)
-        energies.append(energy + 3.0 * len(atoms) + noise * rng.normal())
+        energies.append(energy + noise * rng.normal())
         forces.append(force + noise * rng.normal(size=force.shape))
         stresses.append([s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]])
     return TrainingLabels(np.array(energies), forces, np.array(stresses) if stress else None)
 
 
-def _weight(r, number):
-    depth = 1.0 if number == 29 else 1.6
+def weight(r, number):
+    """A decaying bond weight and its slope; titanium's is larger."""
+    size = 1.0 if number == 29 else 1.6
     x = 1 - (r / 5.0) ** 2
-    return depth * x**3, -6 * depth * x**2 * r / 25.0
+    decay = size * np.exp(-2.0 * (r - 2.5))
+    return decay * x**3, decay * (-2.0 * x**3 - 6 * x**2 * r / 25.0)
 
 
 def molecule():

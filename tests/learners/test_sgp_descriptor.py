@@ -12,7 +12,7 @@ from dosml.learners.sgp.geometry import PairBuilder, frame_slices
 CPU = torch.device("cpu")
 
 
-def build(frames, species, kind="B2", cutoff=4.0, n_max=4, l_max=3):
+def build(frames, species, kind="B2", *, cutoff=4.0, n_max=4, l_max=3):
     descriptor = Descriptor(kind, cutoff, n_max, l_max, len(species))
     builder = PairBuilder(cutoff, descriptor.l_max, species, device=CPU, dtype=torch.float64)
     batch = builder.build(frames)
@@ -37,7 +37,7 @@ CASES = {
 def test_matches_plain_loops(name, kind):
     atoms, species = CASES[name]
     descriptor, _, envs = build([atoms], species, kind, l_max=2, n_max=3)
-    raw = naive_descriptor(atoms, kind, 4.0, 3, descriptor.l_max, species)
+    raw = naive_descriptor(atoms, kind, species, cutoff=4.0, n_max=3, l_max=descriptor.l_max)
     assert raw.shape[1] == descriptor.n_features
     ours = (envs.values * envs.norms[:, None]).numpy()
     np.testing.assert_allclose(ours, raw, rtol=1e-10, atol=1e-10 * np.abs(raw).max())

@@ -18,7 +18,7 @@ _BLOCK, _POOL = 32, 128
 def greedy_environments(
     candidates: torch.Tensor, zeta: int, count: int, tolerance: float
 ) -> torch.Tensor:
-    """Indices of the most informative environments of one species.
+    """Choose the most informative environments of one species.
 
     Parameters
     ----------

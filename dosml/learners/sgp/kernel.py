@@ -126,9 +126,10 @@ def kernel_rows(
         target = forces[:, :, where]
         pairs = torch.nonzero(batch.species[batch.centre] == s)[:, 0]
         for start in range(0, len(pairs), step):
-            chunk = pairs[start : start + step]
-            if descriptor.n_species == 1:
-                chunk = slice(start, start + step)
+            # one species: a slice, which copies nothing
+            chunk: slice | torch.Tensor = slice(start, start + step)
+            if descriptor.n_species > 1:
+                chunk = pairs[chunk]
             gradient = descriptor.pair_gradients(batch, envs, chunk)
             centre = batch.centre[chunk]
             own[:, :3].index_add_(0, centre, gradient)

@@ -17,14 +17,16 @@ from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
 from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
 from dosml.learners.sgp.settings import SgpSettings
+from dosml.learners.sgp.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ase import Atoms
+    from numpy.typing import NDArray
 
-    from dosml.learners.sgp.accumulate import Evidence
     from dosml.learners.base import Progress, TrainingLabels
+    from dosml.learners.sgp.accumulate import Evidence
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
 _CHUNK = {"cpu": 2_000_000, "cuda": 100_000_000}
@@ -58,6 +60,10 @@ class SgpLearner:
                 "use cpu, or cuda where torch sees a GPU"
             ) from error
 
+    def fingerprint(self) -> dict[str, str | float | int | None]:
+        """Everything that a trained model depends on besides its data: settings that decide it."""
+        return {"learner": self.name, **self.settings.model_dump()}
+
     def fit(
         self,
         frames: Sequence[Atoms],
@@ -86,8 +92,8 @@ class SgpLearner:
         tell = progress or _silent
         began = time.perf_counter()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
-        stress = label_sets[0].stresses is not None
-        if stress and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
+        targets = Targets(frames, label_sets, species)
+        if targets.stress and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
             raise LearnerError(
                 "stress labels need frames that are periodic in all directions; "
                 "give stresses=None for others"
@@ -95,22 +101,22 @@ class SgpLearner:
         inducing = self._choose(frames, species, tell)
         chosen = time.perf_counter()
         settings = self.settings
-        shared_rows = NormalEquations(
-            inducing.gram(settings.zeta), settings.jitter, len(label_sets)
-        )
-        shared = SharedBasis(settings, species, inducing, shared_rows.lower)
-        baselines = [_baseline(frames, labels, species) for labels in label_sets]
-        self._stream(frames, label_sets, baselines, shared, shared_rows, tell)
-        evidence, rotation = shared_rows.finish()
-        streamed = time.perf_counter()
-        costs = {
+        equations = NormalEquations(inducing.gram(settings.zeta), settings.jitter, len(label_sets))
+        shared = SharedBasis(settings, species, inducing, equations.lower)
+        self._stream(frames, targets, shared, equations, tell)
+        evidence, rotation = equations.finish()
+        known: dict[str, float | int | str] = {
+            "learner": self.name,
+            "n_frames": len(frames),
+            "n_inducing": inducing.size,
+            "n_features": shared.descriptor().n_features,
             "seconds_inducing": chosen - began,
-            "seconds_kernel": streamed - chosen,
+            "seconds_kernel": time.perf_counter() - chosen,
         }
         models = []
-        for k, one in enumerate(evidence):
+        for k, (one, baseline) in enumerate(zip(evidence, targets.baselines, strict=True)):
             tell("likelihood", k, len(evidence))
-            models.append(self._solve(one, rotation, shared, baselines[k], len(frames), costs))
+            models.append(self._solve(one, rotation, shared, baseline, known))
         tell("likelihood", len(evidence), len(evidence))
         return SgpModels(shared, models)
 
@@ -163,15 +169,13 @@ class SgpLearner:
     def _stream(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
-        baselines: Sequence[np.ndarray],
+        targets: Targets,
         shared: SharedBasis,
         equations: NormalEquations,
         tell: Progress,
     ) -> None:
         """Accumulate the normal equations of all label sets in one pass over the frames."""
         descriptor, builder = shared.descriptor(), shared.pair_builder()
-        stress = label_sets[0].stresses is not None
         sizes = [len(frame) for frame in frames]
         for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
             tell("kernel", part.start, len(frames))
@@ -180,37 +184,10 @@ class SgpLearner:
                 builder.build(frames[part]),
                 shared.inducing,
                 self.settings.zeta,
-                stress=stress,
+                stress=targets.stress,
                 chunk_elements=_CHUNK[self._device.type],
             )
-            labels = {
-                "energy": np.stack(
-                    [
-                        labels.energies[part] - _counts(frames[part], shared.species) @ baseline
-                        for labels, baseline in zip(label_sets, baselines, strict=True)
-                    ],
-                    axis=1,
-                ),
-                "force": np.stack(
-                    [np.concatenate(labels.forces[part]).ravel() for labels in label_sets], axis=1
-                ),
-            }
-            if stress:
-                labels["stress"] = np.stack(
-                    [
-                        labels.stresses[part].ravel()
-                        for labels in label_sets
-                        if labels.stresses is not None
-                    ],
-                    axis=1,
-                )
-            equations.add(
-                rows,
-                {
-                    kind: torch.as_tensor(values, dtype=torch.float64, device=self._device)
-                    for kind, values in labels.items()
-                },
-            )
+            equations.add(rows, targets.rows(part, self._device))
         tell("kernel", len(frames), len(frames))
 
     def _solve(
@@ -218,9 +195,8 @@ class SgpLearner:
         evidence: Evidence,
         rotation: torch.Tensor,
         shared: SharedBasis,
-        baseline: np.ndarray,
-        n_frames: int,
-        costs: dict[str, float],
+        baseline: NDArray,
+        known: dict[str, float | int | str],
     ) -> SgpModel:
         """Hyperparameters and weights of one label set."""
         began = time.perf_counter()
@@ -239,17 +215,13 @@ class SgpLearner:
         weights = torch.linalg.solve_triangular(shared.lower.T, white[:, None], upper=True)[:, 0]
         spread = torch.linalg.solve_triangular(solved.factor, rotation.T, upper=False)
         facts: dict[str, float | int | str] = {
-            "learner": "sgp",
-            "n_frames": n_frames,
-            "n_inducing": shared.inducing.size,
-            "n_features": shared.descriptor().n_features,
+            **known,
             "n_labels": sum(evidence.counts.values()),
             "signal_ev": best.signal,
             "energy_noise_ev": best.energy_noise,
             "force_noise_ev_per_angstrom": best.force_noise,
             "log_likelihood": solved.log_likelihood,
             "likelihood_evaluations": evaluations,
-            **costs,
             "seconds_likelihood": time.perf_counter() - began,
         }
         if "stress" in evidence.phi:
@@ -265,16 +237,3 @@ class SgpLearner:
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
-
-
-def _counts(frames: Sequence[Atoms], species: tuple[int, ...]) -> np.ndarray:
-    """Atoms of each species in each frame, shape (n_frames, n_species)."""
-    return np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames])
-
-
-def _baseline(
-    frames: Sequence[Atoms], labels: TrainingLabels, species: tuple[int, ...]
-) -> np.ndarray:
-    """Energy per atom of each species by least squares over the training frames, eV."""
-    solution = np.linalg.lstsq(_counts(frames, species), labels.energies, rcond=None)[0]
-    return np.asarray(solution)

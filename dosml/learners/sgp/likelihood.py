@@ -131,7 +131,7 @@ def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
 
 
 def start(evidence: Evidence, given: dict[str, float | None]) -> Hyperparameters:
-    """Starting hyperparameters from the data, where they are not given.
+    """Take starting hyperparameters from the data, where they are not given.
 
     The signal makes the prior spread of the forces that of the labels; noises start at a tenth
     of the labels' root mean square.
@@ -172,6 +172,8 @@ def maximise(
     lowest = np.log([1e-6, *(NOISE_FLOOR[kind] for kind in KINDS)])
     highest = np.full(4, np.log(1e6))
     evaluations = 0
+    # per label, so that the first step is not thrown off by a gradient of many thousands
+    labels = sum(evidence.counts.values())
 
     def unpack(values: NDArray[np.float64]) -> Hyperparameters:
         full = origin.copy()
@@ -186,7 +188,7 @@ def maximise(
         except LearnerError:
             # a line search that went too far: L-BFGS-B steps back
             return _WORST, np.zeros(len(free))
-        return -point.log_likelihood, -point.gradient[free]
+        return -point.log_likelihood / labels, -point.gradient[free] / labels
 
     if max_iterations == 0:
         return first, posterior(evidence, first), 1
@@ -196,7 +198,7 @@ def maximise(
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(lowest[free], highest[free], strict=True)),
-        options={"maxiter": max_iterations, "ftol": 1e-10, "gtol": 1e-4},
+        options={"maxiter": max_iterations, "ftol": 1e-11, "gtol": 1e-7},
     )
     best = unpack(result.x)
     return best, posterior(evidence, best), evaluations

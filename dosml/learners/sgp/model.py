@@ -51,7 +51,7 @@ class SharedBasis:
     lower: torch.Tensor
 
     def descriptor(self) -> Descriptor:
-        """The descriptor of the settings."""
+        """Make the descriptor of the settings."""
         return Descriptor(
             self.settings.descriptor,
             self.settings.cutoff,
@@ -62,7 +62,7 @@ class SharedBasis:
         )
 
     def pair_builder(self) -> PairBuilder:
-        """A maker of neighbour pairs for the settings."""
+        """Make the maker of neighbour pairs for the settings."""
         return PairBuilder(
             self.settings.cutoff,
             self.settings.l_max if self.settings.descriptor == "B2" else 0,
@@ -175,7 +175,7 @@ class SgpModels:
             if force_uncertainties:
                 from dosml.learners.sgp.force_variance import force_spread
 
-                for k, values in enumerate(force_spread(self, batch, envs)):
+                for k, values in enumerate(force_spread(self.shared, self.models, batch, envs)):
                     force_spreads[k].extend(np.split(values, cuts))
         return [
             Prediction(
@@ -263,7 +263,7 @@ class SgpModels:
         return energies.cpu().numpy(), forces.cpu().numpy(), stresses.cpu().numpy()
 
     def _atom_spread(self, batch: PairBatch, envs: Environments) -> list[np.ndarray]:
-        """Standard deviation of each atom's energy, one array (n_atoms,) per model."""
+        """Give the standard deviation of each atom's energy, one array (n_atoms,) per model."""
         shared = self.shared
         rows = environment_rows(envs, batch, shared.inducing, shared.settings.zeta).double()
         white = torch.linalg.solve_triangular(shared.lower, rows.T, upper=False)

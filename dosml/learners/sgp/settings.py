@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class SgpSettings(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +60,7 @@ def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
             text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
             # savez names its keywords, so the header is an array like the others
             np.savez(handle, head=text, **arrays)  # type: ignore[arg-type]
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise LearnerError(f"cannot write the model {path}: {error}") from error
