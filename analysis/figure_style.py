@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.files import whole_file
+from dosml.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

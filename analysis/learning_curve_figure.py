@@ -41,7 +41,7 @@ def learning_curve_figure(
     matplotlib.figure.Figure
         Both axes logarithmic; draw inside `dosml.analysis.figure_style.house_style`.
     """
-    from matplotlib.ticker import NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     figure = new_figure(4.8, 3.4)
     axes = figure.subplots()
@@ -69,6 +69,9 @@ def learning_curve_figure(
     axes.set(xscale="log", yscale="log", xlabel="training frames N", ylabel=label)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("error = a N$^{-b}$")
     axes.legend()
     return figure

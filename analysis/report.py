@@ -8,9 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dosml.analysis.columns import COLUMNS, describe, format_value
-from dosml.analysis.files import whole_file
 from dosml.analysis.findings import findings, limits, warnings
 from dosml.analysis.study import setting_name
+from dosml.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.files import whole_file
+from dosml.files import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
