@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from dosml.errors import CampaignLockedError, CampaignMismatchError, InputError
 from dosml.files import whole_file
@@ -47,7 +47,7 @@ class Campaign:
         """Where every step and every traceback is written."""
         return self.folder / LOG_NAME
 
-    def __enter__(self) -> Campaign:
+    def __enter__(self) -> Self:
         """Take the lock, check the subject and open the log.
 
         Raises
@@ -133,6 +133,8 @@ class Campaign:
         logger.addHandler(self._handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
+        # a full disk must not turn log lines into tracebacks on the terminal
+        logging.raiseExceptions = False
 
     def _release(self) -> None:
         if self._lock is not None:

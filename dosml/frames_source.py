@@ -35,7 +35,7 @@ FEWEST = 2
 
 
 def subject_of(settings: SmearScanSettings) -> str:
-    """What the campaign is of: an element, or the content of the user's file.
+    """Name what the campaign is of: an element, or the content of the user's file.
 
     Raises
     ------

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import ase.io
 
+from dosml.campaign import Campaign, logger
 from dosml.errors import LabelError
 from dosml.files import whole_file
 from dosml.findings import write_findings
 from dosml.frames_source import FEWEST, describe, get_frames, planned_atoms, split, subject_of
-from dosml.campaign import Campaign, logger
 from dosml.learners.registry import make_learner
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
@@ -55,13 +55,26 @@ def scan_settings(settings: SmearScanSettings) -> list[ElectronicSetting]:
     return [ElectronicSetting(Smearing(settings.scheme, width)) for width in sorted(settings.sigma)]
 
 
+def learner_options(settings: SmearScanSettings) -> dict[str, object]:
+    """Options of the learner that the user gave; what is not given takes the learner's default."""
+    given = {
+        "cutoff": settings.cutoff,
+        "n_max": settings.n_max,
+        "l_max": settings.l_max,
+        "n_inducing": settings.inducing,
+        "device": settings.device,
+        "seed": settings.seed,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def make_plan(settings: SmearScanSettings) -> list[str]:
     """Lines that say what a run would do, with counts and an estimate; nothing is written."""
     engine = make_engine(settings.engine, kpoints=settings.kpoints)
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
-    make_learner(settings)
+    make_learner(settings.learner, learner_options(settings))
     subject = subject_of(settings)
     n_frames, n_atoms = planned_atoms(settings)
     n_labels = n_frames * len(electronic)
@@ -73,19 +86,19 @@ def make_plan(settings: SmearScanSettings) -> list[str]:
         / min(settings.workers, n_frames)
     )
     n_test = min(settings.test, n_frames)
-    return [
-        f"subject     {subject}",
-        f"frames      {n_frames} of {n_atoms} atoms ({n_frames - n_test} training, "
-        f"{n_test} held out), seed {settings.seed}",
-        f"settings    {len(electronic)}: {settings.scheme} sigma "
-        + ", ".join(f"{setting.smearing.width:g}" for setting in electronic)
-        + " eV",
-        f"labels      {n_labels} with the engine {engine.name}; {on_disk} on disk in "
+    widths = ", ".join(f"{setting.smearing.width:g}" for setting in electronic)
+    lines = {
+        "subject": subject,
+        "frames": f"{n_frames} of {n_atoms} atoms ({n_frames - n_test} training, {n_test} held "
+        f"out), seed {settings.seed}",
+        "settings": f"{len(electronic)}: {settings.scheme} sigma {widths} eV",
+        "labels": f"{n_labels} with the engine {engine.name}, {on_disk} on disk in "
         f"{settings.folder}",
-        f"learner     {settings.learner}, {len(electronic)} force fields",
-        f"estimate    {seconds / 60:.1f} min of labelling on {settings.workers} processes, "
-        "from figures of a 2026 server core; the progress bar measures yours",
-    ]
+        "learner": f"{settings.learner}, {len(electronic)} force fields",
+        "estimate": f"{seconds / 60:.1f} min of labelling on {settings.workers} processes, from "
+        "the speed of a server core of 2026; the progress bar measures yours",
+    }
+    return [f"{name:<10}{text}" for name, text in lines.items()]
 
 
 def run_scan(settings: SmearScanSettings, reporter: Reporter) -> ScanResult:
@@ -100,7 +113,7 @@ def run_scan(settings: SmearScanSettings, reporter: Reporter) -> ScanResult:
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
-    learner = make_learner(settings)
+    learner = make_learner(settings.learner, learner_options(settings))
     start = time.perf_counter()
     with Campaign(settings.folder, subject_of(settings)) as campaign:
         logger.info("command: %s", shlex.join(sys.argv))

@@ -72,8 +72,10 @@ def train_and_predict(
     sets = [_training_labels(label_set, is_train) for label_set in label_sets]
     fitted = learner.fit(train, sets)
     predictions = fitted.predict(test)
-    for label_set, path in zip(label_sets, fitted.save(place), strict=True):
-        logger.info("saved the force field of %s in %s", label_set.setting.name, path)
+    for number, label_set in enumerate(label_sets):
+        with whole_file(place / f"{label_set.setting.name}.npz") as path:
+            fitted.save(path, number)
+        logger.info("trained the force field of %s", label_set.setting.name)
     facts = tuple(fitted.facts())
     arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts))}
     for number, prediction in enumerate(predictions):

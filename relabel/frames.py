@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-#: Decimals of Å that a frame keeps: what extxyz writes, so that a frame read back is the same frame.
+#: Decimals of Å that a frame keeps: what extxyz writes, so that a frame read back is the same.
 POSITION_DECIMALS = 8
 #: Facts about a frame that travel with it.
 KEPT_INFO = ("tier", "temperature_K", "md_time_fs", "prototype", "split")
@@ -88,7 +88,8 @@ def _check_frame(frame: Atoms, where: str) -> None:
         raise FrameError(f"{where} has positions or a cell that are not finite numbers")
     if not frame.pbc.all() or abs(frame.cell.volume) < 1e-6:
         raise FrameError(
-            f"{where} has no periodic cell in three dimensions: write it with Lattice= and pbc=T T T"
+            f"{where} has no periodic cell in three dimensions: write it with Lattice= and "
+            "pbc=T T T"
         )
     symbols = sorted(set(frame.get_chemical_symbols()))
     if len(symbols) > 1:

@@ -56,16 +56,16 @@ class Label:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays for one npz file; the DOS in single precision, which is finer than its meaning."""
         arrays: dict[str, NDArray[Any]] = {
-            "free_energy": np.float64(self.free_energy),
+            "free_energy": np.array(self.free_energy),
             "forces": self.forces,
             "stress": self.stress,
-            "fermi_level": np.float64(self.fermi_level),
-            "n_electrons": np.float64(self.n_electrons),
-            "top_occupation": np.float64(self.top_occupation),
+            "fermi_level": np.array(self.fermi_level),
+            "n_electrons": np.array(self.n_electrons),
+            "top_occupation": np.array(self.top_occupation),
             "dos_grid": np.array(
                 [self.dos.energies[0], self.dos.energies[-1], len(self.dos.energies)]
             ),
-            "dos_broadening": np.float64(self.dos.broadening),
+            "dos_broadening": np.array(self.dos.broadening),
             "dos_total": self.dos.total.astype(np.float32),
             "dos_d": self.dos.d.astype(np.float32),
             "facts": np.array(json.dumps(dict(self.facts))),
@@ -112,7 +112,7 @@ class LabelSet:
 
 def labelled_frame(frame: Atoms, label: Label) -> Atoms:
     """Copy of the frame with `REF_energy`, `REF_forces` and `REF_stress` (eV, eV/Å, eV/Å^3)."""
-    out = frame.copy()
+    out: Atoms = frame.copy()
     out.info["REF_energy"] = label.free_energy
     out.info["REF_stress"] = np.array(label.stress)
     out.info["fermi_level"] = label.fermi_level

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dosml.theory.smearing import Smearing
+if TYPE_CHECKING:
+    from dosml.theory.smearing import Smearing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import smear_scan, theory
+from dosml.cli import smear_scan
 from dosml.errors import DosmlError
 from dosml.version import __version__
 
@@ -23,7 +23,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("smear-scan")(smear_scan.smear_scan)
-app.add_typer(theory.app, name="theory")
 
 
 def _print_version(asked: bool) -> None:

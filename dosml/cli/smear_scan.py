@@ -18,51 +18,49 @@ def smear_scan(
         Text, typer.Argument(help="An element (Ti) or your own frames (frames.extxyz).")
     ] = None,
     sigma: Annotated[
-        Text, typer.Option(help="Smearing widths in eV, a comma list. [default: 0.2,0.5,1.0,2.0]")
+        Text, typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0.")
     ] = None,
-    scheme: Annotated[Text, typer.Option(help="Smearing scheme. [default: fermi-dirac]")] = None,
-    engine: Annotated[Text, typer.Option(help="What computes the labels. [default: xtb]")] = None,
+    scheme: Annotated[Text, typer.Option(help="Smearing scheme. Default: fermi-dirac.")] = None,
+    engine: Annotated[Text, typer.Option(help="What computes the labels. Default: xtb.")] = None,
     kpoints: Annotated[
-        Text, typer.Option(help="k-point grid, such as 2,2,2. [default: 1,1,1]")
+        Text, typer.Option(help="k-point grid, such as 2,2,2. Default: 1,1,1.")
     ] = None,
-    learner: Annotated[Text, typer.Option(help="Force field to train. [default: sgp]")] = None,
+    learner: Annotated[Text, typer.Option(help="Force field to train. Default: sgp.")] = None,
     sampler: Annotated[
         Text,
         typer.Option(
             help="Potential that drives the sampling: classical (seconds) or engine (the "
-            "labelling engine itself, slow). [default: classical]"
+            "labelling engine itself, slow). Default: classical."
         ),
     ] = None,
     train: Annotated[
-        Number, typer.Option(help="Training frames, spread over the tiers. [default: 30]")
+        Number, typer.Option(help="Training frames, spread over the tiers. Default: 30.")
     ] = None,
     test: Annotated[
-        Number, typer.Option(help="Held-out frames, spread over the tiers. [default: 12]")
+        Number, typer.Option(help="Held-out frames, spread over the tiers. Default: 12.")
     ] = None,
     seed: Annotated[
-        Number, typer.Option(help="Seed of vacancy, velocities and split. [default: 0]")
+        Number, typer.Option(help="Seed of vacancy, velocities and split. Default: 0.")
     ] = None,
     workers: Annotated[
-        Number, typer.Option(help="Labelling processes, one thread each. [default: all cores]")
+        Number, typer.Option(help="Labelling processes, one thread each. Default: all cores.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Campaign folder. [default: dosml-smear-scan-TARGET]"),
+        typer.Option(help="Campaign folder. Default: dosml-smear-scan-TARGET."),
     ] = None,
     prototype: Annotated[
         Text, typer.Option(help="Crystal other than the ground state, such as omega for Ti.")
     ] = None,
     min_length: Annotated[
         float | None,
-        typer.Option(help="Shortest supercell vector in Å. [default: 7.0]"),
+        typer.Option(help="Shortest supercell vector in Å. Default: 7.0."),
     ] = None,
     cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")] = None,
     n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")] = None,
     l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")] = None,
     inducing: Annotated[Number, typer.Option(help="Inducing environments.")] = None,
-    device: Annotated[
-        Text, typer.Option(help="Where to train: cpu or cuda. [default: cpu]")
-    ] = None,
+    device: Annotated[Text, typer.Option(help="Where to train: cpu or cuda. Default: cpu.")] = None,
     retry_failed: Annotated[
         bool | None, typer.Option("--retry-failed", help="Try failed labels again.")
     ] = None,

@@ -18,8 +18,8 @@ from ase.units import Bohr, Hartree
 from dosml.errors import EngineError, EngineMissingError
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure, broaden
 from dosml.relabel.label import Label
-from dosml.theory.chemical_potential import chemical_potential
 from dosml.theory.dos import ElectronicDos
+from dosml.theory.fermi_level import chemical_potential
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -105,7 +105,7 @@ class XtbEngine:
 
     def seconds_per_label(self, n_atoms: int) -> float:
         """Rough cost of one label on one core: measured 4 s for 35 Ti atoms in a ladder."""
-        return 4.0 * (n_atoms / 35) ** 2.2
+        return float(4.0 * (n_atoms / 35) ** 2.2)
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
@@ -131,10 +131,7 @@ class XtbEngine:
                 yield setting, outcome
                 continue
             label, result = outcome
-            restart_folder.mkdir(parents=True, exist_ok=True)
-            temporary = density.with_suffix(".tmp.npz")
-            result.save(str(temporary))
-            temporary.replace(density)
+            _keep(result, density)
             yield setting, label
             if previous is not None:
                 previous.unlink(missing_ok=True)
@@ -197,6 +194,18 @@ class XtbEngine:
 
 def _silent(_: str) -> None:
     """Take tblite's log lines; its errors arrive as exceptions."""
+
+
+def _keep(result: Any, density: Path) -> None:
+    """Write a density in one step; where that fails the successor starts without it."""
+    density.parent.mkdir(parents=True, exist_ok=True)
+    temporary = density.with_suffix(".tmp.npz")
+    try:
+        result.save(str(temporary))
+    except RuntimeError:
+        temporary.unlink(missing_ok=True)
+        return
+    temporary.replace(density)
 
 
 def _load(density: Path | None) -> Any:

@@ -1,0 +1,142 @@
+"""From labels and predictions to the tables, figures and report of a scan."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.analysis.figures import draw_figures
+from dosml.analysis.report import write_report
+from dosml.analysis.study import ScanStudy, SettingResult, summarise
+from dosml.analysis.tables import write_tables
+from dosml.relabel.frames import frame_id
+from dosml.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from ase import Atoms
+
+    from dosml.relabel.engines.base import Engine
+    from dosml.relabel.label import LabelSet
+    from dosml.settings import SmearScanSettings
+    from dosml.training import Training
+
+#: Packages whose versions a reader needs to repeat the numbers.
+PACKAGES = ("numpy", "scipy", "torch", "tblite", "ase", "pymatgen", "sphericart", "vesin")
+
+
+def write_findings(
+    folder: Path,
+    *,
+    settings: SmearScanSettings,
+    engine: Engine,
+    frames: Sequence[Atoms],
+    label_sets: Sequence[LabelSet],
+    training: Training,
+    dropped: Sequence[str],
+    seconds: float,
+) -> tuple[pd.DataFrame, Path]:
+    """Write `results.csv`, `results.parquet`, `figures/` and `report.html`.
+
+    Parameters
+    ----------
+    frames
+        The frames that every label set holds, training and held-out.
+    seconds
+        Wall time of this run so far.
+
+    Returns
+    -------
+    table, report
+        One row per setting; where the report lies.
+    """
+    is_test = [frame.info["split"] == "test" for frame in frames]
+    results = []
+    for label_set, prediction in zip(label_sets, training.predictions, strict=True):
+        held_out = [label for label, use in zip(label_set.labels, is_test, strict=True) if use]
+        results.append(
+            SettingResult(
+                smearing=label_set.setting.smearing,
+                electrons_per_atom_shift=label_set.setting.electrons_per_atom_shift,
+                dos=[label.dos for label in label_set.labels],
+                forces=[label.forces for label in label_set.labels],
+                test_forces=[label.forces for label in held_out],
+                test_forces_predicted=list(prediction.forces),
+                test_energies=np.array([label.free_energy for label in held_out]),
+                test_energies_predicted=prediction.energies,
+                test_stresses=np.array([label.stress for label in held_out]),
+                test_stresses_predicted=prediction.stresses,
+            )
+        )
+    study = ScanStudy(
+        formula=frames[0].get_chemical_symbols()[0],
+        tiers=[str(frame.info.get("tier", "all")) for frame in frames],
+        test_tiers=[
+            str(frame.info.get("tier", "all"))
+            for frame, use in zip(frames, is_test, strict=True)
+            if use
+        ],
+        settings=results,
+        facts=_facts(settings, engine, frames, label_sets, training, dropped, seconds),
+        bootstrap_seed=settings.seed,
+    )
+    table = summarise(study)
+    write_tables(table, folder)
+    figures = draw_figures(study, table, folder / "figures")
+    report = folder / "report.html"
+    write_report(report, study, table, figures)
+    return table, report
+
+
+def _facts(
+    settings: SmearScanSettings,
+    engine: Engine,
+    frames: Sequence[Atoms],
+    label_sets: Sequence[LabelSet],
+    training: Training,
+    dropped: Sequence[str],
+    seconds: float,
+) -> dict[str, object]:
+    labels = [label for label_set in label_sets for label in label_set.labels]
+    label_seconds = [float(label.facts.get("seconds", np.nan)) for label in labels]
+    highest = max(abs(label.top_occupation) for label in labels)
+    n_test = sum(frame.info["split"] == "test" for frame in frames)
+    source = (
+        f"the user's file {settings.target}"
+        if settings.target_is_file
+        else f"molecular dynamics with the {settings.sampler} potential"
+    )
+    return {
+        "command": "dosml " + shlex.join(sys.argv[1:]),
+        "engine": engine.name,
+        "frames": f"{len(frames) - n_test} training and {n_test} held out, {len(frames[0])} atoms "
+        f"in the first, from {source}",
+        "held-out frames": [frame_id(f) for f in frames if f.info["split"] == "test"],
+        "labels": f"{len(labels)}, median {np.nanmedian(label_seconds):.1f} s each on one core",
+        "labels that needed another attempt": sum(
+            int(label.facts.get("attempts", 1)) > 1 for label in labels
+        ),
+        "largest occupation of the highest band": f"{highest:.1e}",
+        "wall time of this run": f"{seconds:.0f} s on {settings.workers} processes",
+        "seed": settings.seed,
+        "learner": {
+            f"{label_set.setting.name}": facts
+            for label_set, facts in zip(label_sets, training.facts, strict=True)
+        },
+        "engine settings": engine.fingerprint(),
+        "versions": {
+            "dosml": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+        "dropped_frames": list(dropped),
+        "warnings": [engine.warning],
+    }

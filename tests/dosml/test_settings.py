@@ -1,0 +1,102 @@
+"""Options and configuration files: the command line wins, unknown keys are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dosml.errors import InputError
+from dosml.settings import SmearScanSettings, load_settings
+
+
+def test_defaults_need_only_a_target() -> None:
+    settings = load_settings({"target": "Ti"}, None)
+    assert settings.sigma == (0.2, 0.5, 1.0, 2.0)
+    assert settings.folder == Path("dosml-smear-scan-Ti")
+    assert not settings.target_is_file
+
+
+def test_lists_are_comma_separated_text_or_toml_arrays(tmp_path) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text('target = "Cu"\nsigma = [0.1, 0.3]\nkpoints = "1,1,1"\n')
+    settings = load_settings({}, config)
+    assert settings.sigma == (0.1, 0.3)
+    assert settings.kpoints == (1, 1, 1)
+
+
+def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -> None:
+    config = tmp_path / "study.toml"
+    values = {
+        "target": '"Os"',
+        "sigma": '"0.2,1.0"',
+        "scheme": '"fermi-dirac"',
+        "kpoints": "[1, 1, 1]",
+        "engine": '"xtb"',
+        "learner": '"sgp"',
+        "sampler": '"engine"',
+        "train": "6",
+        "test": "3",
+        "seed": "5",
+        "workers": "1",
+        "out": '"somewhere"',
+        "prototype": '"fcc"',
+        "min-length": "6.5",
+        "cutoff": "4.5",
+        "n-max": "6",
+        "l-max": "3",
+        "inducing": "50",
+        "device": '"cpu"',
+        "retry-failed": "true",
+    }
+    assert {key.replace("-", "_") for key in values} == set(SmearScanSettings.model_fields)
+    config.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
+    settings = load_settings({"seed": 7, "test": None}, config)
+    assert settings.seed == 7
+    assert settings.test == 3
+    assert settings.out == Path("somewhere")
+    assert settings.min_length == 6.5
+    assert settings.retry_failed
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sigmas = '0.2,1'", r"unknown key 'sigmas'; did you mean 'sigma'"),
+        ("colour = 1", r"unknown key 'colour'; known keys: target, sigma"),
+        ("train = ", r"not valid TOML"),
+        ("train = 'many'", r"--train 'many' cannot be used"),
+        ("min-length = 7\nmin_length = 8", r"'min_length' is given twice"),
+    ],
+)
+def test_bad_configuration_is_named(tmp_path, line: str, message: str) -> None:
+    config = tmp_path / "study.toml"
+    config.write_text(f"{line}\n")
+    with pytest.raises(InputError, match=message):
+        load_settings({"target": "Ti"}, config)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sigma": "0.2"}, r"one sigma only \(0.2\)"),
+        ({"sigma": "0,1"}, r"widths above 0 eV, got 0,1"),
+        ({"sigma": "-0.2,1"}, r"widths above 0 eV, got -0.2,1"),
+        ({"sigma": "nan,1"}, r"widths above 0 eV"),
+        ({"sigma": "0.2,0.2"}, r"holds a width twice"),
+        ({"sigma": "0.2,x"}, r"--sigma 'x' cannot be used|--sigma"),
+        ({"kpoints": "2,2"}, r"three numbers"),
+        ({"train": 1}, r"--train 1 cannot be used"),
+        ({"workers": 0}, r"--workers 0 cannot be used"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_settings({"target": "Ti", **options}, None)
+
+
+def test_missing_target_and_missing_file(tmp_path) -> None:
+    with pytest.raises(InputError, match="nothing to scan"):
+        load_settings({}, None)
+    with pytest.raises(InputError, match="cannot read --config"):
+        load_settings({"target": "Ti"}, tmp_path / "none.toml")

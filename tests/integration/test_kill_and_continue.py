@@ -1,0 +1,111 @@
+"""`kill -9` in the middle of labelling, then the same command: nothing lost, the same result."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import pandas as pd
+import pytest
+from ase.build import bulk
+
+WIDTHS = "0.5,1.0,2.0"
+N_FRAMES = 10
+
+
+def command(out: str) -> list[str]:
+    return [
+        sys.executable, "-m", "dosml", "smear-scan", "frames.extxyz", "--sigma", WIDTHS,
+        "--train", "7", "--test", "3", "--workers", "2", "--out", out, "--cutoff", "4",
+        "--n-max", "4", "--l-max", "2", "--inducing", "40",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def frames(tmp_path) -> Path:
+    images = []
+    for seed in range(N_FRAMES):
+        atoms = bulk("Ti") * (2, 2, 1)
+        atoms.rattle(0.12, seed=seed)
+        images.append(atoms)
+    ase.io.write(tmp_path / "frames.extxyz", images)
+    return tmp_path
+
+
+def label_files(folder: Path) -> dict[str, float]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.glob("labels/sigma_*/*.npz")
+        if not path.name.startswith(".")
+    }
+
+
+def children_of(pid: int) -> set[int]:
+    listed = subprocess.run(
+        ["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+    ).stdout.split()
+    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
+    return {child for child, parent in parents.items() if parent == pid}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_killed_run_continues_to_the_same_result(frames) -> None:
+    killed = frames / "killed"
+    with subprocess.Popen(
+        command("killed"), cwd=frames, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as run:
+        deadline = time.monotonic() + 120
+        while len(label_files(killed)) < 5:
+            assert run.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        workers = children_of(run.pid)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in workers):  # no orphan goes on for ever
+        assert time.monotonic() < deadline, "worker processes outlived their driver"
+        time.sleep(0.1)
+    before = label_files(killed)
+    total = N_FRAMES * 3
+    assert 5 <= len(before) < total
+
+    again = subprocess.run(
+        command("killed"), cwd=frames, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    after = label_files(killed)
+    assert len(after) == total
+    assert {name: after[name] for name in before} == before, "a finished label was made again"
+    counts = re.findall(r"(\d+) on disk, (\d+) to make", (killed / "dosml.log").read_text())
+    assert counts == [("0", str(total)), (str(len(before)), str(total - len(before)))]
+    assert not list(killed.glob("labels/restart/*/*"))
+
+    whole = subprocess.run(
+        command("whole"), cwd=frames, capture_output=True, text=True, check=False
+    )
+    assert whole.returncode == 0, whole.stderr
+    pd.testing.assert_frame_equal(
+        pd.read_csv(killed / "results.csv"), pd.read_csv(frames / "whole" / "results.csv")
+    )
+
+    # the same command a third time finds everything there
+    start = (killed / "labels").stat().st_mtime_ns
+    third = subprocess.run(
+        command("killed"), cwd=frames, capture_output=True, text=True, check=False
+    )
+    assert third.returncode == 0
+    assert f"{total} on disk, 0 to make" in third.stdout
+    assert "trained before" in third.stdout
+    assert (killed / "labels").stat().st_mtime_ns == start

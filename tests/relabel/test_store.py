@@ -1,0 +1,105 @@
+"""Label files: whole or absent, never stale, damaged ones made again."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from dosml.errors import DiskSpaceError
+from dosml.files import whole_file
+from dosml.relabel.engines.base import LabelFailure
+from dosml.relabel.label import Label
+from dosml.relabel.setting import ElectronicSetting
+from dosml.relabel.store import LabelStore
+from dosml.theory.dos import ElectronicDos
+from dosml.theory.smearing import Smearing
+
+SETTING = ElectronicSetting(Smearing("fermi-dirac", 0.2))
+
+
+@pytest.fixture
+def label() -> Label:
+    rng = np.random.default_rng(0)
+    grid = np.linspace(-5, 5, 101)
+    d_m = rng.random((5, 101))
+    return Label(
+        free_energy=-1.5,
+        forces=rng.normal(size=(4, 3)),
+        stress=rng.normal(size=6),
+        fermi_level=-3.25,
+        n_electrons=44.0,
+        top_occupation=1e-9,
+        dos=ElectronicDos(grid, d_m.sum(axis=0) + 1, d_m.sum(axis=0), d_m, 0.1),
+        facts={"attempts": 2, "seconds": 1.5},
+    )
+
+
+def test_a_label_comes_back_as_it_went_in(tmp_path, label) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    assert store.get("a", SETTING) is None
+    store.put("a", SETTING, label)
+    again = store.get("a", SETTING)
+    assert isinstance(again, Label)
+    assert again.free_energy == label.free_energy
+    np.testing.assert_array_equal(again.forces, label.forces)
+    np.testing.assert_array_equal(again.stress, label.stress)
+    assert again.facts == label.facts
+    np.testing.assert_allclose(again.dos.d_m, label.dos.d_m, rtol=1e-6)
+    np.testing.assert_allclose(again.dos.energies, label.dos.energies, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (LabelStore, {"engine": "xtb", "tblite": "9"}, SETTING),
+        (LabelStore, {"engine": "xtb"}, ElectronicSetting(Smearing("fermi-dirac", 0.21))),
+        (LabelStore, {"engine": "xtb"}, ElectronicSetting(Smearing("gaussian", 0.2))),
+        (LabelStore, {"engine": "xtb"}, ElectronicSetting(Smearing("fermi-dirac", 0.2), -1.0)),
+    ],
+)
+def test_a_changed_setting_never_reads_a_stale_label(tmp_path, label, other) -> None:
+    LabelStore(tmp_path, {"engine": "xtb"}).put("a", SETTING, label)
+    store_type, fingerprint, setting = other
+    assert store_type(tmp_path, fingerprint).get("a", setting) is None
+
+
+def test_a_damaged_file_is_made_again(tmp_path, label) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put("a", SETTING, label)
+    path = store.label_path("a", SETTING)
+    path.write_bytes(path.read_bytes()[:200])
+    assert store.get("a", SETTING) is None
+    assert not store.has("a", SETTING)
+
+
+def test_failures_are_kept_until_forgotten(tmp_path, label) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put_failure("a", SETTING, LabelFailure("no convergence"))
+    assert store.get("a", SETTING) == LabelFailure("no convergence")
+    assert store.has("a", SETTING)
+    store.forget_failures("a", SETTING)
+    assert not store.has("a", SETTING)
+    store.put_failure("a", SETTING, LabelFailure("no convergence"))
+    store.put("a", SETTING, label)
+    assert isinstance(store.get("a", SETTING), Label)
+
+
+def test_a_writer_that_dies_leaves_the_old_file(tmp_path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]  # noqa: PTH208 - hidden files count
+
+
+def test_full_disk_is_named(tmp_path) -> None:
+    with (
+        pytest.raises(DiskSpaceError, match="finished work is kept"),
+        whole_file(tmp_path / "x.npz"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
