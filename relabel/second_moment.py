@@ -1,0 +1,161 @@
+"""Second-moment potential (Gupta; Cleri and Rosato): a cheap many-body force field for sampling.
+
+The band energy of a d metal goes as the square root of the second moment of its local density of
+states, a sum of squared hopping integrals over neighbours (Cleri and Rosato, Phys. Rev. B 48, 22
+(1993), eqs. 1-4)::
+
+    E_i = A sum_j e^{-p (r_ij/r0 - 1)} w(r_ij) - sqrt(xi^2 sum_j e^{-2 q (r_ij/r0 - 1)} w(r_ij))
+
+w is a smooth cutoff, one below `switch_start` and zero above `cutoff`. The parameters of a metal
+come from `dosml.relabel.calibration.calibrate`. The potential samples configurations; it labels
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from vesin import NeighborList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+    from numpy.typing import NDArray
+
+#: Å: pairs are searched again only after an atom moved half of it.
+VERLET_SKIN = 0.6
+
+
+@dataclass(frozen=True)
+class SecondMomentParameters:
+    """Parameters of one metal.
+
+    Attributes
+    ----------
+    repulsion, hopping
+        A and xi (eV).
+    p, q
+        Decay of the repulsion and of the hopping integral (dimensionless).
+    r0
+        Nearest-neighbour distance of the crystal (Å).
+    switch_start, cutoff
+        The smooth cutoff runs between them (Å).
+    """
+
+    repulsion: float
+    hopping: float
+    p: float
+    q: float
+    r0: float
+    switch_start: float
+    cutoff: float
+
+
+def switched_exponential(
+    distances: NDArray[np.float64],
+    decay: float,
+    r0: float,
+    switch_start: float,
+    cutoff: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Value and first two derivatives of e^{-decay (r/r0 - 1)} w(r).
+
+    w is the quintic 1 - x^3 (10 - 15 x + 6 x^2), x = (r - switch_start)/(cutoff - switch_start):
+    its first two derivatives vanish at both ends, so that forces and elastic constants have no
+    kink there.
+
+    Parameters
+    ----------
+    distances
+        Å, shape (n,).
+
+    Returns
+    -------
+    tuple
+        Three arrays of shape (n,): value, 1/Å, 1/Å^2.
+    """
+    width = cutoff - switch_start
+    x = np.clip((distances - switch_start) / width, 0.0, 1.0)
+    w = 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
+    w1 = -30.0 * (x * (1.0 - x)) ** 2 / width
+    w2 = -60.0 * x * (1.0 - x) * (1.0 - 2.0 * x) / width**2
+    k = -decay / r0
+    e = np.exp(k * (distances - r0))
+    return e * w, e * (k * w + w1), e * (k * k * w + 2.0 * k * w1 + w2)
+
+
+class SecondMomentCalculator(Calculator):
+    """The potential as an ase calculator: energy, forces and stress.
+
+    Periodic or open boundaries. It does not look at chemical symbols: every atom is the metal that
+    the parameters are for. `free_energy` equals `energy`, stress has ase's sign and Voigt order
+    (eV/Å^3).
+
+    Parameters
+    ----------
+    parameters
+        See `dosml.relabel.calibration.calibrate`.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+
+    def __init__(self, parameters: SecondMomentParameters) -> None:
+        """Prepare the neighbour list."""
+        super().__init__()
+        self.second_moment = parameters
+        # one thread: the order of pairs, and so the last bit of a sum, must not depend on a race
+        self._neighbours = NeighborList(
+            cutoff=parameters.cutoff, full_list=False, skin=VERLET_SKIN, n_threads=1
+        )
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results`; called by ase."""
+        super().calculate(atoms, properties, system_changes)
+        cell = np.asarray(self.atoms.cell)
+        first, second, vectors = self._neighbours.compute(
+            self.atoms.positions, cell, self.atoms.pbc, "ijD"
+        )
+        energy, forces, virial = _energy_forces_virial(
+            len(self.atoms), first, second, vectors, self.second_moment
+        )
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+        if self.atoms.cell.rank == 3:
+            stress = virial / abs(np.linalg.det(cell))
+            self.results["stress"] = stress.ravel()[[0, 4, 8, 5, 2, 1]]
+
+
+def _energy_forces_virial(
+    n_atoms: int,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    vectors: NDArray[np.float64],
+    parameters: SecondMomentParameters,
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Energy (eV), forces (n, 3) and dE/dstrain (3, 3) from pairs that are listed once."""
+    par = parameters
+    r = np.sqrt(np.einsum("ka,ka->k", vectors, vectors))
+    repulsion, repulsion1, _ = switched_exponential(r, par.p, par.r0, par.switch_start, par.cutoff)
+    moment, moment1, _ = switched_exponential(r, 2 * par.q, par.r0, par.switch_start, par.cutoff)
+
+    total = np.bincount(first, moment, n_atoms) + np.bincount(second, moment, n_atoms)
+    root = np.sqrt(total)
+    energy = 2.0 * par.repulsion * repulsion.sum() - par.hopping * root.sum()
+
+    # d(-xi sqrt(m_i))/dm_i; an isolated atom has no neighbour to share a force with
+    slope = np.divide(-0.5 * par.hopping, root, out=np.zeros(n_atoms), where=root > 0)
+    radial = 2.0 * par.repulsion * repulsion1 + (slope[first] + slope[second]) * moment1
+    pair_forces = (radial / r)[:, None] * vectors  # on `first`
+    forces = np.empty((n_atoms, 3))
+    for axis in range(3):
+        column = pair_forces[:, axis]
+        forces[:, axis] = np.bincount(first, column, n_atoms) - np.bincount(second, column, n_atoms)
+    return float(energy), forces, vectors.T @ pair_forces
