@@ -1,0 +1,163 @@
+"""What one VASP job says, whichever of its files it was read from."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.units import GPa
+
+from dosml.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+#: VASP prints the stress in kB, positive where the cell wants to grow; ase's sign is the other one.
+EV_PER_A3_PER_KBAR = -0.1 * GPa
+#: Names under which a job's main output is looked for, the best one first.
+OUTPUT_NAMES = (
+    "vasprun.xml",
+    "vasprun.xml.gz",
+    "vasprun.xml.xz",
+    "vasprun.xml.bz2",
+    "vaspout.h5",
+    "vaspout.h5.gz",
+)
+
+
+class VaspOutputError(FrameError):
+    """A VASP output that is cut off or damaged."""
+
+
+@dataclass(frozen=True)
+class VaspOutput:
+    """The last ionic step of one VASP job.
+
+    Attributes
+    ----------
+    version
+        As printed, for instance "5.4.4.18Apr17-6-g9f103f2a35".
+    incar
+        Tags that VASP read from its INCAR, as text.
+    parameters
+        Tags that VASP used, as text; empty for vaspout.h5.
+    symbols
+        Chemical symbol of every atom.
+    n_valence
+        Sum of ZVAL over the atoms; nan where the file does not say.
+    cell, scaled_positions
+        Shapes (3, 3) in Å and (n_atoms, 3), of the last ionic step.
+    free_energy
+        Force-consistent free energy F, eV: `e_fr_energy`, the only name in vasprun.xml that means
+        the same in VASP 5.4 (which shifts the names in the last block) and in VASP 6.
+    energy_without_entropy, energy_sigma_0
+        E and VASP's e_0 = ((N+1) F + E)/(N+2) of ISMEAR = N, eV, from the last electronic step,
+        whose names are right in every version.
+    forces
+        Shape (n_atoms, 3), eV/Å.
+    stress_kbar
+        As VASP prints it, shape (3, 3), kB; None where it was not computed.
+    fermi_level
+        eV; nan where the file does not say.
+    n_electrons, n_bands
+        NELECT and NBANDS that VASP used.
+    top_occupation
+        Largest |occupation| of the highest band over k-points and spins, full band = 1.
+    ionic_steps, electronic_steps, max_electronic_steps
+        Counts: finished ionic steps, electronic steps of the last one, NELM (0: not said).
+    scf_converged
+        None where the file does not say (vaspout.h5 before VASP 6.5).
+    facts
+        More plain values for the table.
+    """
+
+    version: str
+    incar: Mapping[str, str]
+    parameters: Mapping[str, str]
+    symbols: tuple[str, ...]
+    n_valence: float
+    cell: NDArray[np.float64]
+    scaled_positions: NDArray[np.float64]
+    free_energy: float
+    energy_without_entropy: float
+    energy_sigma_0: float
+    forces: NDArray[np.float64]
+    stress_kbar: NDArray[np.float64] | None
+    fermi_level: float
+    n_electrons: float
+    n_bands: int
+    top_occupation: float
+    ionic_steps: int
+    electronic_steps: int
+    max_electronic_steps: int
+    scf_converged: bool | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stress(self) -> NDArray[np.float64]:
+        """Stress, eV/Å^3, shape (6,), ase's sign and Voigt order xx yy zz yz xz xy; nan if none."""
+        if self.stress_kbar is None:
+            return np.full(6, np.nan)
+        symmetric = 0.5 * (self.stress_kbar + self.stress_kbar.T)
+        return np.asarray(symmetric.ravel()[[0, 4, 8, 5, 2, 1]] * EV_PER_A3_PER_KBAR)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Whole content of a plain, gzip, xz or bzip2 file.
+
+    Raises
+    ------
+    VaspOutputError
+        If it is not there, or its compressed stream is cut off or damaged.
+    """
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+    try:
+        with openers.get(path.suffix, open)(path, "rb") as handle:
+            content: bytes = handle.read()
+    except FileNotFoundError as error:
+        raise VaspOutputError(f"no file {path}") from error
+    except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
+        # EOFError, BadGzipFile (an OSError), LZMAError: the stream is cut off or damaged
+        raise VaspOutputError(
+            f"{path} cannot be read ({error}): the file is cut off or damaged; run the job again"
+        ) from error
+    return content
+
+
+def find_output(folder: Path) -> Path | None:
+    """Find the main output in a job folder; None if there is none."""
+    for name in OUTPUT_NAMES:
+        if (folder / name).exists():
+            return folder / name
+    return None
+
+
+def read_output(path: Path) -> VaspOutput:
+    """Read vasprun.xml or vaspout.h5, plain or compressed.
+
+    Raises
+    ------
+    VaspOutputError
+        If the file is missing, cut off, damaged or of another kind.
+    EngineMissingError
+        If vaspout.h5 is read and h5py is not installed.
+    """
+    if is_hdf5(path):
+        from dosml.relabel.vasp.vaspout import read_vaspout
+
+        return read_vaspout(path)
+    from dosml.relabel.vasp.vasprun import read_vasprun
+
+    return read_vasprun(path)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the name says vaspout.h5."""
+    return ".h5" in path.suffixes or ".hdf5" in path.suffixes

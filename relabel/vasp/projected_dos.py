@@ -1,0 +1,247 @@
+"""The density of states that VASP wrote, as `ElectronicDos`.
+
+VASP smears the DOS that it writes with the ISMEAR and SIGMA of the run: what is read from a run at
+SIGMA = 2 eV is a smooth curve whatever the metal, and with Methfessel-Paxton smearing it may be
+negative in places. `ProjectedDos.smearing` says what is in the curve.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from dosml.errors import InputError
+from dosml.relabel.vasp.output import VaspOutput, VaspOutputError, is_hdf5, read_bytes
+from dosml.theory.dos import ElectronicDos
+from dosml.theory.smearing_widths import from_vasp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dosml.theory.smearing import Smearing
+
+Spin = Literal["sum", "up", "down"]
+#: Names that VASP versions and pymatgen give the d orbitals, in the order of `D_ORBITALS`.
+D_NAMES = (("dxy",), ("dyz",), ("dz2",), ("dxz",), ("dx2-y2", "x2-y2", "dx2"))
+
+
+@dataclass(frozen=True)
+class ProjectedDos:
+    """DOS of one cell, per spin.
+
+    Attributes
+    ----------
+    energies
+        Uniform grid, shape (n_grid,), eV, on the engine's own scale.
+    fermi_level
+        eV, same scale.
+    total
+        States/eV of the cell, shape (n_spins, n_grid).
+    d
+        d part by atom and orbital, shape (n_atoms, n_spins, n_grid, 5), or (..., 1) where only
+        their sum is known; None without projections.
+    symbols
+        Chemical symbol of every atom; empty where the file does not say (DOSCAR).
+    smearing
+        What VASP smeared the curve with; None for the tetrahedron method (or where it is not said).
+    """
+
+    energies: NDArray[np.float64]
+    fermi_level: float
+    total: NDArray[np.float64]
+    d: NDArray[np.float64] | None
+    symbols: tuple[str, ...]
+    smearing: Smearing | None
+
+    @property
+    def n_spins(self) -> int:
+        """1 or 2."""
+        return len(self.total)
+
+    def electronic_dos(self, spin: Spin = "sum", element: str | None = None) -> ElectronicDos:
+        """DOS per atom, relative to the Fermi level.
+
+        Parameters
+        ----------
+        spin
+            Both channels together, or one of them.
+        element
+            Take the d part from the atoms of this element, per atom of it; the total DOS stays
+            that of the cell, per atom of the cell.
+
+        Raises
+        ------
+        InputError
+            If there are no projections, no such element, or no second spin channel.
+        """
+        if self.d is None:
+            raise InputError(
+                "the file has no projected DOS: run VASP with LORBIT = 11 (or 10, without m)"
+            )
+        if spin == "sum":
+            channels = slice(None)
+        else:
+            if self.n_spins == 1:
+                raise InputError(f"--spin {spin}: the run was not spin-polarised (ISPIN = 1)")
+            channels = slice(0, 1) if spin == "up" else slice(1, 2)
+        atoms = self._atoms(element)
+        # (orbital, grid): mean over atoms, sum over spins
+        d_m = self.d[atoms][:, channels].sum(axis=1).mean(axis=0).T
+        n_atoms = len(self.d)
+        return ElectronicDos(
+            energies=self.energies - self.fermi_level,
+            total=self.total[channels].sum(axis=0) / n_atoms,
+            d=d_m.sum(axis=0),
+            d_m=d_m if len(d_m) == 5 else None,
+            broadening=self.gaussian_broadening,
+        )
+
+    @property
+    def gaussian_broadening(self) -> float:
+        """Standard deviation (eV) of the Gaussian in the curve; 0 for any other smearing."""
+        if self.smearing is not None and self.smearing.scheme == "gaussian":
+            return self.smearing.width / math.sqrt(2)
+        return 0.0
+
+    def _atoms(self, element: str | None) -> NDArray[np.intp]:
+        assert self.d is not None
+        if element is None:
+            return np.arange(len(self.d))
+        chosen = np.flatnonzero([symbol == element for symbol in self.symbols])
+        if not len(chosen):
+            held = ", ".join(dict.fromkeys(self.symbols)) or "elements that the file does not name"
+            raise InputError(f"--element {element}: the cell holds {held}")
+        return chosen
+
+
+def read_dos(path: Path) -> ProjectedDos:
+    """Read the DOS from vasprun.xml, vaspout.h5, DOSCAR or a pymatgen CompleteDos JSON file.
+
+    Raises
+    ------
+    VaspOutputError
+        If the file is missing, cut off, damaged, or holds no DOS.
+    EngineMissingError
+        If vaspout.h5 is read and h5py is not installed.
+    """
+    if ".json" in path.suffixes:
+        return _from_complete_dos(path)
+    if path.name.upper().split(".")[0].startswith("DOSCAR"):
+        from dosml.relabel.vasp.doscar import read_doscar
+
+        fermi_level, n_atoms, total, fields, partial = read_doscar(path)
+        return _projected(
+            total,
+            fields,
+            partial,
+            fermi_level=fermi_level,
+            symbols=("",) * n_atoms,
+            smearing=None,
+        )
+    if is_hdf5(path):
+        from dosml.relabel.vasp.vaspout import dos_tables as read_tables
+    else:
+        from dosml.relabel.vasp.vasprun import dos_tables as read_tables
+    output, total, fields, partial = read_tables(path)
+    return _projected(
+        total,
+        fields,
+        partial,
+        fermi_level=output.fermi_level,
+        symbols=output.symbols,
+        smearing=run_smearing(output),
+    )
+
+
+def run_smearing(output: VaspOutput) -> Smearing | None:
+    """Smearing that VASP used; None for tetrahedra (ISMEAR -4, -5) and fixed occupations."""
+    tags = {**output.incar, **output.parameters}
+    try:
+        return from_vasp(int(tags.get("ISMEAR", "1")), float(tags.get("SIGMA", "0.2")))
+    except ValueError:
+        return None
+
+
+def _projected(
+    total: NDArray[np.float64],
+    fields: Sequence[str],
+    partial: NDArray[np.float64] | None,
+    *,
+    fermi_level: float,
+    symbols: tuple[str, ...],
+    smearing: Smearing | None,
+) -> ProjectedDos:
+    n_spins = (
+        2 if len(total) == 2 else 1
+    )  # of four non-collinear components the first is the charge
+    return ProjectedDos(
+        energies=_uniform(total[0, :, 0]),
+        fermi_level=fermi_level,
+        total=total[:n_spins, :, 1],
+        d=None if partial is None else _d_part(partial[:, :n_spins], fields),
+        symbols=symbols,
+        smearing=smearing,
+    )
+
+
+def _uniform(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Undo the rounding of the printed grid (four decimals are coarse for a fine grid).
+
+    Raises
+    ------
+    VaspOutputError
+        If the grid is not uniform but for rounding.
+    """
+    exact = np.linspace(energies[0], energies[-1], len(energies))
+    if np.abs(exact - energies).max() > 2e-3 * (exact[1] - exact[0]) + 1.01e-3:
+        raise VaspOutputError("the energy grid of the DOS is not uniform")
+    return exact
+
+
+def _d_part(partial: NDArray[np.float64], fields: Sequence[str]) -> NDArray[np.float64]:
+    """Columns of the d orbitals, shape (n_atoms, n_spins, n_grid, 5 or 1)."""
+    if "d" in fields:
+        return partial[..., [list(fields).index("d")]]
+    columns = [
+        next((index for index, field in enumerate(fields) if field in names), -1)
+        for names in D_NAMES
+    ]
+    if -1 in columns:
+        raise VaspOutputError(f"no d orbitals among the projections ({', '.join(fields)})")
+    return partial[..., columns]
+
+
+def _from_complete_dos(path: Path) -> ProjectedDos:
+    """Read a CompleteDos as pymatgen's `to_json` writes it (Materials Project downloads)."""
+    try:
+        held = json.loads(read_bytes(path))
+        if held.get("@class") != "CompleteDos":
+            raise VaspOutputError(f"{path} is JSON, but not a pymatgen CompleteDos")
+        spins = sorted(held["densities"], key=int, reverse=True)  # "1" is up, "-1" down
+        fields = list(held["pdos"][0])
+        total = np.array(
+            [list(zip(held["energies"], held["densities"][spin], strict=True)) for spin in spins]
+        )
+        partial = np.array(
+            [
+                [[site[field]["densities"][spin] for field in fields] for spin in spins]
+                for site in held["pdos"]
+            ]
+        ).transpose(0, 1, 3, 2)
+        symbols = tuple(site["species"][0]["element"] for site in held["structure"]["sites"])
+        fermi_level = float(held["efermi"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise VaspOutputError(
+            f"{path} is not a pymatgen CompleteDos that can be read "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return _projected(
+        total, fields, partial, fermi_level=fermi_level, symbols=symbols, smearing=None
+    )
