@@ -24,8 +24,8 @@ Edmonds, Angular Momentum in Quantum Mechanics, eqs. 3.6.11, 3.7.17, 4.6.3), whe
 that the two symbols share have become rational. Only integers enter.
 """
 
-# l and six numbers in their order are the notation of the field.
-# ruff: noqa: E741, PLR0917
+# l is the notation of the field.
+# ruff: noqa: E741
 
 from __future__ import annotations
 
@@ -98,13 +98,11 @@ def _square_free(factorials: Counter[int], factors: Counter[int]) -> tuple[int, 
     return outside, inside
 
 
-def triple_factor(l1: int, l2: int, l3: int) -> Fraction:
-    """Return g! / [(g-l1)! (g-l2)! (g-l3)! (J+1)!] of the formula above (J = 2g)."""
+def triple_factor(l1: int, l2: int, l3: int) -> tuple[int, int]:
+    """Return g! and (g-l1)! (g-l2)! (g-l3)! (J+1)! of the formula above (J = 2g)."""
     g = (l1 + l2 + l3) // 2
-    return Fraction(
-        factorial(g),
-        factorial(g - l1) * factorial(g - l2) * factorial(g - l3) * factorial(2 * g + 1),
-    )
+    below = factorial(g - l1) * factorial(g - l2) * factorial(g - l3)
+    return factorial(g), below * factorial(2 * g + 1)
 
 
 def three_j_zero_squared(l1: int, l2: int, l3: int) -> Fraction:
@@ -124,7 +122,7 @@ def three_j_zero_squared(l1: int, l2: int, l3: int) -> Fraction:
     if (l1 + l2 + l3) % 2 or not abs(l1 - l2) <= l3 <= l1 + l2:
         return Fraction(0)
     total = factorial(l1 + l2 - l3) * factorial(l1 - l2 + l3) * factorial(-l1 + l2 + l3)
-    return triple_factor(l1, l2, l3) ** 2 * total * factorial(l1 + l2 + l3 + 1)
+    return Fraction(*triple_factor(l1, l2, l3)) ** 2 * total * factorial(l1 + l2 + l3 + 1)
 
 
 @lru_cache(maxsize=4096)
@@ -146,7 +144,8 @@ def _complex(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> Surd:
         Counter(n for l, m in pairs for n in (l + m, l - m)),
         Counter(2 * l + 1 for l, _ in pairs),
     )
-    return Surd(sign * total * outside * triple_factor(l1, l2, l3), inside, spherical=True)
+    factor = Fraction(*triple_factor(l1, l2, l3)) * (sign * total * outside)
+    return Surd(factor, inside, spherical=True)
 
 
 def _real(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> Surd:

@@ -12,15 +12,14 @@ computed. A coefficient whose rounding 104 bits cannot decide is computed by exa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from math import comb, factorial
+from math import comb, factorial, isqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dosml.theory.gaunt import exact, triple_factor
-from dosml.theory.surd import Surd
+from dosml.theory.surd import INVERSE_FOUR_PI, INVERSE_FOUR_PI_BITS, Surd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,27 +88,33 @@ def _product(
     return high, error - (high - p)
 
 
-def _pair(number: Surd) -> tuple[float, float]:
-    """Round an exact number to a double-double."""
-    root, k = number.scaled_root()
-    high = root / (1 << k)
+def _pair(numerator: int, denominator: int) -> tuple[float, float]:
+    """Round a fraction to a double-double (integer division in Python rounds correctly)."""
+    high = numerator / denominator
     n, d = high.as_integer_ratio()
-    low = (root * d - (n << k)) / (d << k)
-    return (high, low) if number.factor > 0 else (-high, -low)
+    return high, (numerator * d - n * denominator) / (denominator * d)
+
+
+# Square roots are taken of integers with this many bits after the binary point.
+_BITS = 128
+_ROOT_INVERSE_FOUR_PI = isqrt(INVERSE_FOUR_PI << 2 * _BITS) >> (INVERSE_FOUR_PI_BITS // 2)
+_ROOT_HALF = _pair(isqrt(1 << (2 * _BITS - 1)), 1 << _BITS)
 
 
 @lru_cache(maxsize=1024)
 def _level_factor(l: int, m: int) -> tuple[float, float]:
     """Square root of (2l+1) (l+m)! (l-m)! as a double-double."""
     square = (2 * l + 1) * factorial(l + m) * factorial(l - m)
-    return _pair(Surd(Fraction(1), square, spherical=False))
+    return _pair(isqrt(square << 2 * _BITS), 1 << _BITS)
 
 
 @lru_cache(maxsize=4096)
 def _triple_factor(l1: int, l2: int, l3: int) -> tuple[float, float]:
     """Factor of a triple over sqrt(4π), with the sign that does not depend on m."""
-    sign = -1 if ((l1 + l2 + l3) // 2 + l1 - l2) % 2 else 1
-    return _pair(Surd(sign * triple_factor(l1, l2, l3), 1, spherical=True))
+    numerator, denominator = triple_factor(l1, l2, l3)
+    g = (l1 + l2 + l3) // 2
+    sign = -1 if (g + l1 - l2) % 2 else 1
+    return _pair(sign * numerator * _ROOT_INVERSE_FOUR_PI, denominator << _BITS)
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,19 @@ class _Unique:
     """
 
     ids: NDArray[np.int32]
-    values: NDArray[np.float64]
-    values_over_root_two: NDArray[np.float64]
+    l: NDArray[np.int64]
+    m: NDArray[np.int64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+
+    def rounded(self) -> NDArray[np.float64]:
+        """Return the coefficients as doubles."""
+        return _round(self.high, self.low, self.l, self.m, 1)
+
+    def over_root_two(self) -> NDArray[np.float64]:
+        """Return the coefficients divided by sqrt(2) as doubles."""
+        root = (np.float64(_ROOT_HALF[0]), np.float64(_ROOT_HALF[1]))
+        return _round(*_product((self.high, self.low), root), self.l, self.m, 2)
 
 
 def _sums(l: NDArray[np.int64], m1: NDArray[np.int64], m2: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -149,11 +165,12 @@ def _round(
     halving: int,
 ) -> NDArray[np.float64]:
     """Round double-doubles to doubles; where they cannot decide, ask the exact integers."""
+    rounded = high.copy()
     undecided = np.abs(low) > _UNDECIDED * np.spacing(np.abs(high))
     for n in np.flatnonzero(undecided):
         value = exact(*(int(x) for pair in zip(l[:, n], m[:, n], strict=True) for x in pair))
-        high[n] = float(Surd(value.factor / halving, value.radicand * halving, spherical=True))
-    return high
+        rounded[n] = float(Surd(value.factor / halving, value.radicand * halving, spherical=True))
+    return rounded
 
 
 @lru_cache(maxsize=4)
@@ -196,15 +213,12 @@ def _unique(l_max: int) -> _Unique:
     value = _product(value, (factors[which, 0], factors[which, 1]))
     for position in positions:
         value = _product(value, (levels[position, 0], levels[position, 1]))
-    root_half = _pair(Surd(Fraction(1, 2), 2, spherical=False))
-    half = _product(value, (np.float64(root_half[0]), np.float64(root_half[1])))
-
     ids = np.full((len(levels), len(levels), l_max + 1), -1, dtype=np.int32)
     number = np.arange(len(sums), dtype=np.int32)
     for side in (positions, positions - 2 * m):
         for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
             ids[side[i], side[j], l[k]] = number
-    return _Unique(ids, _round(*value, l, m, 1), _round(*half, l, m, 2))
+    return _Unique(ids, l, m, *value)
 
 
 def _rows(ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -233,13 +247,14 @@ def _real_rows(
     sign = np.where(m.max(axis=1) % 2, -1.0, 1.0)
     nonzero = np.count_nonzero(m, axis=1)
     largest = m.argmax(axis=1)
+    values = unique.rounded()
     parts = [(nonzero < 3, 1, 1.0), (nonzero == 2, -1, 1.0)]
     every: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = [
-        (l[rows], pattern * m[rows], factor * sign[rows] * unique.values[numbers[rows]])
+        (l[rows], pattern * m[rows], factor * sign[rows] * values[numbers[rows]])
         for rows, pattern, factor in parts
     ]
     rows = np.flatnonzero(nonzero == 3)
-    values = sign[rows] * unique.values_over_root_two[numbers[rows]]
+    values = sign[rows] * unique.over_root_two()[numbers[rows]]
     every.append((l[rows], m[rows], values))
     for cosine in range(3):
         pattern = np.full(3, -1)
@@ -286,7 +301,7 @@ def gaunt_table(l_max: int, kind: Literal["complex", "real"] = "complex") -> Gau
     unique = _unique(int(l_max))
     indices, numbers = _rows(unique.ids)
     if kind == "complex":
-        return GauntTable(int(l_max), kind, indices, unique.values[numbers])
+        return GauntTable(int(l_max), kind, indices, unique.rounded()[numbers])
     return GauntTable(int(l_max), kind, *_real_rows(indices, numbers, unique))
 
 
