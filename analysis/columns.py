@@ -188,10 +188,10 @@ _COLUMNS = (
         3,
     ),
     Column(
-        "d_response_bare_states2_per_ev_atom2",
-        "d response, bare",
+        "d_response_unsmeared_states2_per_ev_atom2",
+        "d response, unsmeared",
         "1/(eV atom²)",
-        "The same integral of the same DOS at zero smearing.",
+        "The same integral of the same levels filled without smearing.",
         3,
     ),
     Column(
@@ -208,6 +208,22 @@ _COLUMNS = (
         "1/(eV atom)",
         "d-DOS at E_F with only the engine's fixed broadening.",
         4,
+    ),
+    Column(
+        "n_d_unsmeared_fermi_states_per_ev_atom",
+        "n_d, unsmeared",
+        "1/(eV atom)",
+        "Bare d-DOS at the Fermi level to which the same electrons would fill the same levels "
+        "without smearing: it changes only where levels change.",
+        4,
+    ),
+    Column(
+        "fermi_level_shift_ev",
+        "shift of E_F",
+        "eV",
+        "E_F of the setting (its chemical potential) minus that unsmeared Fermi level: how far "
+        "smearing alone moves E_F through the band.",
+        3,
     ),
     Column(
         "d_sharpness_states_per_ev2_atom",

@@ -3,6 +3,11 @@
 `bare` is the DOS as the engine wrote it (with the engine's fixed broadening only); `smeared` is the
 same DOS convolved with the scan's own -df/de, which is what a calculation smeared with that sigma
 prints. The smeared one falls with sigma by construction: the two are always given side by side.
+
+E_F is the chemical potential of the setting. In a band that is not symmetric about it, smearing
+moves it (GFN1-xTB copper: by several eV at sigma = 2 eV), and with it everything measured from it.
+Values at the *unsmeared* Fermi level, to which the same electrons would fill the same levels
+sharply, are free of that: they change only where levels change.
 """
 
 from __future__ import annotations
@@ -14,13 +19,14 @@ import numpy as np
 
 from dosml.errors import InputError
 from dosml.theory.dband import d_band
+from dosml.theory.fermi_level import dos_chemical_potential, dos_electrons
 from dosml.theory.response_index import response_index
+from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dosml.theory.dos import ElectronicDos
-    from dosml.theory.smearing import Smearing
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,13 @@ class DosMeasures:
         Share of the d weight in the moments window that the scan's f(e) occupies.
     electrons
         The occupied d weight in that window, electrons per atom.
-    response, response_bare
-        Pair integral of `dosml.theory.response_index` over that window with the scan's smearing and
-        at zero smearing, (states/atom)^2/eV; chi_l is w_l times it.
-    n_fermi, n_fermi_bare
-        d-DOS at E_F, smeared and bare, states/eV/atom.
+    response, response_unsmeared
+        Pair integral of `dosml.theory.response_index` over that window, (states/atom)^2/eV, with
+        the scan's smearing and without any at the unsmeared Fermi level; chi_l is w_l times it.
+    n_fermi, n_fermi_bare, n_fermi_unsmeared
+        d-DOS at E_F, smeared and bare, and bare at the unsmeared Fermi level, states/eV/atom.
+    fermi_shift
+        E_F minus the unsmeared Fermi level of the same total DOS, eV.
     sharpness, sharpness_bare
         Mean |dn_d/dE| over the sharpness window, smeared and bare, states/eV^2/atom.
     covered
@@ -78,9 +86,11 @@ class DosMeasures:
     filling: float
     electrons: float
     response: float
-    response_bare: float
+    response_unsmeared: float
     n_fermi: float
     n_fermi_bare: float
+    n_fermi_unsmeared: float
+    fermi_shift: float
     sharpness: float
     sharpness_bare: float
     covered: float
@@ -182,7 +192,11 @@ def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) ->
     try:
         moments = d_band(dos, windows.moments, smearing=smearing)
         response = response_index(dos, smearing, window=windows.moments)
-        response_bare = response_index(dos, None, window=windows.moments)
+        electrons = dos_electrons(energies, dos.total, smearing, 0.0)
+        # a Gaussian of one grid step is as sharp as the grid can tell
+        sharp = Smearing("gaussian", step)
+        unsmeared = dos_chemical_potential(energies, dos.total, electrons, sharp)
+        frozen = response_index(dos, None, fermi_level=unsmeared, window=windows.moments)
     except ValueError as error:
         raise InputError(f"the d band cannot be measured: {error}") from error
     weight = np.full(len(energies), step)
@@ -195,9 +209,11 @@ def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) ->
         filling=moments.filling,
         electrons=moments.electrons,
         response=response.pair_integral,
-        response_bare=response_bare.pair_integral,
+        response_unsmeared=frozen.pair_integral,
         n_fermi=float((dos.d * delta * weight).sum()),
         n_fermi_bare=float(np.interp(0.0, energies, dos.d)),
+        n_fermi_unsmeared=float(np.interp(unsmeared, energies, dos.d)),
+        fermi_shift=-unsmeared,
         sharpness=mean_absolute_slope(energies, smeared, windows.sharpness),
         sharpness_bare=mean_absolute_slope(energies, dos.d, windows.sharpness),
         covered=float((delta * weight).sum()),

@@ -62,7 +62,8 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
     caption = (
         f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical "
         f"line). Grey: bare, with the engine's broadening only. Coloured: convolved with the "
-        f"setting's own -df/de. Dashed: occupation f(e), right axis."
+        f"setting's own -df/de. Dashed: occupation f(e), right axis. Dotted: where E_F would lie "
+        f"if the same levels were filled without smearing."
     )
     yield "d_dos", "d density of states and occupations", caption, dos_figure(study)
     if n_settings > 1:

@@ -109,13 +109,16 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
         "d_sharpness_states_per_ev2_atom",
         "d_sharpness_bare_states_per_ev2_atom",
     )
+    frozen, shift = "n_d_unsmeared_fermi_states_per_ev_atom", "fermi_level_shift_ev"
     return (
         f"From {setting_name(study.reference)} to {name} the smeared n_d(E_F) goes from "
         f"{first[smeared]:.2f} to {last[smeared]:.2f} and the bare one from {first[bare]:.2f} to "
         f"{last[bare]:.2f} states/eV/atom; the mean |dn_d/dE| goes from {first[slope]:.2f} to "
         f"{last[slope]:.2f} smeared and from {first[bare_slope]:.2f} to {last[bare_slope]:.2f} "
-        f"bare, in states/eV²/atom. The smeared values change by construction; the bare ones show "
-        f"how far the levels themselves move."
+        f"bare, in states/eV²/atom. The smeared values change by construction. Smearing also moves "
+        f"E_F through the band, by {first[shift]:+.2f} eV and {last[shift]:+.2f} eV against the "
+        f"unsmeared filling of the same levels; n_d at the unsmeared Fermi level, which only "
+        f"moving levels change, goes from {first[frozen]:.2f} to {last[frozen]:.2f}."
     )
 
 
@@ -193,7 +196,9 @@ def limits(study: ScanStudy) -> list[str]:
     )
     lines.append(
         "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever the "
-        "metal; only the bare values can say that the electronic structure itself changed."
+        "metal. E_F is the chemical potential of the setting: in a band that is not symmetric "
+        "about it, smearing moves it, so the d-band centre and the bare n_d(E_F) change without "
+        "any level moving. Only n_d and the response at the unsmeared Fermi level are free of that."
     )
     lines.append(
         "MAV changes with the setting as well as MAE. A falling % error can mean smaller errors, "

@@ -44,6 +44,9 @@ def dos_figure(study: ScanStudy) -> Figure:
     handles: list[Any] = []
     for axes, setting, colour in zip(panels, study.settings, colours, strict=True):
         drawn = _dos_panel(axes, setting, colour)
+        drawn.append(
+            axes.axvline(-study.measures(setting).fermi_shift, color=LINE_COLOUR, lw=1, ls=":")
+        )
         handles = handles or drawn
         axes.set(
             ylim=(0, top), xlim=(max(DOS_RANGE_EV[0], grid[0]), min(DOS_RANGE_EV[1], grid[-1]))
@@ -51,7 +54,8 @@ def dos_figure(study: ScanStudy) -> Figure:
         axes.annotate(
             r"$E_\mathrm{F}$", (0, 0.97 * top), (3, 0), textcoords="offset points", va="top"
         )
-    figure.legend(handles, ["bare", "smeared", "f(e)"], loc="outside upper right", ncols=3)
+    names = ["bare", "smeared", "f(e)", r"unsmeared $E_\mathrm{F}$"]
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names))
     panels[-1].set_xlabel(r"energy relative to $E_\mathrm{F}$ (eV)")
     figure.supylabel(f"{study.formula} d-DOS (states/eV/atom)", fontsize=9)
     return figure

@@ -83,9 +83,21 @@ def test_response_integral_of_a_half_filled_rectangle():
     d = np.where((energies > low) & (energies < low + width), 10 / width, 0.0)
     dos = ElectronicDos(energies=energies, total=d, d=d)
     expected = -100 / width * (filling * np.log(filling) + (1 - filling) * np.log(1 - filling))
-    measures = dos_measures(dos, Smearing("fermi-dirac", 1.0), DosWindows((-9, 9)))
-    assert measures.response_bare == pytest.approx(expected, rel=5e-3)
-    assert measures.response < measures.response_bare
+    smearing = Smearing("gaussian", 0.01)
+    measures = dos_measures(dos, smearing, DosWindows((-9, 9)))
+    assert measures.response_unsmeared == pytest.approx(expected, rel=5e-3)
+    assert measures.response == pytest.approx(expected, rel=5e-3)
+    wide = dos_measures(dos, Smearing("fermi-dirac", 1.0), DosWindows((-9, 9)))
+    assert wide.response < 0.9 * wide.response_unsmeared
+
+
+@pytest.mark.parametrize("width", [0.1, 1.0, 2.0])
+def test_shift_of_the_fermi_level_of_a_rectangle_in_closed_form(width):
+    measures = dos_measures(rectangle(), Smearing("fermi-dirac", width), WINDOWS)
+    # electrons in the rectangle: h σ [ln(1 + e^(-low/σ)) - ln(1 + e^(-high/σ))]
+    electrons = HEIGHT * width * (np.logaddexp(0, -LOW / width) - np.logaddexp(0, -HIGH / width))
+    assert measures.fermi_shift == pytest.approx(-(LOW + electrons / HEIGHT), abs=2e-3)
+    assert measures.n_fermi_unsmeared == pytest.approx(HEIGHT)
 
 
 def test_slope_does_not_depend_on_the_grid():
