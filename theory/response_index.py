@@ -23,9 +23,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.theory.principal_value import cell_principal_values, uniform_step
-from dosml.theory.smearing_integrals import cell_occupations
-
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -108,6 +105,10 @@ def pair_integrals(
     Exact for the piecewise linear DOS at zero smearing with the Fermi level on a grid point;
     otherwise the error is of order (step/band width)^2, at any σ.
     """
+    # scipy is imported on use: `import dosml.theory` imports this module.
+    from dosml.theory.principal_value import cell_principal_values, uniform_step
+    from dosml.theory.smearing_integrals import cell_occupations
+
     energies = np.asarray(energies, dtype=np.float64)
     densities = np.asarray(densities, dtype=np.float64)
     step = uniform_step(energies)
@@ -137,6 +138,8 @@ def fermi_level_curve(energies: ArrayLike, density: ArrayLike) -> NDArray[np.flo
     ValueError
         If the grid is not uniform and ascending.
     """
+    from dosml.theory.principal_value import cell_principal_values, uniform_step
+
     energies = np.asarray(energies, dtype=np.float64)
     density = np.asarray(density, dtype=np.float64)
     cells = cell_principal_values(uniform_step(energies), density[None])[0, 0]

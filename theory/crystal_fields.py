@@ -1,8 +1,8 @@
 """How a crystal field hands out the d-d response among levels and symmetries.
 
 A cubic field splits d into e_g and t_2g, a hexagonal one (axis along z) into a (m = 0), e1
-(|m| = 1) and e2 (|m| = 2). A pair of levels answers only some symmetries of the potential; the shares here
-are exact, and independent of how far the levels are apart.
+(|m| = 1) and e2 (|m| = 2). A pair of levels answers only some symmetries of the potential; the
+shares are exact, and independent of how far the levels are apart.
 """
 
 # l is the notation of the field.
