@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -90,8 +90,8 @@ class Learner(Protocol):
         """The name under which the registry knows this learner."""
         ...
 
-    def fingerprint(self) -> dict[str, str | float | int | None]:
-        """Everything that a trained model depends on besides its data."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Give everything besides the data that decides the models, as plain JSON values."""
         ...
 
     def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from dosml.learners.base import Progress, TrainingLabels
     from dosml.learners.sgp.accumulate import Evidence
+
+#: Goes up whenever the same settings and data would give another model.
+DEFINITION = 1
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
 _CHUNK = {"cpu": 2_000_000, "cuda": 100_000_000}
@@ -60,9 +63,16 @@ class SgpLearner:
                 "use cpu, or cuda where torch sees a GPU"
             ) from error
 
-    def fingerprint(self) -> dict[str, str | float | int | None]:
-        """Everything that a trained model depends on besides its data: settings that decide it."""
-        return {"learner": self.name, **self.settings.model_dump()}
+    def fingerprint(self) -> dict[str, Any]:
+        """Give the settings and the version of the model's definition.
+
+        The device is left out: it changes results by rounding only.
+        """
+        return {
+            "learner": self.name,
+            "definition": DEFINITION,
+            "settings": self.settings.model_dump(exclude={"device"}),
+        }
 
     def fit(
         self,

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from dosml.errors import InputError, LearnerError
+from dosml.files import whole_file
 from dosml.learners.sgp.kernel import Inducing
 from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
 from dosml.learners.sgp.settings import sgp_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 _FORMAT = "dosml-sgp"
@@ -54,15 +56,11 @@ def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
     arrays["lower"] = shared.lower.cpu().numpy()
     for name in ("baseline", "weights", "spread"):
         arrays[name] = getattr(model, name).cpu().numpy()
-    part = Path(f"{path}.part")
+    text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     try:
-        with part.open("wb") as handle:
-            text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-            # savez names its keywords, so the header is an array like the others
-            np.savez(handle, head=text, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
+        with whole_file(path) as part, part.open("wb") as handle:
+            np.savez(handle, allow_pickle=False, head=text, **arrays)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LearnerError(f"cannot write the model {path}: {error}") from error
 
 

@@ -1,0 +1,81 @@
+"""Saved models: the same predictions again, and nothing that could run code."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from sgp_data import alloy, toy_labels
+
+from dosml.errors import LearnerError
+from dosml.learners.sgp.learner import SgpLearner
+from dosml.learners.sgp.settings import SgpSettings
+from dosml.learners.sgp.storage import load_model
+
+
+@pytest.fixture(scope="module")
+def models():
+    frames = [alloy(n) for n in range(4)]
+    settings = SgpSettings(cutoff=4.0, n_max=3, l_max=2, n_inducing=15)
+    labels = [toy_labels(frames), toy_labels(frames, scale=0.5)]
+    return SgpLearner(settings).fit(frames, labels)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_round_trip_is_exact(models, index, tmp_path):
+    path = tmp_path / "model.npz"
+    models.save(path, index)
+    again = load_model(path)
+    test = [alloy(8), alloy(9)]
+    wanted = models.predict(test, uncertainties=True, force_uncertainties=True)[index]
+    got = again.predict(test, uncertainties=True, force_uncertainties=True)[0]
+    np.testing.assert_allclose(got.energies, wanted.energies, rtol=1e-13)
+    np.testing.assert_allclose(got.stresses, wanted.stresses, rtol=1e-9, atol=1e-12)
+    for name in ("forces", "uncertainties", "force_uncertainties"):
+        for a, b in zip(getattr(got, name), getattr(wanted, name), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    assert again.facts()[0] == models.facts()[index]
+
+
+def test_file_is_one_zip_of_plain_arrays(models, tmp_path):
+    path = tmp_path / "model.npz"
+    models.save(path, 0)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    for name in zipfile.ZipFile(path).namelist():
+        with np.load(path, allow_pickle=False) as arrays:
+            assert arrays[name.removesuffix(".npy")].dtype != object
+
+
+def test_wrong_files_are_refused(models, tmp_path):
+    with pytest.raises(LearnerError, match="not a model"):
+        load_model(tmp_path / "absent.npz")
+    text = tmp_path / "text.npz"
+    text.write_text("no model")
+    with pytest.raises(LearnerError, match="not a model"):
+        load_model(text)
+    other = tmp_path / "other.npz"
+    np.savez(other, a=np.ones(3))
+    with pytest.raises(LearnerError, match="not a model"):
+        load_model(other)
+    pickled = tmp_path / "pickled.npz"
+    np.savez(pickled, head=np.array([{"format": "dosml-sgp"}], dtype=object))
+    with pytest.raises(LearnerError, match="not a model"):
+        load_model(pickled)
+    path = tmp_path / "model.npz"
+    models.save(path, 0)
+    with np.load(path) as handle:
+        arrays = {name: handle[name] for name in handle.files if name != "weights"}
+    np.savez(path, **arrays)
+    with pytest.raises(LearnerError, match="damaged"):
+        load_model(path)
+    arrays["head"] = np.frombuffer(b'{"format": "dosml-sgp", "version": 99}', dtype=np.uint8)
+    np.savez(path, **arrays)
+    with pytest.raises(LearnerError, match="version 99"):
+        load_model(path)
+
+
+def test_save_errors(models, tmp_path):
+    with pytest.raises(LearnerError, match="no model 2"):
+        models.save(tmp_path / "model.npz", 2)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LearnerError, match="cannot write"):
+        models.save(tmp_path / "file" / "model.npz", 0)
