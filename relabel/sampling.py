@@ -1,0 +1,291 @@
+"""Frames to label, from molecular dynamics at constant volume and temperature.
+
+Three tiers as in Owen et al., npj Comput. Mater. 10, 92 (2024): 0.25, 0.75 and 1.25 times the
+melting temperature. The dynamics is Langevin's (ase), by default with the second-moment potential.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import units
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from vesin import NeighborList
+
+from dosml.errors import FrameError, InputError
+from dosml.relabel.calibration import calibrate
+from dosml.relabel.elements import element
+from dosml.relabel.second_moment import SecondMomentCalculator
+from dosml.relabel.structures import build_structure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+#: Temperature of each tier in units of the melting temperature.
+TIERS = {"cold": 0.25, "warm": 0.75, "melt": 1.25}
+
+#: fs of equilibration before the first frame, and between frames: several periods of the slowest
+#: phonons of these cells and several times the memory of the thermostat.
+EQUILIBRATION_FS = 2000.0
+SPACING_FS = 400.0
+#: A melt is made by this long at this multiple of its own temperature, before its equilibration.
+MELTING_FS = 2000.0
+OVERHEATING = 2.5
+#: Langevin friction (1/fs).
+FRICTION = 0.01
+#: Steps of a costly calculator, which starts from an equilibrated classical configuration.
+ENGINE_EQUILIBRATION_STEPS = 40
+ENGINE_SPACING_STEPS = 15
+#: Å: atoms closer than this have run into each other.
+MIN_DISTANCE = 1.3
+
+
+def default_timestep(mass: float) -> float:
+    """Time step (fs) for atoms of a mass (u): 2.4 for Ti, 4.9 for Au.
+
+    About a fortieth of the shortest phonon period, which goes as the square root of the mass.
+    """
+    return round(0.35 * math.sqrt(mass), 1)
+
+
+def sample_frames(
+    symbol: str,
+    *,
+    n_frames_per_tier: Mapping[str, int],
+    seed: int,
+    prototype: str | None = None,
+    min_length: float = 7.0,
+    calculator_factory: Callable[[], Calculator] | None = None,
+    equilibration_steps: int | None = None,
+    spacing_steps: int | None = None,
+    timestep_fs: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Atoms]:
+    """Sample the tiers of one metal, each from the same crystal with the same vacancy.
+
+    Parameters
+    ----------
+    symbol, prototype, min_length
+        As in `dosml.relabel.structures.build_structure`.
+    n_frames_per_tier
+        Number of frames by tier; the tiers are those of `TIERS`. A larger number continues the
+        same trajectory: the first frames stay the same.
+    seed
+        Chooses vacancy, velocities and thermostat noise. The same seed gives the same bits.
+    calculator_factory
+        Makes a fresh calculator per tier. None: the second-moment potential.
+    equilibration_steps, spacing_steps, timestep_fs
+        As in `sample_tier`.
+    progress
+        Called with (frames done, frames in all) after every frame.
+
+    Returns
+    -------
+    list
+        Frames, tier by tier in the order of `n_frames_per_tier`, as `sample_tier` makes them.
+
+    Raises
+    ------
+    UnknownElementError, InputError, FrameError
+        As `build_structure` and `sample_tier`; InputError also for an unknown tier.
+    """
+    unknown = [tier for tier in n_frames_per_tier if tier not in TIERS]
+    if unknown:
+        raise InputError(f"unknown tier {unknown[0]!r}: choose from {', '.join(TIERS)}")
+    metal = element(symbol)
+    start = build_structure(symbol, prototype=prototype, min_length=min_length, seed=seed)
+    total = sum(n_frames_per_tier.values())
+    frames: list[Atoms] = []
+
+    def tier_progress(done_in_tier: int, _: int) -> None:
+        if progress is not None:
+            progress(len(frames) + done_in_tier, total)
+
+    for tier, n_frames in n_frames_per_tier.items():
+        part = sample_tier(
+            start,
+            temperature=TIERS[tier] * metal.melting_temperature,
+            n_frames=n_frames,
+            # a stream of its own: the frames of one tier do not depend on the others asked for
+            seed=(seed, list(TIERS).index(tier)),
+            calculator=None if calculator_factory is None or not n_frames else calculator_factory(),
+            melt=tier == "melt",
+            equilibration_steps=equilibration_steps,
+            spacing_steps=spacing_steps,
+            timestep_fs=timestep_fs,
+            progress=tier_progress,
+        )
+        for frame in part:
+            frame.info["tier"] = tier
+        frames += part
+    return frames
+
+
+def sample_tier(
+    start: Atoms,
+    *,
+    temperature: float,
+    n_frames: int,
+    seed: int | tuple[int, ...],
+    calculator: Calculator | None = None,
+    melt: bool = False,
+    equilibration_steps: int | None = None,
+    spacing_steps: int | None = None,
+    timestep_fs: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Atoms]:
+    """Sample one temperature by Langevin dynamics at constant volume.
+
+    The second-moment potential brings the crystal to temperature (through a strongly overheated
+    stage if `melt`). With its own frames it goes on; another `calculator` takes over positions and
+    velocities from there, so that a costly one spends its steps on its own equilibrium.
+
+    Parameters
+    ----------
+    start
+        Periodic crystal of one metal, as from `build_structure`; not changed.
+    temperature
+        K.
+    n_frames
+        Number of frames, `spacing_steps` apart.
+    seed
+        Of velocities and thermostat noise.
+    calculator
+        Forces of the frames' dynamics. None: the second-moment potential.
+    melt
+        Melt first.
+    equilibration_steps, spacing_steps
+        Steps before the first frame and between frames. Defaults: 2000 fs and 400 fs with the
+        second-moment potential, 40 and 15 steps with another calculator.
+    timestep_fs
+        Default: `default_timestep`.
+    progress
+        Called with (frames done, `n_frames`) after every frame.
+
+    Returns
+    -------
+    list of ase.Atoms
+        Wrapped into the cell, no calculator, no velocities; `info` has that of `start` and
+        `temperature_K` and `md_time_fs` (since the end of the overheated stage).
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    UnknownElementError
+        If the metal is not in the element table.
+    FrameError
+        If `start` has several elements or is not periodic, or if the dynamics failed: atoms closer
+        than 1.3 Å, or a kinetic temperature far above the one asked for.
+    """
+    symbol = _one_metal(start)
+    timestep = default_timestep(start.get_masses()[0]) if timestep_fs is None else timestep_fs
+    classical_equilibration = round(EQUILIBRATION_FS / timestep) if timestep > 0 else 0
+    if calculator is None:
+        defaults = (classical_equilibration, round(SPACING_FS / max(timestep, 1e-9)))
+    else:
+        defaults = (ENGINE_EQUILIBRATION_STEPS, ENGINE_SPACING_STEPS)
+    equilibration = defaults[0] if equilibration_steps is None else equilibration_steps
+    spacing = defaults[1] if spacing_steps is None else spacing_steps
+    _check_numbers(temperature, n_frames, timestep, equilibration, spacing)
+    if n_frames == 0:
+        return []
+
+    rng = np.random.default_rng(seed)
+    atoms = start.copy()
+    atoms.calc = SecondMomentCalculator(calibrate(symbol, start.info.get("prototype")))
+    first_temperature = OVERHEATING * temperature if melt else temperature
+    MaxwellBoltzmannDistribution(atoms, temperature_K=first_temperature, rng=rng)
+    dynamics = _langevin(atoms, timestep, first_temperature, rng)
+    if melt:
+        dynamics.run(round(MELTING_FS / timestep))
+        dynamics.set_temperature(temperature_K=temperature)
+    time_fs = 0.0
+    if calculator is not None:
+        dynamics.run(classical_equilibration)
+        time_fs += classical_equilibration * timestep
+        _check_dynamics(atoms, temperature, timestep)
+        atoms.calc = calculator
+        dynamics = _langevin(atoms, timestep, temperature, rng)
+
+    frames = []
+    for number in range(n_frames):
+        steps = spacing if number else equilibration
+        dynamics.run(steps)
+        time_fs += steps * timestep
+        _check_dynamics(atoms, temperature, timestep)
+        frame = start.copy()
+        frame.positions = atoms.positions
+        frame.wrap()
+        frame.info.update(temperature_K=temperature, md_time_fs=round(time_fs, 3))
+        frames.append(frame)
+        if progress is not None:
+            progress(number + 1, n_frames)
+    return frames
+
+
+def _langevin(
+    atoms: Atoms, timestep: float, temperature: float, rng: np.random.Generator
+) -> Langevin:
+    # fixcm=False samples the exact canonical ensemble; a drift of the whole cell changes no label
+    return Langevin(
+        atoms,
+        timestep * units.fs,
+        temperature_K=temperature,
+        friction=FRICTION / units.fs,
+        fixcm=False,
+        rng=rng,
+    )
+
+
+def _one_metal(start: Atoms) -> str:
+    symbols = sorted(set(start.get_chemical_symbols()))
+    if len(symbols) != 1:
+        raise FrameError(f"sampling needs a crystal of one metal, got {symbols or 'no atoms'}")
+    if not start.pbc.all():
+        raise FrameError("sampling needs a crystal that is periodic in three directions")
+    return symbols[0]
+
+
+def _check_numbers(
+    temperature: float, n_frames: int, timestep: float, equilibration: int, spacing: int
+) -> None:
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(f"the temperature must be positive (K), got {temperature}")
+    if n_frames < 0:
+        raise InputError(f"the number of frames must not be negative, got {n_frames}")
+    if not 0 < timestep <= 20:
+        raise InputError(f"timestep_fs must be above 0 and at most 20 fs, got {timestep}")
+    if equilibration < 0 or spacing < 1:
+        raise InputError(
+            "equilibration_steps must be 0 or more and spacing_steps 1 or more, got "
+            f"{equilibration} and {spacing}"
+        )
+
+
+def _check_dynamics(atoms: Atoms, temperature: float, timestep: float) -> None:
+    """Refuse a configuration that no crystal or liquid at this temperature visits."""
+    advice = f"use a time step shorter than {timestep} fs"
+    # the kinetic temperature of N atoms fluctuates by sqrt(2/3N): eight of these are no fluctuation
+    limit = temperature * (1.0 + 8.0 * math.sqrt(2.0 / (3.0 * len(atoms))))
+    reached = atoms.get_kinetic_energy() / (1.5 * len(atoms) * units.kB)
+    if not reached <= limit:  # also catches nan
+        raise FrameError(
+            f"the dynamics of {atoms.symbols} at {temperature:.0f} K blew up: kinetic temperature "
+            f"{reached:.0f} K; {advice}"
+        )
+    pairs = NeighborList(cutoff=MIN_DISTANCE, full_list=False, n_threads=1)
+    (distances,) = pairs.compute(
+        atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="d"
+    )
+    if len(distances):
+        raise FrameError(
+            f"the dynamics of {atoms.symbols} at {temperature:.0f} K brought atoms as close as "
+            f"{distances.min():.2f} Å (least allowed {MIN_DISTANCE} Å); {advice}"
+        )
