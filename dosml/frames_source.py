@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,22 @@ from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import canonical, frame_id, read_frames
-from dosml.relabel.sampling import RECIPE, TIERS, sample_frames
+from dosml.relabel.sampling import TIERS, sample_frames
 from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import content_hash
 from dosml.relabel.structures import build_structure
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ase import Atoms
 
     from dosml.progress import Reporter
     from dosml.settings import SmearScanSettings
 
-#: Steps of molecular dynamics with the labelling engine, which costs seconds a step.
-ENGINE_SAMPLING_STEPS = {"equilibration_steps": 60, "spacing_steps": 10}
+#: Part of the name of kept frames: raised when the sampling would give other frames.
+RECIPE = 1
 #: Fewest frames on either side of a split that still give an error with an interval.
 FEWEST = 2
 
@@ -83,7 +84,7 @@ def get_frames(settings: SmearScanSettings, folder: Path, reporter: Reporter) ->
     """
     if settings.target_is_file:
         return own_frames(settings)
-    content = {
+    content: dict[str, object] = {
         "recipe": RECIPE,
         "symbol": settings.target,
         "prototype": settings.prototype,
@@ -94,7 +95,10 @@ def get_frames(settings: SmearScanSettings, folder: Path, reporter: Reporter) ->
         "sampler": settings.sampler,
     }
     if settings.sampler == "engine":
-        content |= {"engine": make_engine(settings.engine).fingerprint(), **ENGINE_SAMPLING_STEPS}
+        content |= {
+            "engine": make_engine(settings.engine).fingerprint(),
+            "setting": _sampling_setting(settings).as_dict(),
+        }
     path = folder / "frames" / f"{content_hash(content)}.extxyz"
     if path.exists():
         frames = [canonical(atoms) for atoms in ase.io.read(path, index=":")]
@@ -141,16 +145,10 @@ def own_frames(settings: SmearScanSettings) -> list[Atoms]:
 def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
     train, test = tier_counts(settings.train), tier_counts(settings.test)
     counts = {tier: train[tier] + test[tier] for tier in TIERS}
-    factory: Callable[[], object] | None = None
-    steps: dict[str, int] = {}
+    factory = None
     if settings.sampler == "engine":
         engine = make_engine(settings.engine, kpoints=settings.kpoints)
-        narrowest = ElectronicSetting(Smearing(settings.scheme, min(settings.sigma)))
-
-        def factory() -> object:
-            return engine.calculator(narrowest)
-
-        steps = ENGINE_SAMPLING_STEPS
+        factory = partial(engine.calculator, _sampling_setting(settings))
     with reporter.bar("sampling", sum(counts.values())) as update:
         sampled = sample_frames(
             settings.target,
@@ -159,8 +157,7 @@ def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
             prototype=settings.prototype,
             min_length=settings.min_length,
             calculator_factory=factory,
-            progress=update,
-            **steps,
+            progress=lambda done, _total: update(done),
         )
     frames = [canonical(atoms) for atoms in sampled]
     for tier in TIERS:
@@ -169,6 +166,11 @@ def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
         for number, frame in enumerate(of_tier):
             frame.info["split"] = "train" if number < train[tier] else "test"
     return frames
+
+
+def _sampling_setting(settings: SmearScanSettings) -> ElectronicSetting:
+    """Give the setting of dynamics with the engine: the physical one, the narrowest smearing."""
+    return ElectronicSetting(Smearing(settings.scheme, min(settings.sigma)))
 
 
 def split(frames: Sequence[Atoms]) -> tuple[list[Atoms], list[Atoms]]:

@@ -43,8 +43,19 @@ class Reporter:
     @contextlib.contextmanager
     def bar(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
         """Progress bar with time left; call the yielded function with the number done."""
+        with self.stages(description) as tell:
+
+            def update(done: int) -> None:
+                tell(description, done, total)
+
+            update(0)
+            yield update
+
+    @contextlib.contextmanager
+    def stages(self, description: str) -> Iterator[Callable[[str, int, int], None]]:
+        """Progress bar of work in stages; call the yielded function with (stage, done, total)."""
         with Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description:<12}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -52,9 +63,9 @@ class Reporter:
             TimeRemainingColumn(),
             console=self.console,
         ) as progress:
-            task = progress.add_task(description, total=total)
+            task = progress.add_task(description, total=None)
 
-            def update(done: int) -> None:
-                progress.update(task, completed=done)
+            def tell(stage: str, done: int, total: int) -> None:
+                progress.update(task, description=stage, completed=done, total=total)
 
-            yield update
+            yield tell

@@ -6,7 +6,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -46,7 +46,7 @@ class SmearScanSettings(BaseModel):
     kpoints: IntList = (1, 1, 1)
     engine: str = "xtb"
     learner: str = "sgp"
-    sampler: str = "classical"
+    sampler: Literal["classical", "engine"] = "classical"
     train: int = Field(default=30, ge=2)
     test: int = Field(default=12, ge=2)
     seed: int = Field(default=0, ge=0)

@@ -70,7 +70,8 @@ def train_and_predict(
     )
     is_train = [frame.info["split"] == "train" for frame in frames]
     sets = [_training_labels(label_set, is_train) for label_set in label_sets]
-    fitted = learner.fit(train, sets)
+    with reporter.stages("training") as tell:
+        fitted = learner.fit(train, sets, progress=tell)
     predictions = fitted.predict(test)
     for number, label_set in enumerate(label_sets):
         with whole_file(place / f"{label_set.setting.name}.npz") as path:

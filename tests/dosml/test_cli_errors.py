@@ -13,7 +13,7 @@ from ase.build import bulk
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dosml.cli", *arguments],
+        [sys.executable, "-m", "dosml", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -1,0 +1,83 @@
+"""Every command in the README is run, with options appended that make it small."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import pytest
+from ase.build import bulk
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+#: Appended to a command that begins so; the last value of an option counts.
+SMALLER = {
+    "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2 "
+    "--min-length 5",
+    "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --min-length 5 --out {tmp}/demo"',
+}
+#: Run by .ci/run itself, which runs these tests: not once more inside them.
+RUN_BY_CI = {"make test", "make lint", "make typecheck", "bash .ci/run"}
+
+pytestmark = [
+    pytest.mark.skipif(not README.exists(), reason="only in a checkout"),
+    pytest.mark.slow,
+]
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+def test_readme_has_the_two_commands() -> None:
+    assert {"make demo", "make test"} <= set(commands())
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    frames = []
+    for seed in range(8):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.1, seed=seed)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "frames.extxyz", frames)
+    for name in re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(), flags=re.DOTALL):
+        (tmp_path / name[0]).write_text(name[1])
+    return tmp_path
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "command", [one for one in commands() if one not in RUN_BY_CI] if README.exists() else []
+)
+def test_command(command: str, workplace: Path) -> None:
+    cwd = workplace
+    extra = next((text for start, text in SMALLER.items() if command.startswith(start)), "")
+    if command.startswith("make"):
+        if Path(sys.prefix) != ROOT / ".venv":
+            pytest.skip("make uses .venv, the tests run elsewhere")
+        cwd = ROOT
+    if "--dry-run" in command:
+        extra = ""
+    for tool in ("sbatch",):
+        if tool in command and shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        f"{command} {extra.format(tmp=workplace)}",
+        shell=True,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{command}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
