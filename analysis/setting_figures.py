@@ -44,15 +44,18 @@ def dos_figure(study: ScanStudy) -> Figure:
     handles: list[Any] = []
     for axes, setting, colour in zip(panels, study.settings, colours, strict=True):
         drawn = _dos_panel(axes, setting, colour)
-        drawn.append(
-            axes.axvline(-study.measures(setting).fermi_shift, color=LINE_COLOUR, lw=1, ls=":")
-        )
+        shift = study.measures(setting).fermi_shift
+        drawn.append(axes.axvline(-shift, color=LINE_COLOUR, lw=1, ls=":"))
         handles = handles or drawn
         axes.set(
             ylim=(0, top), xlim=(max(DOS_RANGE_EV[0], grid[0]), min(DOS_RANGE_EV[1], grid[-1]))
         )
+        # on the side where the dotted line is not
+        aside: dict[str, Any] = {"xytext": (3, 0), "ha": "left"}
+        if shift < 0:
+            aside = {"xytext": (-3, 0), "ha": "right"}
         axes.annotate(
-            r"$E_\mathrm{F}$", (0, 0.97 * top), (3, 0), textcoords="offset points", va="top"
+            r"$E_\mathrm{F}$", (0, 0.97 * top), textcoords="offset points", va="top", **aside
         )
     names = ["bare", "smeared", "f(e)", r"unsmeared $E_\mathrm{F}$"]
     figure.legend(handles, names, loc="outside upper right", ncols=len(names))
