@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, smear_scan
+from dosml.cli import dos, smear_scan, theory
 from dosml.errors import DosmlError
 from dosml.version import __version__
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("smear-scan")(smear_scan.smear_scan)
+app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 
 

@@ -1,0 +1,178 @@
+"""A whole scan in small: real engine, real learner, tables, figures, report, dropped frames."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import ase.io
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import bulk
+from rich.console import Console
+
+from dosml.errors import LabelError
+from dosml.progress import Reporter
+from dosml.relabel.engines.base import LabelFailure
+from dosml.relabel.engines.registry import make_engine
+from dosml.relabel.frames import frame_id
+from dosml.relabel.setting import ElectronicSetting
+from dosml.relabel.store import LabelStore
+from dosml.scan import make_plan, run_scan
+from dosml.settings import SmearScanSettings, load_settings
+from dosml.theory.smearing import Smearing
+
+WIDTHS = (0.5, 2.0)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> SmearScanSettings:
+    folder = tmp_path_factory.mktemp("scan")
+    frames = []
+    for seed in range(10):
+        atoms = bulk("Ti") * (2, 2, 1)
+        atoms.rattle(0.06 if seed % 2 else 0.12, seed=seed)
+        atoms.info["tier"] = "cold" if seed % 2 else "warm"
+        frames.append(atoms)
+    ase.io.write(folder / "frames.extxyz", frames)
+    return load_settings(
+        {
+            "target": str(folder / "frames.extxyz"),
+            "sigma": "2.0,0.5",
+            "train": 6,
+            "test": 4,
+            "out": str(folder / "study"),
+            "cutoff": 4.0,
+            "n_max": 4,
+            "l_max": 2,
+            "inducing": 30,
+            "workers": 2,
+        },
+        None,
+    )
+
+
+@pytest.fixture(scope="module")
+def first(settings):
+    printed = io.StringIO()
+    result = run_scan(settings, Reporter(Console(file=printed, width=120)))
+    return result, printed.getvalue()
+
+
+def test_table_has_one_row_per_sigma_with_the_promised_columns(first) -> None:
+    result, _ = first
+    table = pd.read_csv(result.folder / "results.csv")
+    assert list(table["sigma_ev"]) == [0.5, 2.0]
+    promised = [
+        "force_mae_ev_per_angstrom",
+        "force_mav_ev_per_angstrom",
+        "force_percent_error",
+        "force_percent_error_low",
+        "force_percent_error_high",
+        "energy_mae_ev_per_atom",
+        "d_band_center_ev",
+        "d_band_width_ev",
+        "n_d_fermi_states_per_ev_atom",
+    ]
+    assert np.isfinite(table[promised].to_numpy()).all()
+    assert (table["force_percent_error_low"] <= table["force_percent_error"]).all()
+    assert (table["force_percent_error"] <= table["force_percent_error_high"]).all()
+    pd.testing.assert_frame_equal(pd.read_parquet(result.folder / "results.parquet"), table)
+
+
+def test_errors_in_the_table_are_those_of_the_files(first, settings) -> None:
+    """An independent path to the same number: exported label sets against kept predictions."""
+    result, _ = first
+    table = pd.read_csv(result.folder / "results.csv")
+    (kept,) = result.folder.glob("models/*/predictions.npz")
+    for number, width in enumerate(WIDTHS):
+        frames = ase.io.read(result.folder / "label_sets" / f"sigma_{width:g}.extxyz", ":")
+        assert len(frames) == settings.train + settings.test
+        test = [frame for frame in frames if frame.info["split"] == "test"]
+        labelled = np.concatenate([frame.arrays["REF_forces"] for frame in test])
+        with np.load(kept) as arrays:
+            predicted = arrays[f"forces_{number}"]
+        mae = np.abs(predicted - labelled).mean()
+        mav = np.abs(labelled).mean()
+        assert table["force_mae_ev_per_angstrom"][number] == pytest.approx(mae, rel=1e-6)
+        assert table["force_percent_error"][number] == pytest.approx(100 * mae / mav, rel=1e-6)
+
+
+def test_figures_and_report_are_there(first) -> None:
+    result, _ = first
+    names = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert {"d_dos", "error_against_sigma", "force_differences"} <= names
+    assert names == {path.stem for path in (result.folder / "figures").glob("*.pdf")}
+    text = result.report.read_text()
+    assert "GFN1-xTB" in text
+    assert "cannot be concluded" in text
+    record = json.loads((result.folder / "campaign.json").read_text())
+    assert record["run"]["sigma"] == [2.0, 0.5]
+
+
+def test_the_same_again_makes_nothing(first, settings) -> None:
+    result, printed = first
+    assert "0 on disk, 20 to make" in printed
+    before = {path: path.stat().st_mtime_ns for path in result.folder.glob("labels/*/*.npz")}
+    again = io.StringIO()
+    second = run_scan(settings, Reporter(Console(file=again, width=120)))
+    assert "20 on disk, 0 to make" in again.getvalue()
+    assert "trained before" in again.getvalue()
+    after = {path: path.stat().st_mtime_ns for path in result.folder.glob("labels/*/*.npz")}
+    assert before == after
+    pd.testing.assert_frame_equal(second.table, result.table)
+
+
+def test_a_further_sigma_keeps_the_labels_that_are_there(first, settings) -> None:
+    printed = io.StringIO()
+    wider = settings.model_copy(update={"sigma": (0.5, 1.0, 2.0)})
+    assert any("20 on disk" in line for line in make_plan(wider))
+    run_scan(wider, Reporter(Console(file=printed, width=120)))
+    assert "20 on disk, 10 to make" in printed.getvalue()
+
+
+def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(first, settings) -> None:
+    result, _ = first
+    store = LabelStore(result.folder / "labels", make_engine("xtb").fingerprint())
+    frames = ase.io.read(result.folder / "label_sets" / "sigma_2.extxyz", ":")
+    broken = next(frame for frame in frames if frame.info["split"] == "train")
+    identity = frame_id(broken)
+    narrow = ElectronicSetting(Smearing("fermi-dirac", 0.5))
+    label_path = store.label_path(identity, narrow)
+    label = label_path.read_bytes()
+    label_path.unlink()
+    store.put_failure(identity, narrow, LabelFailure("SCF not converged (put here by the test)"))
+    printed = io.StringIO()
+    dropped = run_scan(settings, Reporter(Console(file=printed, width=120)))
+    assert identity in printed.getvalue()
+    assert len(dropped.dropped) == 1
+    assert identity in dropped.report.read_text()
+    for width in WIDTHS:
+        kept = ase.io.read(result.folder / "label_sets" / f"sigma_{width:g}.extxyz", ":")
+        assert identity not in {frame_id(frame) for frame in kept}
+        assert len(kept) == 9
+    # the failure is not tried again at every run, but it is when asked for
+    retried = run_scan(
+        settings.model_copy(update={"retry_failed": True}), Reporter(Console(file=io.StringIO()))
+    )
+    assert retried.dropped == ()
+    again = store.get(identity, narrow)
+    assert not isinstance(again, LabelFailure)
+    assert len(label) > 0
+
+
+def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
+    result, _ = first
+    store = LabelStore(result.folder / "labels", make_engine("xtb").fingerprint())
+    frames = ase.io.read(result.folder / "label_sets" / "sigma_2.extxyz", ":")
+    tests = [frame_id(frame) for frame in frames if frame.info["split"] == "test"]
+    narrow = ElectronicSetting(Smearing("fermi-dirac", 0.25))
+    for frame in frames:
+        store.put_failure(frame_id(frame), narrow, LabelFailure("put here by the test"))
+    assert len(tests) == 4
+    with pytest.raises(LabelError, match="only 0 training and 0 held-out frames"):
+        run_scan(
+            settings.model_copy(update={"sigma": (0.25, 2.0)}),
+            Reporter(Console(file=io.StringIO())),
+        )
