@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dosml.learners.sgp.descriptor import Descriptor, Environments
     from dosml.learners.sgp.geometry import PairBatch
 
@@ -29,9 +32,13 @@ class Inducing:
     ----------
     descriptors
         Unit descriptors of each species in the model's order, shapes (m_s, n_features).
+    origins
+        Where each comes from: (number of the training frame, number of the atom), shapes
+        (m_s, 2), in the order of choice.
     """
 
     descriptors: tuple[torch.Tensor, ...]
+    origins: tuple[NDArray[np.int64], ...]
 
     @property
     def size(self) -> int:

@@ -135,37 +135,42 @@ class SgpLearner:
     ) -> Inducing:
         """Inducing environments by predictive variance, from the frames alone."""
         settings = self.settings
-        shared = SharedBasis(settings, species, Inducing(()), torch.zeros(0))
+        shared = SharedBasis(settings, species, Inducing((), ()), torch.zeros(0))
         descriptor, builder = shared.descriptor(), shared.pair_builder()
         keep = self._candidates(frames)
-        found: list[list[torch.Tensor]] = [[] for _ in species]
         sizes = [len(frame) for frame in frames]
+        origins = np.concatenate(
+            [np.stack([np.full(n, k), np.arange(n)], 1) for k, n in enumerate(sizes)]
+        )
+        found: list[list[torch.Tensor]] = [[] for _ in species]
+        places: list[list[NDArray[np.int64]]] = [[] for _ in species]
         offset = 0
         for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
             tell("descriptors", part.start, len(frames))
             batch = builder.build(frames[part])
-            here = keep[offset : offset + batch.n_atoms]
+            here = slice(offset, offset + batch.n_atoms)
             offset += batch.n_atoms
-            if not here.any():
-                continue
             values = descriptor.environments(batch).values
-            wanted = torch.as_tensor(here, device=self._device)
+            wanted = torch.as_tensor(keep[here], device=self._device)
+            wanted &= values.abs().sum(dim=1) > 0
             for s in range(len(species)):
-                found[s].append(values[wanted & (batch.species == s)])
+                mine = wanted & (batch.species == s)
+                found[s].append(values[mine])
+                places[s].append(origins[here][mine.cpu().numpy()])
         tell("descriptors", len(frames), len(frames))
-        blocks = [torch.cat(parts) for parts in found]
-        blocks = [block[block.abs().sum(dim=1) > 0] for block in blocks]
-        counts = shares([len(block) for block in blocks], settings.n_inducing)
-        picked = tuple(
-            block[greedy_environments(block, settings.zeta, n, settings.selection_tolerance)]
-            for block, n in zip(blocks, counts, strict=True)
-        )
+        counts = shares([sum(map(len, parts)) for parts in found], settings.n_inducing)
+        picked, sources = [], []
+        for parts, where, count in zip(found, places, counts, strict=True):
+            block = torch.cat(parts)
+            chosen = greedy_environments(block, settings.zeta, count, settings.selection_tolerance)
+            picked.append(block[chosen])
+            sources.append(np.concatenate(where)[chosen.cpu().numpy()])
         if not sum(len(block) for block in picked):
             raise LearnerError(
                 f"no atom of the training frames has a neighbour within {settings.cutoff} Å: "
                 "raise cutoff"
             )
-        return Inducing(picked)
+        return Inducing(tuple(picked), tuple(sources))
 
     def _candidates(self, frames: Sequence[Atoms]) -> np.ndarray:
         """Which atoms (numbered through all frames) may become inducing environments."""

@@ -53,6 +53,8 @@ def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
         f"inducing_{z}": block.cpu().numpy()
         for z, block in zip(shared.species, shared.inducing.descriptors, strict=True)
     }
+    for z, origin in zip(shared.species, shared.inducing.origins, strict=True):
+        arrays[f"origin_{z}"] = origin
     arrays["lower"] = shared.lower.cpu().numpy()
     for name in ("baseline", "weights", "spread"):
         arrays[name] = getattr(model, name).cpu().numpy()
@@ -109,7 +111,10 @@ def load_model(path: Path, *, device: str | None = None) -> SgpModels:
         shared = SharedBasis(
             settings,
             tuple(head["species"]),
-            Inducing(tuple(tensor(arrays[f"inducing_{z}"]) for z in head["species"])),
+            Inducing(
+                tuple(tensor(arrays[f"inducing_{z}"]) for z in head["species"]),
+                tuple(arrays[f"origin_{z}"] for z in head["species"]),
+            ),
             tensor(arrays["lower"]),
         )
         model = SgpModel(
