@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         dos_chemical_potential,
         dos_electrons,
     )
+    from dosml.theory.filling import averaged_shell_response, partner_response
     from dosml.theory.gaunt import ck, coupling, real_gaunt, three_j_zero_squared
     from dosml.theory.gaunt_tables import GauntTable, gaunt_table, shell_couplings
     from dosml.theory.model_bands import RectangularBand, SemiEllipticBand, friedel_bond_energy
@@ -87,6 +88,7 @@ _HOMES = {
         "dos_chemical_potential",
         "dos_electrons",
     ),
+    "filling": ("averaged_shell_response", "partner_response"),
     "gaunt": ("ck", "coupling", "real_gaunt", "three_j_zero_squared"),
     "gaunt_tables": ("GauntTable", "gaunt_table", "shell_couplings"),
     "model_bands": ("RectangularBand", "SemiEllipticBand", "friedel_bond_energy"),
@@ -149,6 +151,7 @@ __all__ = [
     "Statement",
     "SymbolicSmearing",
     "average_over_fillings",
+    "averaged_shell_response",
     "band_energy",
     "band_moments",
     "basis_free_strength",
@@ -184,6 +187,7 @@ __all__ = [
     "occupation",
     "orbital_response_index",
     "pair_integrals",
+    "partner_response",
     "reach",
     "real_gaunt",
     "response_index",

@@ -45,7 +45,7 @@ def shell_number(shell: str | int) -> int:
 @lru_cache(maxsize=65536)
 def _coupling(i: Channel, channel: Channel, j: Channel, kind: str) -> tuple[Fraction, int]:
     """C_{iLj} times sqrt(4π) as q sqrt(n)."""
-    value = exact(*i, *channel, *j, "real" if kind == "real" else "coupling")
+    value = exact(*i, *channel, *j, kind="real" if kind == "real" else "coupling")
     return value.factor, value.radicand
 
 

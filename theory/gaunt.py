@@ -171,7 +171,7 @@ def _real(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> Surd:
     return Surd(value.factor, value.radicand // 2, spherical=True)
 
 
-def exact(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int, kind: Kind = "complex") -> Surd:
+def exact(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int, *, kind: Kind = "complex") -> Surd:
     """Coefficient as an exact `Surd`, which converts to a correctly rounded float.
 
     Parameters
@@ -203,7 +203,7 @@ def exact_ck(k: int, l: int, m: int, lp: int, mp: int) -> Surd:
     (l, m), (lp, mp), (k, _) = _check((l, m), (lp, mp), (k, 0))
     if abs(m - mp) > k:
         return ZERO
-    value = exact(l, m, k, m - mp, lp, mp, "coupling")
+    value = exact(l, m, k, m - mp, lp, mp, kind="coupling")
     # Divide by sqrt(2k+1) and drop 1/sqrt(4π); both radicands are square-free.
     outside, inside = _square_free(Counter(), Counter([2 * k + 1]))
     common = gcd(value.radicand, inside)
@@ -254,7 +254,7 @@ def real_gaunt(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> sympy.Ex
     ValueError
         If an l or m is no integer, l is negative, or |m| > l.
     """
-    return exact(l1, m1, l2, m2, l3, m3, "real").sympy()
+    return exact(l1, m1, l2, m2, l3, m3, kind="real").sympy()
 
 
 def coupling(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> sympy.Expr:
@@ -277,7 +277,7 @@ def coupling(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> sympy.Expr
     ValueError
         If an l or m is no integer, l is negative, or |m| > l.
     """
-    return exact(l1, m1, l2, m2, l3, m3, "coupling").sympy()
+    return exact(l1, m1, l2, m2, l3, m3, kind="coupling").sympy()
 
 
 def ck(k: int, l: int, m: int, lp: int, mp: int) -> sympy.Expr:

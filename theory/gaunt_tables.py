@@ -137,7 +137,7 @@ class _Unique:
 
     def over_root_two(self) -> NDArray[np.float64]:
         """Return the coefficients divided by sqrt(2) as doubles."""
-        root = (np.float64(_ROOT_HALF[0]), np.float64(_ROOT_HALF[1]))
+        root = (np.array(_ROOT_HALF[0]), np.array(_ROOT_HALF[1]))
         return _round(*_product((self.high, self.low), root), self.l, self.m, 2)
 
 
@@ -184,9 +184,9 @@ def _unique(l_max: int) -> _Unique:
     ]
     factors = np.array([_triple_factor(*triple) for triple in triples])
     levels = np.zeros(((l_max + 1) ** 2, 2))
-    for l in range(l_max + 1):
-        row = [_level_factor(l, abs(m)) for m in range(-l, l + 1)]
-        levels[l * l : (l + 1) ** 2] = row
+    for degree in range(l_max + 1):
+        row = [_level_factor(degree, abs(m)) for m in range(-degree, degree + 1)]
+        levels[degree**2 : (degree + 1) ** 2] = row
 
     every = np.arange(-l_max, l_max + 1)
     lt = np.array(triples)

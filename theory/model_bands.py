@@ -123,7 +123,7 @@ class SemiEllipticBand(_Band):
     def bond_energy(self, electrons: float) -> float:
         """Sum of (e - centre) over occupied states, -(n W / 3π) (1 - x^2)^(3/2), eV."""
         x = float(self._position(self.fermi_level(electrons)))
-        return -self.states * self.width / (3 * math.pi) * (1 - x * x) ** 1.5
+        return float(-self.states * self.width / (3 * math.pi) * (1 - x * x) ** 1.5)
 
     def pair_integral(self, electrons: float) -> float:
         """Response integral over occupied and empty states, states^2/eV.

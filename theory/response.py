@@ -225,11 +225,11 @@ def density_response(
             continue
         # With one gap only different states make a transition; a level's -f' includes i = j.
         skip = gap is not None and first == second
-        for key, value in _pair_sums(members, others, kind, first != second, skip).items():
-            elements[key] += kernel * value
+        for channels, value in _pair_sums(members, others, kind, first != second, skip).items():
+            elements[channels] += kernel * value
     found = {key: elements[key] for key in sorted(elements) if sp.factor(elements[key]) != 0}
-    channels = [(l, m) for l in range(2 * max(numbers) + 1) for m in range(-l, l + 1)]
-    return DensityResponse(tuple(states), tuple(f), kind, tuple(channels), found)
+    every = [(l, m) for l in range(2 * max(numbers) + 1) for m in range(-l, l + 1)]
+    return DensityResponse(tuple(states), tuple(f), kind, tuple(every), found)
 
 
 def _pair_sums(

@@ -95,7 +95,7 @@ def methfessel_paxton_weight(n: int, fewer: int = 0) -> float:
     square = Fraction(math.comb(2 * n, n), 4**n)
     for i in range(fewer):
         square /= 2 * (2 * n - i)
-    return (-1) ** n * math.sqrt(square) / SQRT_PI
+    return float((-1) ** n * math.sqrt(square) / SQRT_PI)
 
 
 def occupation(x: ArrayLike, scheme: str) -> NDArray[np.float64]:

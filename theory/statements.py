@@ -15,7 +15,8 @@ from itertools import combinations_with_replacement
 from math import comb
 from typing import TYPE_CHECKING, Any
 
-from dosml.theory.coupling_products import LETTERS, coupling_products, shell_number
+from dosml.theory.coupling_products import LETTERS, shell_number
+from dosml.theory.filling import averaged_shell_response
 from dosml.theory.gaunt import three_j_zero_squared
 from dosml.theory.response import density_response
 
@@ -71,7 +72,7 @@ def full_shell(shell: str | int = "d") -> Statement:
         }
         for f in (1, sp.Rational(1, 2))
     )
-    evidence = {
+    evidence: dict[str, Any] = {
         f"elements of P with weight '{weight}', full": len(response.elements)
         for weight, response in full.items()
     }
@@ -152,7 +153,6 @@ def average_over_fillings(shell: str | int = "d", *, one_gap: Any = None) -> Sta
         raise ValueError("an s shell has a single orbital: no pair of different ones to respond")
     gap = sp.Symbol("Delta", positive=True) if one_gap is None else one_gap
     n = 2 * (2 * l + 1)
-    states = [(l, m) for m in range(-l, l + 1)]
     evidence: dict[str, Any] = {}
     # Of the C(n, N) fillings, C(n-2, N-1) have a given first orbital full and a second one empty.
     holds = all(
@@ -160,14 +160,12 @@ def average_over_fillings(shell: str | int = "d", *, one_gap: Any = None) -> Sta
         for k in range(1, n)
     )
     for kind in ("real", "complex"):
-        different = coupling_products(states, states, kind, skip_self=True)
-        for k in range(2, 2 * l + 1, 2):
-            w = three_j_zero_squared(l, l, k)
-            total = sp.Rational(w.numerator, w.denominator) * (2 * l + 1) ** 2 / (4 * sp.pi)
-            mean = sum(different.get(((k, m), (k, m)), 0) for m in range(-k, k + 1)) / (2 * k + 1)
-            # Two spins; the share of fillings in which a given pair is occupied-empty.
-            evidence[f"P(l={k}) / [N ({n} - N)], {kind} orbitals"] = 2 * mean / (n * (n - 1) * gap)
-            share = sp.nsimplify(mean / total)
+        # One electron stands for any number: N (n - N) is divided out.
+        for k, one in averaged_shell_response(l, 1, gap, kind).items():
+            per_pair = one / (n - 1)
+            evidence[f"P(l={k}) / [N ({n} - N)], {kind} orbitals"] = per_pair
+            every = 2 * basis_free_strength(l, l, k) / (n * (n - 1) * gap)
+            share = sp.nsimplify(per_pair / every)
             evidence[f"share of l={k} that joins different {kind} orbitals"] = share
             holds = holds and bool(0 < share < 1)
     evidence["share, mean over unitary bases"] = 1 - sp.Rational(1, 2 * l + 2)
