@@ -49,11 +49,14 @@ class LabelStore:
     def __init__(self, folder: Path, fingerprint: Mapping[str, str | float]) -> None:
         self.folder = folder
         self.fingerprint = dict(fingerprint)
+        self._folders: dict[ElectronicSetting, Path] = {}  # hashing once a setting is enough
 
     def setting_folder(self, setting: ElectronicSetting) -> Path:
         """Where the labels of one setting lie."""
-        key = content_hash({**self.fingerprint, **setting.as_dict()})
-        return self.folder / f"{setting.name}-{key}"
+        if setting not in self._folders:
+            key = content_hash({**self.fingerprint, **setting.as_dict()})
+            self._folders[setting] = self.folder / f"{setting.name}-{key}"
+        return self._folders[setting]
 
     def restart_folder(self, frame_id: str) -> Path:
         """Where the densities of one frame's ladder are kept while it runs."""
