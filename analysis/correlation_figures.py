@@ -122,6 +122,6 @@ def forest_figure(ranking: pd.DataFrame, *, labels: Mapping[str, str] | None = N
     right.plot(ranking["loo_mae_baseline"], place, "|", ms=10, mew=2, color="C1", label="baseline")
     right.plot(ranking["loo_mae_mean"], place, "|", ms=10, mew=2, color="black", label="mean")
     right.set(xlabel="error for a metal left out")
-    right.set_xlim(0, 1.1 * float(ranking[["loo_mae", "loo_mae_mean"]].max(axis=None)))
+    right.set_xlim(0, 1.1 * ranking[["loo_mae", "loo_mae_mean"]].to_numpy(float).max())
     figure.legend(loc="outside upper right", ncols=5, columnspacing=1.2)
     return figure
