@@ -68,6 +68,8 @@ class VaspOutput:
         eV; nan where the file does not say.
     n_electrons, n_bands
         NELECT and NBANDS that VASP used.
+    kpoints
+        Divisions of the grid; None where the file does not say.
     top_occupation
         Largest |occupation| of the highest band over k-points and spins, full band = 1.
     ionic_steps, electronic_steps, max_electronic_steps
@@ -93,6 +95,7 @@ class VaspOutput:
     fermi_level: float
     n_electrons: float
     n_bands: int
+    kpoints: tuple[int, ...] | None
     top_occupation: float
     ionic_steps: int
     electronic_steps: int

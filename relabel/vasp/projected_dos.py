@@ -149,7 +149,22 @@ def read_dos(path: Path) -> ProjectedDos:
         from dosml.relabel.vasp.vaspout import dos_tables as read_tables
     else:
         from dosml.relabel.vasp.vasprun import dos_tables as read_tables
-    output, total, fields, partial = read_tables(path)
+    return projected_dos(*read_tables(path))
+
+
+def projected_dos(
+    output: VaspOutput,
+    total: NDArray[np.float64],
+    fields: Sequence[str],
+    partial: NDArray[np.float64] | None,
+) -> ProjectedDos:
+    """DOS from what `dos_tables` of `vasprun` or `vaspout` returned.
+
+    Raises
+    ------
+    VaspOutputError
+        If the grid is not uniform, or the projections hold no d orbitals.
+    """
     return _projected(
         total,
         fields,

@@ -116,6 +116,7 @@ def _read(file: Any) -> VaspOutput:
         fermi_level=float(file[f"{_DOS}/efermi"][()]) if _DOS in file else math.nan,
         n_electrons=float(levels["nelectrons"][()]),
         n_bands=int(levels["nb_tot"][()]),
+        kpoints=_divisions(file),
         top_occupation=float(np.abs(occupations[:, :, -1]).max()),
         ionic_steps=len(file[f"{_STEPS}/energies"]),
         electronic_steps=_last_count(oszicar),
@@ -143,6 +144,13 @@ def _valence(file: Any, counts: list[int]) -> float:
     if len(charges) != len(counts):
         return math.nan
     return float(sum(charge * count for charge, count in zip(charges, counts, strict=True)))
+
+
+def _divisions(file: Any) -> tuple[int, ...] | None:
+    names = [f"input/kpoints/nkp{axis}" for axis in "xyz"]
+    if any(name not in file for name in names):
+        return None
+    return tuple(int(file[name][()]) for name in names)
 
 
 def _converged(file: Any) -> bool | None:

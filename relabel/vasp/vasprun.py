@@ -76,6 +76,7 @@ def _read(raw: bytes, path: Path) -> VaspOutput:
         fermi_level=_fermi_level(last),
         n_electrons=float(parameters["NELECT"]),
         n_bands=int(parameters["NBANDS"]),
+        kpoints=_divisions(tree),
         top_occupation=_top_occupation(last),
         ionic_steps=n_steps,
         electronic_steps=len(electronic),
@@ -138,6 +139,11 @@ def _atoms(tree: ET.Element) -> tuple[tuple[str, ...], float]:
         for row in tree.iterfind("atominfo/array[@name='atomtypes']/set/rc")
     )
     return symbols, n_valence
+
+
+def _divisions(tree: ET.Element) -> tuple[int, ...] | None:
+    row = tree.find("kpoints/generation/v[@name='divisions']")
+    return None if row is None else tuple(int(word) for word in (row.text or "").split())
 
 
 def _structure(block: ET.Element) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

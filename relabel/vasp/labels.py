@@ -1,0 +1,175 @@
+"""From a job folder to a label in the store, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.errors import InputError
+from dosml.relabel.engines.base import LabelFailure
+from dosml.relabel.label import Label
+from dosml.relabel.store import LabelStore
+from dosml.relabel.vasp.output import OUTPUT_NAMES, VaspOutputError, find_output, is_hdf5
+from dosml.relabel.vasp.projected_dos import projected_dos
+from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.relabel.vasp.verify import Refusal, refuse, requested_frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dosml.relabel.vasp.jobs import VaspJob
+    from dosml.relabel.vasp.output import VaspOutput
+    from dosml.theory.dos import ElectronicDos
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One accepted label in the table.
+
+    Energies in eV, force in eV/Å, pressure in eV/Å^3 (positive: compressed).
+    """
+
+    frame_id: str
+    setting: str
+    scheme: str
+    sigma_ev: float
+    electrons_per_atom_shift: float
+    n_atoms: int
+    free_energy_ev: float
+    energy_sigma_0_ev: float
+    largest_force_ev_per_a: float
+    pressure_ev_per_a3: float
+    fermi_level_ev: float
+    n_electrons: float
+    top_occupation: float
+    electronic_steps: int
+    vasp_version: str
+    job: str
+
+
+def store_of(study: Path, job: VaspJob) -> LabelStore:
+    """Label store that a job's label belongs to."""
+    return LabelStore(study / "labels", VaspProtocol(**job.record["protocol"]).fingerprint())
+
+
+def read_label(job: VaspJob) -> Label | Refusal:
+    """Read, check and convert a job's output."""
+    refusal: Refusal | None = None
+    for path in _outputs(job.folder):
+        outcome = _read_one(path, job)
+        if isinstance(outcome, Label):
+            return outcome
+        # vaspout.h5 may be whole where vasprun.xml is not; the first reason is the one to tell
+        refusal = refusal or outcome
+    return refusal or Refusal(
+        "not run", f"{job.folder} holds no vasprun.xml or vaspout.h5: the job has not run yet"
+    )
+
+
+def _outputs(folder: Path) -> list[Path]:
+    return [folder / name for name in OUTPUT_NAMES if (folder / name).exists()]
+
+
+def _read_one(path: Path, job: VaspJob) -> Label | Refusal:
+    frame = requested_frame(job)
+    if isinstance(frame, Refusal):
+        return frame
+    if is_hdf5(path):
+        from dosml.relabel.vasp.vaspout import dos_tables
+    else:
+        from dosml.relabel.vasp.vasprun import dos_tables
+    try:
+        tables = dos_tables(path)
+        refusal = refuse(tables[0], job, frame, path)
+        if refusal is not None:
+            return refusal
+        dos = projected_dos(*tables).electronic_dos()
+    except VaspOutputError as error:
+        return Refusal("damaged", str(error))
+    except (InputError, ValueError) as error:
+        return Refusal("damaged", f"the DOS in {path} cannot be used: {error}")
+    return _label(tables[0], dos, path, len(frame))
+
+
+def _label(output: VaspOutput, dos: ElectronicDos, path: Path, n_atoms: int) -> Label:
+    size, changed = _state(path)
+    return Label(
+        free_energy=output.free_energy,
+        forces=output.forces.reshape(n_atoms, 3),
+        stress=output.stress,
+        fermi_level=output.fermi_level,
+        n_electrons=output.n_electrons,
+        top_occupation=output.top_occupation,
+        dos=dos,
+        facts={
+            "vasp_version": output.version,
+            "electronic_steps": output.electronic_steps,
+            "energy_sigma_0_ev": output.energy_sigma_0,
+            "source": path.name,
+            "source_bytes": size,
+            "source_changed_ns": changed,
+        },
+    )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def ensure_label(study: Path, job: VaspJob) -> LabelRow | Refusal:
+    """Label of a job in the store, read from its output unless that was done before.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    store, setting = store_of(study, job), job.setting
+    held = store.get(job.frame_id, setting)
+    if isinstance(held, Label) and _is_current(held, job):
+        return label_row(study, job, held)
+    outcome = read_label(job)
+    if isinstance(outcome, Refusal):
+        if isinstance(held, Label):
+            store.label_path(job.frame_id, setting).unlink(missing_ok=True)
+        if outcome.kind != "not run":
+            store.put_failure(job.frame_id, setting, LabelFailure(outcome.reason))
+        return outcome
+    store.put(job.frame_id, setting, outcome)
+    return label_row(study, job, outcome)
+
+
+def _is_current(label: Label, job: VaspJob) -> bool:
+    """Whether the output has not changed since; one that was deleted to save space counts so."""
+    path = find_output(job.folder)
+    if path is None:
+        return True
+    facts = label.facts
+    return (facts.get("source_bytes"), facts.get("source_changed_ns")) == _state(path)
+
+
+def label_row(study: Path, job: VaspJob, label: Label) -> LabelRow:
+    """Row of a label in the table."""
+    setting = job.setting
+    facts = label.facts
+    return LabelRow(
+        frame_id=job.frame_id,
+        setting=setting.name,
+        scheme=setting.smearing.scheme,
+        sigma_ev=setting.smearing.width,
+        electrons_per_atom_shift=setting.electrons_per_atom_shift,
+        n_atoms=len(label.forces),
+        free_energy_ev=label.free_energy,
+        energy_sigma_0_ev=float(facts["energy_sigma_0_ev"]),
+        largest_force_ev_per_a=float(np.linalg.norm(label.forces, axis=1).max()),
+        pressure_ev_per_a3=-float(label.stress[:3].mean()),
+        fermi_level_ev=label.fermi_level,
+        n_electrons=label.n_electrons,
+        top_occupation=label.top_occupation,
+        electronic_steps=int(facts["electronic_steps"]),
+        vasp_version=str(facts["vasp_version"]),
+        job=str(job.folder.relative_to(study)),
+    )

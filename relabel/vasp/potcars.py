@@ -1,0 +1,121 @@
+"""POTCARs: found through pymatgen's PMG_VASP_PSP_DIR, pinned by content for a whole study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from dosml.errors import CampaignMismatchError, InputError
+from dosml.files import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PINS = "potcars.json"
+
+
+@dataclass(frozen=True)
+class PotcarFacts:
+    """What a job must know of its POTCAR.
+
+    Attributes
+    ----------
+    symbol, functional
+        Name in the library, such as Ti_pv, and the library's part, such as PBE_54.
+    titel
+        The POTCAR's own name, with its date.
+    zval
+        Valence electrons.
+    sha256
+        Of the file's text.
+    """
+
+    symbol: str
+    functional: str
+    titel: str
+    zval: float
+    sha256: str
+
+
+def library_is_known() -> bool:
+    """Whether PMG_VASP_PSP_DIR is set, in the environment or in pymatgen's settings file."""
+    from pymatgen.io.vasp.inputs import SETTINGS
+
+    return bool(SETTINGS.get("PMG_VASP_PSP_DIR"))
+
+
+def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
+    """Find a POTCAR, and copy it once into the study's `potcars` folder.
+
+    Returns
+    -------
+    PotcarFacts or None
+        None where no POTCAR library is known.
+
+    Raises
+    ------
+    InputError
+        If the library has no such POTCAR, or it cannot be read.
+    CampaignMismatchError
+        If the study was begun with another POTCAR of that name.
+    """
+    pinned = _pins(study).get(f"{functional}/{symbol}")
+    if pinned is not None and potcar_path(study, symbol).exists():
+        facts = PotcarFacts(**pinned)
+        if hashlib.sha256(potcar_path(study, symbol).read_bytes()).hexdigest() != facts.sha256:
+            raise CampaignMismatchError(
+                f"{potcar_path(study, symbol)} was changed after the study was begun: labels with "
+                "two POTCARs cannot be compared; put the old one back or begin a new folder"
+            )
+        return facts
+    if not library_is_known():
+        return None
+    facts, text = _read(symbol, functional)
+    if pinned is not None and pinned["sha256"] != facts.sha256:
+        raise CampaignMismatchError(
+            f"the study in {study} was begun with another POTCAR {functional}/{symbol} "
+            f"({pinned['titel']}): set PMG_VASP_PSP_DIR as it was, or begin a new folder"
+        )
+    with whole_file(potcar_path(study, symbol)) as path:
+        path.write_text(text)
+    with whole_file(study / PINS) as path:
+        path.write_text(
+            json.dumps({**_pins(study), f"{functional}/{symbol}": asdict(facts)}, indent=2) + "\n"
+        )
+    return facts
+
+
+def potcar_path(study: Path, symbol: str) -> Path:
+    """Path of the study's own copy of a POTCAR, which the job folders link to."""
+    return study / "potcars" / f"POTCAR.{symbol}"
+
+
+def _pins(study: Path) -> dict[str, dict[str, Any]]:
+    try:
+        pins: dict[str, dict[str, Any]] = json.loads((study / PINS).read_text())
+    except FileNotFoundError:
+        return {}
+    return pins
+
+
+def _read(symbol: str, functional: str) -> tuple[PotcarFacts, str]:
+    from pymatgen.io.vasp.inputs import PotcarSingle
+
+    try:
+        with warnings.catch_warnings():
+            # pymatgen warns of header keywords that it does not know
+            warnings.simplefilter("ignore")
+            potcar = PotcarSingle.from_symbol_and_functional(symbol, functional)
+        zval = float(potcar.zval)
+    except (FileNotFoundError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"no POTCAR {symbol} of {functional} in the library of PMG_VASP_PSP_DIR "
+            f"({' '.join(str(error).split())}): name another one with --potcar, or another part of "
+            "the library with --potcar-functional"
+        ) from error
+    text = potcar.data
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return PotcarFacts(symbol, functional, str(potcar.TITEL), zval, digest), text
