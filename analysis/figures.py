@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.error_figures import PARITY_POINTS, error_figure, link_figure, parity_figure
 from dosml.analysis.figure_style import FigureRecord, house_style, save_figure
-from dosml.analysis.setting_figures import dos_figure, force_change_figure
+from dosml.analysis.setting_figures import angular_figure, dos_figure, force_change_figure
 from dosml.analysis.study import setting_name
 
 if TYPE_CHECKING:
@@ -83,6 +83,15 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
         )
         figure = link_figure(study, table)
         yield "error_against_dos", "Force error against the d-DOS", caption, figure
+    angular = study.angular
+    if angular is not None:
+        caption = (
+            f"A linear force field of pair functions alone, then with triplets that know angles "
+            f"up to l (cutoff {study.angular_basis.cutoff:g} Å), fitted to every label set and "
+            f"tested on frames left out. Left: its force % error. Right: what is left of the "
+            f"squared force, as a share of what pairs alone leave. No learner is involved."
+        )
+        yield "angular_resolution", "Angles that the forces need", caption, angular_figure(angular)
     tiers = ", coloured by tier" if study.tier_names else ""
     caption = (
         f"Force components of {n_test} held-out frames, one panel per setting{tiers}; the number "

@@ -45,6 +45,8 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
             _dos(study, first, last, name),
             _forces(study, last, name),
         ]
+        if study.angular is not None:
+            sentences.append(_angles(study, study.angular, name))
         best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
         if best not in {far, start}:
             sentences.insert(
@@ -129,6 +131,23 @@ def _forces(study: ScanStudy, last: pd.Series, name: str) -> str:
         f"{last['force_change_percent']:.0f} % of the rms force; "
         f"{100 * last['force_change_direction_share']:.0f} % of the mean square change is a change "
         f"of direction, and the mean angle is {last['force_change_mean_angle_degrees']:.1f}°."
+    )
+
+
+def _angles(study: ScanStudy, angular: pd.DataFrame, name: str) -> str:
+    parts = []
+    for setting in (setting_name(study.reference), name):
+        group = angular[angular["setting"] == setting]
+        left = 100 * (1 - group["explained"].to_numpy(float))
+        error = group["percent_error"].to_numpy(float)
+        parts.append(
+            f"at {setting} {left[0]:.2f} % of the squared force with pairs alone, {left[1]:.2f} % "
+            f"with triplets of l = 0 and {left[-1]:.2f} % with l up to {study.angular_basis.l_max} "
+            f"(force error {error[0]:.1f}, {error[1]:.1f} and {error[-1]:.1f} %)"
+        )
+    return (
+        f"Without any learner: a linear force field leaves unexplained, on frames left out, "
+        f"{parts[0]}; {parts[1]}. The step from l = 0 on is what angles between neighbours add."
     )
 
 

@@ -116,3 +116,29 @@ def force_change_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
     right.set(xlim=(0, limit), ylim=(0, 1.02), title="Change of direction")
     right.legend(loc="lower right")
     return figure
+
+
+def angular_figure(table: pd.DataFrame) -> Figure:
+    """Draw what a linear force field leaves unexplained against its angular momentum.
+
+    Parameters
+    ----------
+    table
+        From `dosml.analysis.angular_resolution.angular_resolution`.
+    """
+    figure = new_figure(7.2, 3.1)
+    left, right = figure.subplots(1, 2)
+    groups = list(table.groupby("setting", sort=False))
+    for (name, group), colour in zip(groups, scale_colours(len(groups)), strict=True):
+        unexplained = 1 - group["explained"].to_numpy(float)
+        left.plot(group["l_max"], group["percent_error"], "o-", color=colour, label=name)
+        right.plot(group["l_max"], unexplained / unexplained[0], "o-", color=colour)
+    levels = sorted(set(table["l_max"]))
+    for axes in (left, right):
+        axes.set_xticks(levels, ["pairs", *(str(level) for level in levels[1:])])
+        axes.set(xlabel="highest l of the triplets")
+        axes.set_ylim(bottom=0)
+    left.set(ylabel="force error, 100 MAE/MAV (%)", title="Linear force field, frames left out")
+    right.set(ylabel="relative to pairs alone", title="Unexplained squared force")
+    left.legend()
+    return figure

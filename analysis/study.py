@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.angular_basis import AngularBasis
+from dosml.analysis.angular_resolution import angular_resolution
 from dosml.analysis.columns import COLUMNS, tier_column, tier_columns
 from dosml.analysis.dos_measures import DosMeasures, DosWindows, dos_measures
 from dosml.analysis.errors import (
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from ase import Atoms
     from numpy.typing import NDArray
 
     from dosml.theory.smearing import Smearing
@@ -110,6 +113,11 @@ class ScanStudy:
         Energy windows of the DOS measures.
     bootstrap_seed
         Seed of every bootstrap.
+    frames
+        Positions and cells of all frames in the order of `tiers`, or None. With them the study also
+        measures the angular resolution that the forces ask for.
+    angular_basis
+        Functions behind that measure.
 
     Raises
     ------
@@ -124,6 +132,8 @@ class ScanStudy:
     facts: Mapping[str, object]
     windows: DosWindows = field(default_factory=DosWindows)
     bootstrap_seed: int = 0
+    frames: Sequence[Atoms] | None = None
+    angular_basis: AngularBasis = field(default_factory=lambda: AngularBasis(cutoff=6.0))
 
     def __post_init__(self) -> None:
         """Sort the settings and check that they belong together."""
@@ -138,6 +148,10 @@ class ScanStudy:
             raise InputError(
                 f"a scan study compares widths of one smearing scheme, got {', '.join(schemes)}: "
                 f"make one study of each"
+            )
+        if self.frames is not None and len(self.frames) != len(self.tiers):
+            raise InputError(
+                f"the study has {len(self.frames)} frames and tiers of {len(self.tiers)}"
             )
         for s in ordered:
             counts = {
@@ -182,6 +196,23 @@ class ScanStudy:
     def weights(self) -> NDArray[np.float64]:
         """Bootstrap weights of the held-out frames, shape (n_resamples, n_test)."""
         return bootstrap_weights(self.test_tiers, seed=self.bootstrap_seed)
+
+    @cached_property
+    def angular(self) -> pd.DataFrame | None:
+        """Angular resolution of every setting, see `dosml.analysis.angular_resolution`.
+
+        None without `frames`, or with fewer than four of them.
+        """
+        if self.frames is None or len(self.frames) < 4:
+            return None
+        return angular_resolution(
+            self.frames,
+            {setting_name(s): s.forces for s in self.settings},
+            self.angular_basis,
+            strata=self.tiers,
+            folds=min(6, len(self.frames)),
+            seed=self.bootstrap_seed,
+        )
 
     def tier_mask(self, tier: str) -> NDArray[np.bool_]:
         """Held-out frames of one tier, shape (n_test,)."""

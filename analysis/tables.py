@@ -1,4 +1,4 @@
-"""The results table as files."""
+"""Tables as files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_tables(table: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write results.csv and results.parquet, each whole or not at all.
+def write_tables(table: pd.DataFrame, folder: Path, name: str = "results") -> list[Path]:
+    """Write a table as CSV and parquet, each whole or not at all.
 
     Parameters
     ----------
     table
-        From `dosml.analysis.study.summarise`.
+        From `dosml.analysis.study.summarise`, or another table of findings.
     folder
         Where to; made if it does not exist.
+    name
+        Name of the files without suffix.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def write_tables(table: pd.DataFrame, folder: Path) -> list[Path]:
     DiskSpaceError
         If the disk is full.
     """
-    csv, parquet = folder / "results.csv", folder / "results.parquet"
+    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
     with whole_file(csv) as partial:
         table.to_csv(partial, index=False)
     with whole_file(parquet) as partial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from dosml.analysis.study import ScanStudy, SettingResult
 from dosml.theory.dos import ElectronicDos
@@ -54,7 +55,14 @@ def made_up_setting(sigma, *, shift=0.0, n_atoms=31, train=24, test=12, stresses
     )
 
 
-def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), **options):
+def made_up_frame(seed):
+    frame = bulk("Ti") * (4, 4, 1)
+    del frame[0]
+    frame.rattle(0.1, seed=seed)
+    return frame
+
+
+def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
     n_train, n_test = options.get("train", 24), options.get("test", 12)
     tiers = (["cold", "warm", "melt"] * (n_train + n_test))[: n_train + n_test]
     return ScanStudy(
@@ -74,6 +82,7 @@ def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), **options):
             "warnings": ["made-up numbers: this report tests the layout"],
         },
         bootstrap_seed=3,
+        frames=[made_up_frame(k) for k in range(n_train + n_test)] if with_frames else None,
     )
 
 

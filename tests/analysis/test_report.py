@@ -12,12 +12,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from dosml.analysis.angular_basis import AngularBasis
 from dosml.analysis.columns import format_value
 from dosml.analysis.error_figures import error_figure
 from dosml.analysis.figure_style import house_style, save_figure
 from dosml.analysis.figures import draw_figures
 from dosml.analysis.report import write_report
+from dosml.analysis.setting_figures import angular_figure
 from dosml.analysis.study import summarise
+from dosml.analysis.tables import write_tables
 from dosml.analysis.terminal import terminal_table
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -95,6 +98,27 @@ def test_the_users_matplotlib_settings_neither_matter_nor_change(study, campaign
 def test_a_study_of_one_setting_and_one_held_out_frame_is_drawn(make_study, tmp_path):
     one = make_study(sigmas=(0.2,), test=1)
     assert len(draw_figures(one, summarise(one), tmp_path)) == 3
+
+
+def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, tmp_path):
+    study = make_study(sigmas=(0.2, 2.0), with_frames=True)
+    study = replace(study, angular_basis=AngularBasis(cutoff=4.0, n_pair=4, n_max=2, l_max=2))
+    table = summarise(study)
+    angular = study.angular
+    assert set(angular["setting"]) == {"σ = 0.2 eV", "σ = 2 eV"}
+    with house_style():
+        left, right = angular_figure(angular).axes
+    np.testing.assert_allclose(
+        left.lines[1].get_ydata(), angular["percent_error"][angular["setting"] == "σ = 2 eV"]
+    )
+    assert right.lines[0].get_ydata()[0] == 1
+    write_report(tmp_path / "report.html", study, table, [])
+    text = (tmp_path / "report.html").read_text("utf-8")
+    first, last = angular["explained"].iloc[0], angular["explained"].iloc[3]
+    assert f"{100 * (1 - first):.2f} % of the squared force with pairs alone" in text
+    assert f"{100 * (1 - last):.2f} % with l up to 2" in text
+    csv, _ = write_tables(angular, tmp_path, "angular_resolution")
+    assert csv.name == "angular_resolution.csv"
 
 
 def test_scans_of_electron_number_or_of_both_are_drawn(make_study):

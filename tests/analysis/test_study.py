@@ -104,6 +104,8 @@ def test_studies_that_do_not_fit_together_are_refused(study):
         replace(
             study, settings=[replace(s, test_energies=s.test_energies[1:]) for s in study.settings]
         )
+    with pytest.raises(InputError, match="2 frames and tiers of 36"):
+        replace(study, frames=[None, None])
     with pytest.raises(InputError, match="stresses"):
         replace(study, settings=[replace(study.settings[0], test_stresses=None)])
 
@@ -178,6 +180,12 @@ def test_one_held_out_frame_is_told(make_study):
     assert table["force_percent_error_low"].isna().all()
     assert "no interval" in findings(study, table)[0]
     assert "single held-out frame" in warnings(study, table)[-1]
+
+
+def test_angular_resolution_needs_frames(study, make_study):
+    assert study.angular is None
+    few = make_study(sigmas=(0.2,), with_frames=True, train=2, test=1)
+    assert few.angular is None
 
 
 def test_values_for_people():
