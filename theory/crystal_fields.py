@@ -95,7 +95,7 @@ def crystal_field_shares(field: Field) -> dict[tuple[int, str], dict[tuple[str, 
                 for p, x in harmonic.items()
                 for q, y in harmonic.items()
             )
-            share = sp.nsimplify(orders * trace / ((2 * l + 1) * basis_free_strength(2, 2, l)))
+            share = sp.simplify(orders * trace / ((2 * l + 1) * basis_free_strength(2, 2, l)))
             if share:
                 shares.setdefault((l, name), {})[a, b] = share
     return dict(sorted(shares.items()))

@@ -165,7 +165,7 @@ def average_over_fillings(shell: str | int = "d", *, one_gap: Any = None) -> Sta
             per_pair = one / (n - 1)
             evidence[f"P(l={k}) / [N ({n} - N)], {kind} orbitals"] = per_pair
             every = 2 * basis_free_strength(l, l, k) / (n * (n - 1) * gap)
-            share = sp.nsimplify(per_pair / every)
+            share = sp.simplify(per_pair / every)
             evidence[f"share of l={k} that joins different {kind} orbitals"] = share
             holds = holds and bool(0 < share < 1)
     evidence["share, mean over unitary bases"] = 1 - sp.Rational(1, 2 * l + 2)
