@@ -178,6 +178,7 @@ _COLUMNS = (
         "Occupied d weight in the moments window.",
         3,
     ),
+    Column("d_holes_per_atom", "d holes", "1/atom", "Empty d weight in the moments window.", 3),
     Column(
         "d_response_states2_per_ev_atom2",
         "d response",
@@ -240,6 +241,20 @@ _COLUMNS = (
         "The same of the bare d-DOS. It also holds the jaggedness that few frames and the "
         "engine's broadening leave.",
         4,
+    ),
+    Column(
+        "d_curvature_states_per_ev3_atom",
+        "d curvature, smeared",
+        "1/(eV³ atom)",
+        "Mean |d²n_d/dE²| of the smeared d-DOS over the sharpness window.",
+        4,
+    ),
+    Column(
+        "d_curvature_bare_states_per_ev3_atom",
+        "d curvature, bare",
+        "1/(eV³ atom)",
+        "The same of the bare d-DOS; it depends strongly on the engine's broadening.",
+        3,
     ),
     Column(
         "smearing_weight_on_grid",

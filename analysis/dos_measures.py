@@ -66,8 +66,8 @@ class DosMeasures:
         eV relative to E_F.
     filling
         Share of the d weight in the moments window that the scan's f(e) occupies.
-    electrons
-        The occupied d weight in that window, electrons per atom.
+    electrons, holes
+        The occupied and the empty d weight in that window, per atom.
     response, response_unsmeared
         Pair integral of `dosml.theory.response_index` over that window, (states/atom)^2/eV, with
         the scan's smearing and without any at the unsmeared Fermi level; chi_l is w_l times it.
@@ -77,6 +77,8 @@ class DosMeasures:
         E_F minus the unsmeared Fermi level of the same total DOS, eV.
     sharpness, sharpness_bare
         Mean |dn_d/dE| over the sharpness window, smeared and bare, states/eV^2/atom.
+    curvature, curvature_bare
+        Mean |d^2 n_d/dE^2| over the same window, smeared and bare, states/eV^3/atom.
     covered
         Share of -df/de that lies on the energy grid; below 1 the smeared values are too small.
     """
@@ -85,6 +87,7 @@ class DosMeasures:
     width: float
     filling: float
     electrons: float
+    holes: float
     response: float
     response_unsmeared: float
     n_fermi: float
@@ -93,6 +96,8 @@ class DosMeasures:
     fermi_shift: float
     sharpness: float
     sharpness_bare: float
+    curvature: float
+    curvature_bare: float
     covered: float
 
 
@@ -169,6 +174,29 @@ def mean_absolute_slope(
     return float(np.abs(np.diff(curve)).sum() / (high - low))
 
 
+def mean_absolute_curvature(
+    energies: NDArray[np.float64], values: NDArray[np.float64], window: tuple[float, float]
+) -> float:
+    """Mean of |d^2 n/dE^2| over a window, as `mean_absolute_slope` of the slope.
+
+    Parameters
+    ----------
+    energies, values, window
+        As in `mean_absolute_slope`; the slope is that of central differences.
+
+    Returns
+    -------
+    float
+        Unit of `values` per eV^2.
+
+    Raises
+    ------
+    InputError
+        If the grid does not cover the window.
+    """
+    return mean_absolute_slope(energies, np.gradient(values, energies), window)
+
+
 def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) -> DosMeasures:
     """Read all measures from a (mean) DOS.
 
@@ -208,6 +236,7 @@ def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) ->
         width=moments.width,
         filling=moments.filling,
         electrons=moments.electrons,
+        holes=moments.states - moments.electrons,
         response=response.pair_integral,
         response_unsmeared=frozen.pair_integral,
         n_fermi=float((dos.d * delta * weight).sum()),
@@ -216,6 +245,8 @@ def dos_measures(dos: ElectronicDos, smearing: Smearing, windows: DosWindows) ->
         fermi_shift=-unsmeared,
         sharpness=mean_absolute_slope(energies, smeared, windows.sharpness),
         sharpness_bare=mean_absolute_slope(energies, dos.d, windows.sharpness),
+        curvature=mean_absolute_curvature(energies, smeared, windows.sharpness),
+        curvature_bare=mean_absolute_curvature(energies, dos.d, windows.sharpness),
         covered=float((delta * weight).sum()),
     )
 

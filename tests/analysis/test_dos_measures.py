@@ -4,6 +4,7 @@ import pytest
 from dosml.analysis.dos_measures import (
     DosWindows,
     dos_measures,
+    mean_absolute_curvature,
     mean_absolute_slope,
     smeared_dos,
 )
@@ -53,6 +54,7 @@ def test_moments_of_a_rectangle():
     assert measures.width == pytest.approx((HIGH - LOW) / np.sqrt(12), rel=1e-3)
     assert measures.filling == pytest.approx(-LOW / (HIGH - LOW), abs=1e-3)
     assert measures.electrons == pytest.approx(-LOW * HEIGHT, abs=5e-3)
+    assert measures.holes == pytest.approx(HIGH * HEIGHT, abs=5e-3)
 
 
 def test_sharpness_of_one_edge_is_its_height_over_the_window():
@@ -106,6 +108,17 @@ def test_slope_does_not_depend_on_the_grid():
         assert mean_absolute_slope(e, np.sin(e), (-np.pi, np.pi)) == pytest.approx(
             4 / (2 * np.pi), rel=1e-3
         )
+
+
+def test_curvature_of_a_sine_and_of_a_smeared_edge():
+    e = np.linspace(-4, 4, 4001)
+    assert mean_absolute_curvature(e, np.sin(e), (-np.pi, np.pi)) == pytest.approx(
+        2 / np.pi, rel=1e-3
+    )
+    # the slope of a smeared edge is the delta itself: up to its peak and down again
+    smearing = Smearing("fermi-dirac", 0.1)
+    curvature = dos_measures(rectangle(), smearing, WINDOWS).curvature
+    assert curvature == pytest.approx(HEIGHT * 2 * float(smearing.delta(0.0)) / 4, rel=0.01)
 
 
 def test_part_of_the_delta_beyond_the_grid_is_told():
