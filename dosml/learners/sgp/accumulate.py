@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Label kinds in the order of their noise hyperparameters.
 KINDS = ("energy", "force", "stress")
+_LARGEST_JITTER = 1e-2
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,20 @@ class Evidence:
     counts: dict[str, int]
 
 
+def _factorise(gram: torch.Tensor, jitter: float) -> tuple[torch.Tensor, float]:
+    """Cholesky factor of K_uu with the smallest jitter among 1, 10, 100, ... that allows it."""
+    eye = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
+    while jitter <= _LARGEST_JITTER:
+        lower, info = torch.linalg.cholesky_ex(gram + jitter * eye)
+        if not int(info):
+            return lower, jitter
+        jitter *= 10
+    raise LearnerError(
+        f"the kernel matrix of {gram.shape[0]} inducing environments is not positive definite: "
+        "are positions or descriptors broken?"
+    )
+
+
 class NormalEquations:
     """Accumulates `Evidence` for several label sets at once.
 
@@ -58,30 +73,30 @@ class NormalEquations:
     gram
         K_uu at signal 1, shape (M, M), double precision.
     jitter
-        Added to its diagonal.
+        Added to its diagonal; see `SgpSettings.jitter`.
     n_sets
         Number of label sets.
     rows_per_flush
         Force rows collected before one triangular solve and one rank update.
 
+    Attributes
+    ----------
+    lower
+        Cholesky factor of K_uu with its jitter.
+    jitter
+        What was added.
+
     Raises
     ------
     LearnerError
-        If K_uu with its jitter is not positive definite.
+        If K_uu is not positive definite with any sensible jitter.
     """
 
     def __init__(
         self, gram: torch.Tensor, jitter: float, n_sets: int, *, rows_per_flush: int = 1024
     ) -> None:
         size = gram.shape[0]
-        eye = torch.eye(size, dtype=gram.dtype, device=gram.device)
-        lower, info = torch.linalg.cholesky_ex(gram + jitter * eye)
-        if int(info):
-            raise LearnerError(
-                f"the kernel matrix of {size} inducing environments is singular at jitter "
-                f"{jitter:g}: raise jitter or lower n_inducing"
-            )
-        self.lower = lower
+        self.lower, self.jitter = _factorise(gram, jitter)
         self._n_sets = n_sets
         self._limit = rows_per_flush
         self._pending: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {

@@ -159,14 +159,7 @@ class Descriptor:
         else:
             coefficients = (envs.coefficients / envs.norms[:, None, None])[centre]
             along, across = self._projected(coefficients, harmonics, angular)
-            # channel index i carries dA, channel index k carries A
-            first, second = self._first, self._second
-            slope3 = unit * slope[:, None, :]
-            gradient = slope3[:, :, first, None] * along[:, None, second, :]
-            gradient.addcmul_(slope3[:, :, second, None], along[:, None, first, :])
-            gradient.addcmul_(radial[:, None, first, None], across[:, :, second, :])
-            gradient.addcmul_(radial[:, None, second, None], across[:, :, first, :])
-            gradient = gradient.flatten(2)
+            gradient = self._square_gradient(unit * slope[:, None, :], radial, along, across)
         values = envs.values[centre]
         overlap = torch.bmm(gradient, values[:, :, None])
         gradient.baddbmm_(overlap, values[:, None, :], alpha=-1)
@@ -202,6 +195,29 @@ class Descriptor:
             turn = torch.bmm(batch.harmonic_gradients, radial.transpose(1, 2))[:, :, 0]
             out.append(stretch * unit + turn)
         return torch.stack(out)
+
+    def _square_gradient(
+        self,
+        slope: torch.Tensor,
+        radial: torch.Tensor,
+        along: torch.Tensor,
+        across: torch.Tensor,
+    ) -> torch.Tensor:
+        """dB2 of each pair: of A_c A_c' one factor moves, R' r Y or R grad Y, the other stays.
+
+        Channel c against all c' >= c at a time: slices, so that nothing is gathered.
+        """
+        n, n_l = self.n_channels, self.l_max + 1
+        out = slope.new_empty((slope.shape[0], 3, n * (n + 1) // 2, n_l))
+        end = 0
+        for c in range(n):
+            start, end = end, end + n - c
+            block = out[:, :, start:end]
+            torch.mul(slope[:, :, c, None, None], along[:, None, c:], out=block)
+            block.addcmul_(slope[:, :, c:, None], along[:, None, c, None])
+            block.addcmul_(radial[:, None, c, None, None], across[:, :, c:])
+            block.addcmul_(radial[:, None, c:, None], across[:, :, c, None])
+        return out.flatten(2)
 
     def _into_channels(self, batch: PairBatch, values: torch.Tensor) -> torch.Tensor:
         wide = values.new_zeros((values.shape[0], self.n_species, self.n_max))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-#: Pivots per block, and candidates examined exactly for each block.
+#: Most pivots per block, and candidates examined exactly for each block.
 _BLOCK, _POOL = 32, 128
 
 
@@ -48,7 +48,8 @@ def greedy_environments(
         pool = torch.sort(residual, descending=True, stable=True).indices[: min(_POOL, n)]
         picks = _pivots(
             (x[pool] @ x[pool].T) ** zeta - factor[pool, :done] @ factor[pool, :done].T,
-            min(_BLOCK, count - done),
+            # few at first: all residuals are equal before the first pick
+            min(max(1, done // 4), _BLOCK, count - done),
             tolerance,
         )
         if not picks:
@@ -100,4 +101,7 @@ def shares(available: list[int], count: int) -> list[int]:
     out = [min(n, max(1, round(count * n / total))) if n else 0 for n in available]
     while sum(out) > count and max(out) > 1:
         out[out.index(max(out))] -= 1
+    while sum(out) < count:
+        room = [n - taken for n, taken in zip(available, out, strict=True)]
+        out[room.index(max(room))] += 1
     return out

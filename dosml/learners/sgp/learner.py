@@ -120,6 +120,7 @@ class SgpLearner:
             "n_frames": len(frames),
             "n_inducing": inducing.size,
             "n_features": shared.descriptor().n_features,
+            "jitter": equations.jitter,
             "seconds_inducing": chosen - began,
             "seconds_kernel": time.perf_counter() - chosen,
         }

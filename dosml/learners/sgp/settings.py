@@ -28,10 +28,10 @@ class SgpSettings(BaseModel):
     l_max: int = Field(default=4, ge=0, le=12)
     zeta: int = Field(default=2, ge=1, le=8)
     n_inducing: int = Field(
-        default=500, ge=1, description="largest number of inducing environments"
+        default=1000, ge=1, description="largest number of inducing environments"
     )
     selection_tolerance: float = Field(
-        default=1e-9,
+        default=1e-12,
         ge=0,
         lt=1,
         description="no environment is added whose predictive variance (signal 1) is below this",
@@ -42,7 +42,11 @@ class SgpSettings(BaseModel):
         description="inducing environments are chosen among at most so many, drawn with the seed",
     )
     jitter: float = Field(
-        default=1e-8, gt=0, le=1e-3, description="added to the diagonal of K_uu at signal 1"
+        default=1e-12,
+        gt=0,
+        le=1e-3,
+        description="added to the diagonal of K_uu at signal 1; where K_uu is singular to "
+        "rounding, the first of 10, 100, ... times this that suffices (see the model's facts)",
     )
     max_iterations: int = Field(
         default=60, ge=0, description="L-BFGS-B steps; 0 keeps the starting hyperparameters"
