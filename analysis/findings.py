@@ -95,6 +95,8 @@ def _trend(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> st
 
 def _two_parts(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
     mae, mav = "force_mae_ev_per_angstrom", "force_mav_ev_per_angstrom"
+    if not min(first[mae], last[mae], first[mav], last[mav]) > 0:
+        return "Force errors or forces vanish at a setting: their ratio says nothing there."
     steps = {key: math.log(last[key] / first[key]) for key in (mae, mav)}
     larger = "the error" if abs(steps[mae]) >= abs(steps[mav]) else "the size of the forces"
     return (
@@ -125,6 +127,8 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
 
 
 def _forces(study: ScanStudy, last: pd.Series, name: str) -> str:
+    if last["force_change_rms_ev_per_angstrom"] == 0:
+        return f"The forces at {setting_name(study.reference)} and at {name} are the same."
     return (
         f"Between {setting_name(study.reference)} and {name} the forces on the same atoms change "
         f"by {last['force_change_rms_ev_per_angstrom']:.3f} eV/Å (rms), "

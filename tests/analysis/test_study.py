@@ -153,6 +153,21 @@ def test_findings_say_what_the_numbers_say(study, table):
     assert "neither at the first nor at the last" in findings(study, turned)[2]
 
 
+def test_findings_of_perfect_predictions_and_equal_forces(study):
+    first, other = study.settings[:2]
+    same = replace(
+        other,
+        forces=first.forces,
+        test_forces=first.test_forces,
+        test_forces_predicted=first.test_forces,
+    )
+    study = replace(study, settings=[first, same])
+    text = " ".join(findings(study, summarise(study)))
+    assert "ratio says nothing" in text
+    assert "are the same" in text
+    assert "nan" not in text
+
+
 def test_limits_and_warnings(study, table):
     text = " ".join(limits(study))
     for words in (
