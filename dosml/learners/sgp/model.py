@@ -188,6 +188,10 @@ class SgpModels:
             for k in range(n_sets)
         ]
 
+    def only(self, index: int) -> SgpModels:
+        """Give one of the models alone."""
+        return SgpModels(self.shared, [self.models[index]])
+
     def facts(self) -> list[dict[str, float | int | str]]:
         """Hyperparameters, sizes, log likelihood and seconds of each model."""
         return [dict(model.facts) for model in self.models]
