@@ -13,7 +13,7 @@ _MEV = 1000.0
 
 
 def terminal_table(table: pd.DataFrame) -> Table:
-    """Show the main columns, at most 100 characters wide.
+    """Show the main columns; 80 characters wide where only the width is scanned.
 
     Parameters
     ----------
@@ -38,8 +38,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     shifted = bool((table["electrons_per_atom_shift"] != 0).any())
     headings = ["σ\neV", *(["shift\ne/atom"] if shifted else [])]
     headings += ["force error\n%", "change\npoints", "MAE\nmeV/Å", "MAV\nmeV/Å", "energy\nmeV/atom"]
-    headings += ["d centre\neV", *([] if shifted else ["d filling\n"])]
-    headings += ["n_d(E_F)\n1/eV/atom", "ΔF rms\nmeV/Å"]
+    headings += ["d centre\neV", "n_d(E_F)\n1/eV/atom", "ΔF rms\nmeV/Å"]
     for heading in headings:
         shown.add_column(heading, justify="right", no_wrap=True)
     for _, row in table.iterrows():
@@ -58,7 +57,6 @@ def terminal_table(table: pd.DataFrame) -> Table:
             f"{_MEV * row['force_mav_ev_per_angstrom']:.0f}",
             f"{_MEV * row['energy_mae_ev_per_atom']:.2f}",
             f"{row['d_band_center_ev']:.2f}",
-            *([] if shifted else [f"{row['d_band_filling']:.3f}"]),
             f"{row['n_d_fermi_states_per_ev_atom']:.2f}",
             f"{_MEV * row['force_change_rms_ev_per_angstrom']:.0f}",
         ]

@@ -47,7 +47,7 @@ class SmearScanSettings(BaseModel):
     engine: str = "xtb"
     learner: str = "sgp"
     sampler: Literal["classical", "engine"] = "classical"
-    train: int = Field(default=30, ge=2)
+    train: int = Field(default=27, ge=2)
     test: int = Field(default=12, ge=2)
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default_factory=available_cores, ge=1)

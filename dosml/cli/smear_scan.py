@@ -34,7 +34,7 @@ def smear_scan(
         ),
     ] = None,
     train: Annotated[
-        Number, typer.Option(help="Training frames, spread over the tiers. Default: 30.")
+        Number, typer.Option(help="Training frames, spread over the tiers. Default: 27.")
     ] = None,
     test: Annotated[
         Number, typer.Option(help="Held-out frames, spread over the tiers. Default: 12.")
