@@ -79,6 +79,7 @@ def basis_functions(
     values, forces
         Shapes (n_functions,) and (n_functions, n_atoms, 3): each function and minus its gradient.
     """
+    from scipy.sparse import csr_array
     from sphericart import SphericalHarmonics
     from vesin import ase_neighbor_list
 
@@ -112,12 +113,13 @@ def basis_functions(
                 np.sum(coefficients[:, n, m] * coefficients[:, k, m])
                 - own * (short[:, n] @ short[:, k])
             )
-    forces = np.zeros((len(gradients), n_atoms, 3))
-    for f, pair in enumerate(gradients):
-        # the separation grows with the second atom and shrinks with the first
-        np.add.at(forces[f], j, -pair)
-        np.add.at(forces[f], i, pair)
-    return np.array(values), forces
+    # the separation of a pair grows with its second atom and shrinks with its first
+    count = len(i)
+    ones, pairs = np.ones(count), np.arange(count)
+    scatter = csr_array((ones, (i, pairs)), (n_atoms, count))
+    scatter = scatter - csr_array((ones, (j, pairs)), (n_atoms, count))
+    forces = scatter @ np.concatenate(gradients, axis=1)
+    return np.array(values), forces.reshape(n_atoms, len(gradients), 3).swapaxes(0, 1)
 
 
 def _radial(
