@@ -68,7 +68,7 @@ def test_several_roots_have_a_defined_choice() -> None:
     """Two clusters of levels: the number at mu between them is not monotonic for MP."""
     levels = np.concatenate([np.full(5, -0.5), np.full(5, 0.5)])
     smearing = Smearing("methfessel-paxton-1", 0.25)
-    grid = np.linspace(-1.5, 1.5, 60001)
+    grid = np.linspace(-1.5, 1.5, 6001)
     # Just above the number that full lower levels hold: the overshoot f > 1 reaches it as well.
     target = 10.05
     excess = np.array([2 * smearing.occupation(levels - mu).sum() - target for mu in grid])
@@ -76,7 +76,7 @@ def test_several_roots_have_a_defined_choice() -> None:
     assert len(roots) == 3
     guide = chemical_potential(levels, target, Smearing("gaussian", 0.25))
     nearest = roots[np.argmin(np.abs(roots - guide))]
-    assert chemical_potential(levels, target, smearing) == pytest.approx(nearest, abs=1e-4)
+    assert chemical_potential(levels, target, smearing) == pytest.approx(nearest, abs=6e-4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

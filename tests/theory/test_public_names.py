@@ -25,8 +25,8 @@ def python(code: str) -> str:
             "response_index"
         ),
         (
-            "import dosml.theory.gaunt, dosml.theory.response_index; from dosml.theory import gaunt, "
-            "response_index"
+            "import dosml.theory.gaunt, dosml.theory.response_index; "
+            "from dosml.theory import gaunt, response_index"
         ),
         (
             "from dosml.theory import real_gaunt, pair_integrals; from dosml.theory import gaunt, "
