@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, smear_scan, theory
+from dosml.cli import dos, relabel, smear_scan, theory
 from dosml.errors import DosmlError
 from dosml.version import __version__
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
+app.add_typer(relabel.app, name="relabel")
 
 
 def _print_version(asked: bool) -> None:
