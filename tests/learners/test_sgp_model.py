@@ -390,3 +390,18 @@ def test_progress_reaches_the_end():
 def test_hyperparameters_by_kind():
     hypers = Hyperparameters(1.0, 2.0, 3.0, 4.0)
     assert [hypers.noise(k) for k in ("energy", "force", "stress")] == [2.0, 3.0, 4.0]
+
+
+def test_default_cutoff_follows_the_density():
+    frames = copper()
+    options = {"n_max": 3, "l_max": 1, "max_iterations": 0}
+    labels = [toy_labels(frames)]
+    models = SgpLearner(SgpSettings(**options)).fit(frames, labels)
+    volume = sum(f.cell.volume for f in frames) / sum(map(len, frames))
+    assert models.shared.cutoff == pytest.approx(1.9 * volume ** (1 / 3), abs=0.006)
+    assert models.facts()[0]["cutoff_angstrom"] == models.shared.cutoff
+    assert fit(frames, labels).shared.cutoff == 4.0
+    with pytest.raises(LearnerError, match="give a cutoff"):
+        SgpLearner(SgpSettings(**options)).fit(
+            [molecule()], [toy_labels([molecule()], stress=False)]
+        )

@@ -16,7 +16,7 @@ from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
 from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
-from dosml.learners.sgp.settings import SgpSettings
+from dosml.learners.sgp.settings import SgpSettings, with_cutoff
 from dosml.learners.sgp.targets import Targets
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class SgpLearner:
                 "stress labels need frames that are periodic in all directions; "
                 "give stresses=None for others"
             )
-        inducing = self._choose(frames, species, tell)
+        settings = with_cutoff(self.settings, frames)
+        inducing = self._choose(frames, settings, species, tell)
         chosen = time.perf_counter()
-        settings = self.settings
         equations = NormalEquations(inducing.gram(settings.zeta), settings.jitter, len(label_sets))
         shared = SharedBasis(settings, species, inducing, equations.lower)
         self._stream(frames, targets, shared, equations, tell)
@@ -118,6 +118,7 @@ class SgpLearner:
         known: dict[str, float | int | str] = {
             "learner": self.name,
             "n_frames": len(frames),
+            "cutoff_angstrom": shared.cutoff,
             "n_inducing": inducing.size,
             "n_features": shared.descriptor().n_features,
             "jitter": equations.jitter,
@@ -132,10 +133,13 @@ class SgpLearner:
         return SgpModels(shared, models)
 
     def _choose(
-        self, frames: Sequence[Atoms], species: tuple[int, ...], tell: Progress
+        self,
+        frames: Sequence[Atoms],
+        settings: SgpSettings,
+        species: tuple[int, ...],
+        tell: Progress,
     ) -> Inducing:
         """Inducing environments by predictive variance, from the frames alone."""
-        settings = self.settings
         shared = SharedBasis(settings, species, Inducing((), ()), torch.zeros(0))
         descriptor, builder = shared.descriptor(), shared.pair_builder()
         keep = self._candidates(frames)
@@ -168,7 +172,7 @@ class SgpLearner:
             sources.append(np.concatenate(where)[chosen.cpu().numpy()])
         if not sum(len(block) for block in picked):
             raise LearnerError(
-                f"no atom of the training frames has a neighbour within {settings.cutoff} Å: "
+                f"no atom of the training frames has a neighbour within {shared.cutoff} Å: "
                 "raise cutoff"
             )
         return Inducing(tuple(picked), tuple(sources))

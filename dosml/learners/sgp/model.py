@@ -36,7 +36,7 @@ class SharedBasis:
     Attributes
     ----------
     settings
-        Of the learner.
+        Of the learner, with a cutoff.
     species
         Atomic numbers, ascending.
     inducing
@@ -50,11 +50,18 @@ class SharedBasis:
     inducing: Inducing
     lower: torch.Tensor
 
+    @property
+    def cutoff(self) -> float:
+        """Cutoff in Å."""
+        if self.settings.cutoff is None:
+            raise LearnerError("a model needs a cutoff")
+        return self.settings.cutoff
+
     def descriptor(self) -> Descriptor:
         """Make the descriptor of the settings."""
         return Descriptor(
             self.settings.descriptor,
-            self.settings.cutoff,
+            self.cutoff,
             self.settings.n_max,
             self.settings.l_max,
             len(self.species),
@@ -64,7 +71,7 @@ class SharedBasis:
     def pair_builder(self) -> PairBuilder:
         """Make the maker of neighbour pairs for the settings."""
         return PairBuilder(
-            self.settings.cutoff,
+            self.cutoff,
             self.settings.l_max if self.settings.descriptor == "B2" else 0,
             self.species,
             device=torch.device(self.settings.device),

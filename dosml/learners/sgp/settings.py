@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dosml.errors import InputError
+from dosml.errors import InputError, LearnerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ase import Atoms
+
+#: Default cutoff in units of the cube root of the volume per atom: between the second and the
+#: third shell of fcc and hcp, beyond the second of bcc.
+REACH = 1.9
 
 
 class SgpSettings(BaseModel):
@@ -18,14 +24,21 @@ class SgpSettings(BaseModel):
     The descriptor follows the names of the ACE expansion: `n_max` counts radial functions,
     `l_max` is the largest angular momentum, `cutoff` is in Å, and `zeta` is the power of the
     normalised dot-product kernel.
+
+    The defaults were chosen on 30 training frames of 31 atoms labelled with GFN1-xTB (Ti, Cu) and
+    20 of Mo labelled with DFT: see benchmarks/NOTES.md.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     descriptor: Literal["B1", "B2"] = "B2"
-    cutoff: float = Field(default=5.0, gt=0, description="Å")
+    cutoff: float | None = Field(
+        default=None,
+        gt=0,
+        description="Å; None: 1.9 times the cube root of the training frames' volume per atom",
+    )
     n_max: int = Field(default=8, ge=1, le=24)
-    l_max: int = Field(default=4, ge=0, le=12)
+    l_max: int = Field(default=3, ge=0, le=12)
     zeta: int = Field(default=2, ge=1, le=8)
     n_inducing: int = Field(
         default=1000, ge=1, description="largest number of inducing environments"
@@ -80,3 +93,29 @@ def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:
             f"learner option {where}: {first['msg'].lower()} (read {first.get('input')!r}); "
             f"the options are {known}"
         ) from error
+
+
+def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:
+    """Put the default cutoff into settings that leave it open.
+
+    Parameters
+    ----------
+    settings
+        Given settings; returned as they are where they have a cutoff.
+    frames
+        Training frames.
+
+    Raises
+    ------
+    LearnerError
+        If the cutoff is open and a frame has no volume.
+    """
+    if settings.cutoff is not None:
+        return settings
+    if not all(all(frame.pbc) and frame.cell.volume for frame in frames):
+        raise LearnerError(
+            "the default cutoff needs frames that are periodic in all directions: "
+            "give a cutoff in Å for others"
+        )
+    volume = sum(abs(frame.cell.volume) for frame in frames) / sum(map(len, frames))
+    return settings.model_copy(update={"cutoff": round(REACH * volume ** (1 / 3), 2)})
