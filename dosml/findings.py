@@ -87,9 +87,12 @@ def write_findings(
         settings=results,
         facts=_facts(settings, engine, frames, label_sets, training, dropped, seconds),
         bootstrap_seed=settings.seed,
+        frames=frames,
     )
     table = summarise(study)
     write_tables(table, folder)
+    if study.angular is not None:
+        write_tables(study.angular, folder, "angular_resolution")
     figures = draw_figures(study, table, folder / "figures")
     report = folder / "report.html"
     write_report(report, study, table, figures)
