@@ -14,6 +14,7 @@ from dosml.frames_source import split
 from dosml.learners.base import Prediction, TrainingLabels
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
+from dosml.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,8 @@ def train_and_predict(
     """
     train, test = split(frames)
     content = {
+        # training is cheap beside labelling: another version of our own code trains anew
+        "dosml": __version__,
         "learner": learner.fingerprint(),
         "engine": store.fingerprint,
         "settings": [label_set.setting.as_dict() for label_set in label_sets],
