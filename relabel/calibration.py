@@ -7,12 +7,14 @@ Four unknowns A, xi, p, q and four conditions on the perfect crystal at its expe
 3. V d^2E/dV^2 = the bulk modulus;
 4. p/q = `DECAY_RATIO`.
 
-The fourth is our choice. With p/q = 4 a vacancy costs one third of the cohesive energy (unrelaxed,
-0.31-0.34 in all metals but alpha-Mn), the rule of thumb for transition metals; the fits of Cleri
-and Rosato scatter around it. A range of 0.95 to 1.50 close-packed neighbour distances lets the
-second shell of bcc take part and leaves out the third: all crystals are then stable against every
-displacement of their supercell, bcc and the stretched hcp of Zn and Cd among them, which exponentials
-of longer range are not (see tests/relabel/test_second_moment.py).
+The fourth is our choice. With p/q = 4 an unrelaxed vacancy costs about one third of the cohesive
+energy, the rule of thumb for transition metals, and the fits of Cleri and Rosato scatter around it.
+The bulk modulus fixes p q, so that p/q hardly moves the phonons: their mean square frequency gives
+0.6 to 1.3 times the Debye temperature of the tables.
+
+The range of the cutoff is chosen for stability: every ground-state crystal is stable against all
+displacements of its supercell, bcc and the stretched hcp of Zn and Cd among them. Exponentials of
+longer range lose Mo, W, Cd and Hg (the pair terms like close packing).
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ from dosml.relabel.structures import unit_cell
 
 #: p/q, condition 4.
 DECAY_RATIO = 4.0
-#: Cutoff range in units of the neighbour distance of an fcc crystal with the same volume per atom.
-SWITCH_START = 0.95
-SWITCH_END = 1.50
+#: Range of the smooth cutoff in units of the neighbour distance of an fcc crystal with the same
+#: volume per atom: it ends beyond the second shell of bcc, and before the second shell of the others.
+SWITCH_RANGE = {"bcc": (1.05, 1.40)}
+OTHER_SWITCH_RANGE = (1.00, 1.30)
 #: Where q is searched for.
 _Q_RANGE = (0.3, 12.0)
 
@@ -94,8 +97,9 @@ class _Crystal:
         self.n_atoms = len(cell)
         self.volume = cell.get_volume() / self.n_atoms
         neighbour = (math.sqrt(2.0) * self.volume) ** (1 / 3)
-        self.switch_start = SWITCH_START * neighbour
-        self.cutoff = SWITCH_END * neighbour
+        name = prototype or element(symbol).prototype
+        start, end = SWITCH_RANGE.get(name, OTHER_SWITCH_RANGE)
+        self.switch_start, self.cutoff = start * neighbour, end * neighbour
         pairs = NeighborList(cutoff=self.cutoff, full_list=True, n_threads=1)
         self.centre, self.distances = pairs.compute(
             cell.positions, np.asarray(cell.cell), periodic=True, quantities="id"
@@ -103,7 +107,7 @@ class _Crystal:
         self.r0 = float(self.distances.min())
 
     def solve(self, q: float, cohesive_energy: float) -> tuple[float, float, float]:
-        """A and xi (eV) from conditions 1 and 2, and d^2E/ds^2 (eV/atom) at scale s = 1."""
+        """Solve conditions 1 and 2 for A and xi (eV); return d^2E/ds^2 (eV/atom) as well."""
         r, shape = self.distances, (self.r0, self.switch_start, self.cutoff)
         f0, f1, f2 = switched_exponential(r, DECAY_RATIO * q, *shape)
         pair = np.array([f0.sum(), (r * f1).sum(), (r * r * f2).sum()]) / self.n_atoms

@@ -56,12 +56,12 @@ def radial_distribution(
     return 0.5 * (edges[1:] + edges[:-1]), g / len(frames)
 
 
-def bragg_order(frame: Atoms, crystal: Atoms, *, n_shells: int = 2) -> float:
-    """Strength of the crystal's first Bragg peaks in a frame: 1 perfect, about 1/N in a liquid.
+def bragg_order(frame: Atoms, crystal: Atoms, *, n_shells: int = 3) -> float:
+    """Strength of the crystal's first Bragg peaks in a frame: 1 perfect, below about 0.15 molten.
 
-    The mean of |sum_j e^{i G.r_j}|^2 over the crystal's strong reciprocal vectors G, relative to
-    the crystal's own. It falls as the Debye-Waller factor e^{-G^2 <u^2>/3} in a warm crystal, does
-    not see a translation of the whole frame, and vanishes for a liquid.
+    |sum_j e^{i G.r_j}|^2 summed over the crystal's shortest strong reciprocal vectors G, relative
+    to the crystal's own. It falls as the Debye-Waller factor e^{-G^2 <u^2>/3} in a warm crystal and
+    does not see a translation of the whole frame. In a liquid it is S(G)/N, S the structure factor.
 
     Parameters
     ----------
@@ -80,16 +80,15 @@ def bragg_order(frame: Atoms, crystal: Atoms, *, n_shells: int = 2) -> float:
     if not np.allclose(np.asarray(frame.cell), np.asarray(crystal.cell), atol=1e-6):
         raise ValueError("the Bragg order needs a frame and a crystal with the same cell")
     span = range(-8, 9)
-    integers = np.array([(i, j, k) for i in span for j in span for k in span if (i, j, k) > (0,)])
-    vectors = 2.0 * np.pi * integers @ np.asarray(crystal.cell.reciprocal())
+    integers = [(i, j, k) for i in span for j in span for k in span if (i, j, k) > (0, 0, 0)]
+    vectors = 2.0 * np.pi * np.array(integers) @ np.asarray(crystal.cell.reciprocal())
     reference = _intensity(vectors, crystal)
     # a vacancy leaves a weak background of order one at every G; peaks are of order N^2
     strong = reference > 0.2 * len(crystal) ** 2
     lengths = np.round(np.linalg.norm(vectors, axis=1), 4)
-    shells = np.unique(lengths[strong])[:n_shells]
-    chosen = strong & np.isin(lengths, shells)
-    ratio = _intensity(vectors[chosen], frame) / len(frame) ** 2
-    return float(np.mean(ratio / (reference[chosen] / len(crystal) ** 2)))
+    chosen = strong & np.isin(lengths, np.unique(lengths[strong])[:n_shells])
+    measured = _intensity(vectors[chosen], frame).sum() / len(frame) ** 2
+    return float(measured / (reference[chosen].sum() / len(crystal) ** 2))
 
 
 def _intensity(vectors: NDArray[np.float64], atoms: Atoms) -> NDArray[np.float64]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from vesin import NeighborList
 
 from dosml.errors import FrameError, InputError
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.elements import element
+from dosml.relabel.rdf import bragg_order
 from dosml.relabel.second_moment import SecondMomentCalculator
 from dosml.relabel.structures import build_structure
 
@@ -30,18 +31,26 @@ if TYPE_CHECKING:
 #: Temperature of each tier in units of the melting temperature.
 TIERS = {"cold": 0.25, "warm": 0.75, "melt": 1.25}
 
-#: fs of equilibration before the first frame, and between frames: several periods of the slowest
-#: phonons of these cells and several times the memory of the thermostat.
-EQUILIBRATION_FS = 2000.0
-SPACING_FS = 400.0
-#: A melt is made by this long at this multiple of its own temperature, before its equilibration.
-MELTING_FS = 2000.0
-OVERHEATING = 2.5
-#: Langevin friction (1/fs).
-FRICTION = 0.01
-#: Steps of a costly calculator, which starts from an equilibrated classical configuration.
-ENGINE_EQUILIBRATION_STEPS = 40
-ENGINE_SPACING_STEPS = 15
+#: Time is counted in steps, because the step grows with the mass as the phonon periods do
+#: (`default_timestep`): 2 ps and 0.4 ps for Ti. The spacing is several phonon periods and several
+#: times the memory of the thermostat.
+EQUILIBRATION_STEPS = 800
+SPACING_STEPS = 160
+#: Before a frame of a melt: steps at `OVERHEATING` times its temperature, the first time and later,
+#: then steps at its temperature. At the volume of the cold crystal these small periodic cells would
+#: freeze again within a few ps, so every frame is melted anew.
+MELTING_STEPS = 800
+REMELTING_STEPS = 300
+MELT_EQUILIBRATION_STEPS = 250
+OVERHEATING = 4.0
+#: How often a frame may be melted again because it is still, or again, a crystal.
+MELTING_ATTEMPTS = 12
+#: Steps before the first frame and between frames of a costly calculator, which starts from an
+#: equilibrated classical configuration.
+ENGINE_STEPS = (40, 15)
+#: Langevin friction per step: 0.01/fs for Ti.
+FRICTION_PER_STEP = 0.025
+MAX_TIMESTEP_FS = 20.0
 #: Å: atoms closer than this have run into each other.
 MIN_DISTANCE = 1.3
 
@@ -142,9 +151,10 @@ def sample_tier(
 ) -> list[Atoms]:
     """Sample one temperature by Langevin dynamics at constant volume.
 
-    The second-moment potential brings the crystal to temperature (through a strongly overheated
-    stage if `melt`). With its own frames it goes on; another `calculator` takes over positions and
-    velocities from there, so that a costly one spends its steps on its own equilibrium.
+    The second-moment potential brings the crystal to temperature (through an overheated stage if
+    `melt`, before every frame anew) and goes on to make the frames. Another `calculator` takes over
+    positions and velocities once temperature is reached, so that a costly one spends its steps on
+    its own equilibrium; it continues one trajectory, molten only once.
 
     Parameters
     ----------
@@ -161,8 +171,9 @@ def sample_tier(
     melt
         Melt first.
     equilibration_steps, spacing_steps
-        Steps before the first frame and between frames. Defaults: 2000 fs and 400 fs with the
-        second-moment potential, 40 and 15 steps with another calculator.
+        Steps at `temperature` before the first frame, and before each later one. Defaults: 800 and
+        160 with the second-moment potential (250 and 250, each after an overheated stage, if
+        `melt`); 40 and 15 with another calculator.
     timestep_fs
         Default: `default_timestep`.
     progress
@@ -172,7 +183,7 @@ def sample_tier(
     -------
     list of ase.Atoms
         Wrapped into the cell, no calculator, no velocities; `info` has that of `start` and
-        `temperature_K` and `md_time_fs` (since the end of the overheated stage).
+        `temperature_K` and `md_time_fs` (of all the dynamics before it).
 
     Raises
     ------
@@ -182,66 +193,110 @@ def sample_tier(
         If the metal is not in the element table.
     FrameError
         If `start` has several elements or is not periodic, or if the dynamics failed: atoms closer
-        than 1.3 Å, or a kinetic temperature far above the one asked for.
+        than 1.3 Å, a kinetic temperature far above the one asked for, a melt that stays a crystal.
     """
     symbol = _one_metal(start)
     timestep = default_timestep(start.get_masses()[0]) if timestep_fs is None else timestep_fs
-    classical_equilibration = round(EQUILIBRATION_FS / timestep) if timestep > 0 else 0
-    if calculator is None:
-        defaults = (classical_equilibration, round(SPACING_FS / max(timestep, 1e-9)))
+    if not 0 < timestep <= MAX_TIMESTEP_FS:
+        raise InputError(
+            f"timestep_fs must be above 0 and at most {MAX_TIMESTEP_FS} fs, got {timestep}"
+        )
+    if calculator is not None:
+        defaults = ENGINE_STEPS
+    elif melt:
+        defaults = (MELT_EQUILIBRATION_STEPS, MELT_EQUILIBRATION_STEPS)
     else:
-        defaults = (ENGINE_EQUILIBRATION_STEPS, ENGINE_SPACING_STEPS)
+        defaults = (EQUILIBRATION_STEPS, SPACING_STEPS)
     equilibration = defaults[0] if equilibration_steps is None else equilibration_steps
     spacing = defaults[1] if spacing_steps is None else spacing_steps
-    _check_numbers(temperature, n_frames, timestep, equilibration, spacing)
+    _check_numbers(temperature, n_frames, equilibration, spacing)
     if n_frames == 0:
         return []
 
-    rng = np.random.default_rng(seed)
-    atoms = start.copy()
-    atoms.calc = SecondMomentCalculator(calibrate(symbol, start.info.get("prototype")))
-    first_temperature = OVERHEATING * temperature if melt else temperature
-    MaxwellBoltzmannDistribution(atoms, temperature_K=first_temperature, rng=rng)
-    dynamics = _langevin(atoms, timestep, first_temperature, rng)
-    if melt:
-        dynamics.run(round(MELTING_FS / timestep))
-        dynamics.set_temperature(temperature_K=temperature)
-    time_fs = 0.0
+    parameters = calibrate(symbol, start.info.get("prototype"))
+    run = _Dynamics(start, SecondMomentCalculator(parameters), temperature, timestep, seed)
     if calculator is not None:
-        dynamics.run(classical_equilibration)
-        time_fs += classical_equilibration * timestep
-        _check_dynamics(atoms, temperature, timestep)
-        atoms.calc = calculator
-        dynamics = _langevin(atoms, timestep, temperature, rng)
+        if melt:
+            run.melt(MELTING_STEPS, MELT_EQUILIBRATION_STEPS)
+        else:
+            run.advance(EQUILIBRATION_STEPS)
+        run.atoms.calc = calculator
 
     frames = []
     for number in range(n_frames):
         steps = spacing if number else equilibration
-        dynamics.run(steps)
-        time_fs += steps * timestep
-        _check_dynamics(atoms, temperature, timestep)
-        frame = start.copy()
-        frame.positions = atoms.positions
-        frame.wrap()
-        frame.info.update(temperature_K=temperature, md_time_fs=round(time_fs, 3))
-        frames.append(frame)
+        if melt and calculator is None:
+            run.melt(REMELTING_STEPS if number else MELTING_STEPS, steps)
+        else:
+            run.advance(steps)
+        frames.append(run.frame())
         if progress is not None:
             progress(number + 1, n_frames)
     return frames
 
 
-def _langevin(
-    atoms: Atoms, timestep: float, temperature: float, rng: np.random.Generator
-) -> Langevin:
-    # fixcm=False samples the exact canonical ensemble; a drift of the whole cell changes no label
-    return Langevin(
-        atoms,
-        timestep * units.fs,
-        temperature_K=temperature,
-        friction=FRICTION / units.fs,
-        fixcm=False,
-        rng=rng,
-    )
+class _Dynamics:
+    """Langevin dynamics that knows its temperature and its age."""
+
+    def __init__(
+        self,
+        start: Atoms,
+        calculator: Calculator,
+        temperature: float,
+        timestep: float,
+        seed: int | tuple[int, ...],
+    ) -> None:
+        self.start = start
+        self.temperature = temperature
+        self.timestep = timestep
+        self.steps = 0
+        self.atoms = start.copy()
+        self.atoms.calc = calculator
+        rng = np.random.default_rng(seed)
+        thermalize_momenta(self.atoms, temperature, rng=rng)
+        # fixcm=False samples the exact canonical ensemble; a drift of the cell changes no label
+        self.langevin = Langevin(
+            self.atoms,
+            timestep * units.fs,
+            temperature_K=temperature,
+            friction=FRICTION_PER_STEP / (timestep * units.fs),
+            fixcm=False,
+            rng=rng,
+        )
+
+    def melt(self, hot_steps: int, steps: int) -> None:
+        """Overheat, then advance at the temperature; again where crystalline order is left."""
+        # a liquid has S(G)/N with S < 5 at the first peak, more in a very small cell
+        molten = 0.2 + 3.0 / len(self.atoms)
+        for _ in range(MELTING_ATTEMPTS):
+            self.langevin.set_temperature(temperature_K=OVERHEATING * self.temperature)
+            self._run(hot_steps)
+            self.langevin.set_temperature(temperature_K=self.temperature)
+            self.advance(steps)
+            order = bragg_order(self.atoms, self.start)
+            if order < molten:
+                return
+        raise FrameError(
+            f"{self.atoms.symbols} did not melt at {self.temperature:.0f} K in {MELTING_ATTEMPTS} "
+            f"attempts: Bragg order {order:.2f}, a liquid has less than {molten:.2f}; ask for a "
+            "larger cell (min_length)"
+        )
+
+    def advance(self, steps: int) -> None:
+        self._run(steps)
+        _check_dynamics(self.atoms, self.temperature, self.timestep)
+
+    def _run(self, steps: int) -> None:
+        self.langevin.run(steps)
+        self.steps += steps
+
+    def frame(self) -> Atoms:
+        frame = self.start.copy()
+        frame.positions = self.atoms.positions
+        frame.wrap()
+        frame.info["temperature_K"] = self.temperature
+        frame.info["md_time_fs"] = round(self.steps * self.timestep, 3)
+        return frame
 
 
 def _one_metal(start: Atoms) -> str:
@@ -253,15 +308,11 @@ def _one_metal(start: Atoms) -> str:
     return symbols[0]
 
 
-def _check_numbers(
-    temperature: float, n_frames: int, timestep: float, equilibration: int, spacing: int
-) -> None:
+def _check_numbers(temperature: float, n_frames: int, equilibration: int, spacing: int) -> None:
     if not (math.isfinite(temperature) and temperature > 0):
         raise InputError(f"the temperature must be positive (K), got {temperature}")
     if n_frames < 0:
         raise InputError(f"the number of frames must not be negative, got {n_frames}")
-    if not 0 < timestep <= 20:
-        raise InputError(f"timestep_fs must be above 0 and at most 20 fs, got {timestep}")
     if equilibration < 0 or spacing < 1:
         raise InputError(
             "equilibration_steps must be 0 or more and spacing_steps 1 or more, got "

@@ -105,7 +105,7 @@ def build_structure(
     prototype
         One of `PROTOTYPES`; the ground-state crystal if None.
     min_length
-        Least length (Å) of every supercell vector. omega cells are at least 3 x 3 x 3, as published.
+        Least length (Å) of every supercell vector; omega cells are 3 x 3 x 3 or larger.
     vacancy
         Remove one random atom.
     seed
