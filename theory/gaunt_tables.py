@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb, factorial, isqrt
+from math import comb, factorial, isqrt, ldexp
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -88,33 +88,35 @@ def _product(
     return high, error - (high - p)
 
 
-def _pair(numerator: int, denominator: int) -> tuple[float, float]:
-    """Round a fraction to a double-double (integer division in Python rounds correctly)."""
-    high = numerator / denominator
-    n, d = high.as_integer_ratio()
-    return high, (numerator * d - n * denominator) / (denominator * d)
-
-
-# Square roots are taken of integers with this many bits after the binary point.
+# Exact roots are kept as integers with this many bits after the binary point.
 _BITS = 128
+
+
+def _pair(number: int, bits: int) -> tuple[float, float]:
+    """Round number / 2^bits to a double-double."""
+    high = float(number)
+    return ldexp(high, -bits), ldexp(float(number - int(high)), -bits)
+
+
 _ROOT_INVERSE_FOUR_PI = isqrt(INVERSE_FOUR_PI << 2 * _BITS) >> (INVERSE_FOUR_PI_BITS // 2)
-_ROOT_HALF = _pair(isqrt(1 << (2 * _BITS - 1)), 1 << _BITS)
+_ROOT_HALF = _pair(isqrt(1 << (2 * _BITS - 1)), _BITS)
 
 
 @lru_cache(maxsize=1024)
 def _level_factor(l: int, m: int) -> tuple[float, float]:
     """Square root of (2l+1) (l+m)! (l-m)! as a double-double."""
     square = (2 * l + 1) * factorial(l + m) * factorial(l - m)
-    return _pair(isqrt(square << 2 * _BITS), 1 << _BITS)
+    return _pair(isqrt(square << 2 * _BITS), _BITS)
 
 
 @lru_cache(maxsize=4096)
 def _triple_factor(l1: int, l2: int, l3: int) -> tuple[float, float]:
     """Factor of a triple over sqrt(4π), with the sign that does not depend on m."""
     numerator, denominator = triple_factor(l1, l2, l3)
-    g = (l1 + l2 + l3) // 2
-    sign = -1 if (g + l1 - l2) % 2 else 1
-    return _pair(sign * numerator * _ROOT_INVERSE_FOUR_PI, denominator << _BITS)
+    shift = denominator.bit_length()
+    number = (numerator * _ROOT_INVERSE_FOUR_PI << shift) // denominator
+    negative = ((l1 + l2 + l3) // 2 + l1 - l2) % 2
+    return _pair(-number if negative else number, _BITS + shift)
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,26 @@ class _Unique:
         return _round(*_product((self.high, self.low), root), self.l, self.m, 2)
 
 
+@lru_cache(maxsize=32)
+def _binomials(reach: int) -> tuple[NDArray[np.int64], int]:
+    """C(n, k) for n up to 2 reach, flat, at n * width + 2 reach + k: zero outside 0 <= k <= n."""
+    width = 5 * reach + 1
+    table = np.zeros((2 * reach + 1, width), dtype=np.int64)
+    for n in range(2 * reach + 1):
+        table[n, 2 * reach : 2 * reach + n + 1] = [comb(n, k) for k in range(n + 1)]
+    return table.ravel(), width
+
+
 def _sums(l: NDArray[np.int64], m1: NDArray[np.int64], m2: NDArray[np.int64]) -> NDArray[np.int64]:
     """Alternating sums over k of the formula, exact; l has shape (3, n)."""
     reach = int(l[2].max())
-    size = 2 * reach + 1
-    binomials = np.zeros((size, size + 3 * reach), dtype=np.int64)
-    for n in range(size):
-        # Column 2 reach is k = 0: the index is negative for terms that are not there.
-        binomials[n, 2 * reach : 2 * reach + n + 1] = [comb(n, k) for k in range(n + 1)]
-    k = np.arange(int((l[0] + l[1] - l[2]).max()) + 1)[:, None]
-    terms = binomials[l[0] + l[1] - l[2], 2 * reach + k]
-    terms = terms * binomials[l[0] - l[1] + l[2], 2 * reach + l[0] - m1 - k]
-    terms = terms * binomials[l[1] - l[0] + l[2], 2 * reach + l[1] + m2 - k]
+    binomials, width = _binomials(reach)
+    l1, l2, l3 = l
+    a, b, c = l1 + l2 - l3, l1 - l2 + l3, l2 - l1 + l3
+    k = np.arange(int(a.max()) + 1)[:, None]
+    terms = binomials.take(a * width + 2 * reach + k)
+    terms *= binomials.take(b * width + (2 * reach + l1 - m1) - k)
+    terms *= binomials.take(c * width + (2 * reach + l2 + m2) - k)
     terms[1::2] *= -1
     return np.asarray(terms.sum(axis=0))
 
@@ -183,19 +193,27 @@ def _unique(l_max: int) -> _Unique:
         for l3 in range(l2 + l1 % 2, min(l_max, l1 + l2) + 1, 2)
     ]
     factors = np.array([_triple_factor(*triple) for triple in triples])
-    levels = np.zeros(((l_max + 1) ** 2, 2))
-    for degree in range(l_max + 1):
-        row = [_level_factor(degree, abs(m)) for m in range(-degree, degree + 1)]
-        levels[degree**2 : (degree + 1) ** 2] = row
+    levels = np.array(
+        [
+            _level_factor(degree, abs(m))
+            for degree in range(l_max + 1)
+            for m in range(-degree, degree + 1)
+        ]
+    )
 
     every = np.arange(-l_max, l_max + 1)
     lt = np.array(triples)
-    above = every[:, None] + every[None, :]
+    l1, l2, l3 = lt.T[:, :, None, None]
+    m1, m2 = every[:, None], every[None, :]
+    above = m1 + m2
+    # Of the orders that equal l allow, keep one with m1 <= m2 and m2 >= m3 = -(m1 + m2).
     valid = (
-        (np.abs(every)[None, :, None] <= lt[:, 0, None, None])
-        & (np.abs(every)[None, None, :] <= lt[:, 1, None, None])
+        (np.abs(m1) <= l1)
+        & (np.abs(m2) <= l2)
+        & (above <= l3)
         & (above >= 0)
-        & (above <= lt[:, 2, None, None])
+        & ((m1 <= m2) | (l1 < l2))
+        & ((m2 + above >= 0) | (l2 < l3))
     )
     which, i1, i2 = np.nonzero(valid)
     sums = _sums(lt[which].T, every[i1], every[i2])
@@ -209,26 +227,40 @@ def _unique(l_max: int) -> _Unique:
     # (-1)^m3 is the part of the sign that depends on m.
     sums = np.where(m[2] % 2, -sums, sums)
     whole = sums.astype(np.float64)
-    value = (whole, (sums - whole.astype(np.int64)).astype(np.float64))
-    value = _product(value, (factors[which, 0], factors[which, 1]))
-    for position in positions:
-        value = _product(value, (levels[position, 0], levels[position, 1]))
-    ids = np.full((len(levels), len(levels), l_max + 1), -1, dtype=np.int32)
+    rest = (sums - whole.astype(np.int64)).astype(np.float64)
+    of_triple = factors.T.take(which, axis=1)
+    of_m = levels.T.take(positions, axis=1)
+    # Triple times m1 and m2 times m3, both at once; then with each other; then times the sum.
+    left = np.stack([of_triple, of_m[:, 1]], axis=1)
+    high, low = _product((left[0], left[1]), (of_m[0, ::2], of_m[1, ::2]))
+    value = _product(_product((high[0], low[0]), (high[1], low[1])), (whole, rest))
+    n, depth = len(levels), l_max + 1
+    ids = np.full(n * n * depth, -1, dtype=np.int32)
     number = np.arange(len(sums), dtype=np.int32)
+    third = l.take([2, 1, 2, 0, 1, 0], axis=0)
     for side in (positions, positions - 2 * m):
-        for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
-            ids[side[i], side[j], l[k]] = number
-    return _Unique(ids, l, m, *value)
+        first = side.take([0, 0, 1, 1, 2, 2], axis=0) * n
+        first += side.take([1, 2, 0, 2, 0, 1], axis=0)
+        first *= depth
+        first += third
+        ids[first] = number
+    return _Unique(ids.reshape(n, n, depth), l, m, *value)
 
 
 def _rows(ids: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """List the quantum numbers of all non-zero complex coefficients, and their numbers."""
-    first, second, l3 = np.nonzero(ids >= 0)
-    size = ids.shape[2]
-    l = np.repeat(np.arange(size), 2 * np.arange(size) + 1)
+    flat = ids.ravel()
+    found = np.flatnonzero(flat >= 0)
+    pairs, l3 = np.divmod(found, ids.shape[2])
+    first, second = np.divmod(pairs, ids.shape[1])
+    size = np.arange(ids.shape[2])
+    l = np.repeat(size, 2 * size + 1)
     m = np.arange(len(l)) - l * l - l
-    columns = [l[first], m[first], l[second], m[second], l3, -m[first] - m[second]]
-    return np.stack(columns, axis=1), ids[first, second, l3]
+    m1, m2 = m.take(first), m.take(second)
+    rows = np.empty((len(found), 6), dtype=np.int64)
+    for column, numbers in enumerate((l.take(first), m1, l.take(second), m2, l3, -m1 - m2)):
+        rows[:, column] = numbers
+    return rows, flat.take(found)
 
 
 def _real_rows(

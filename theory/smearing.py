@@ -224,7 +224,10 @@ class Smearing:
         family, order = parse_scheme(self.scheme)
         if order:
             object.__setattr__(self, "scheme", f"{family}-{order}")
-        width = float(self.width)
+        try:
+            width = float(self.width)
+        except TypeError:
+            width = math.nan
         if not (math.isfinite(width) and width > 0):
             raise ValueError(f"smearing width must be a positive number in eV, got {self.width}")
         object.__setattr__(self, "width", width)

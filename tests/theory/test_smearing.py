@@ -174,7 +174,7 @@ def test_unknown_schemes_are_refused(scheme: str, message: str) -> None:
         Smearing(scheme, 0.1)
 
 
-@pytest.mark.parametrize("width", [0, -0.1, math.nan, math.inf])
+@pytest.mark.parametrize("width", [0, -0.1, math.nan, math.inf, None])
 def test_bad_widths_are_refused(width: float) -> None:
     with pytest.raises(ValueError, match="positive number in eV"):
         Smearing("gaussian", width)
