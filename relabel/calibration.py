@@ -34,7 +34,7 @@ from dosml.relabel.structures import unit_cell
 #: p/q, condition 4.
 DECAY_RATIO = 4.0
 #: Range of the smooth cutoff in units of the neighbour distance of an fcc crystal with the same
-#: volume per atom: it ends beyond the second shell of bcc, and before the second shell of the others.
+#: volume per atom: it ends beyond the second shell of bcc, before the second shell of fcc and hcp.
 SWITCH_RANGE = {"bcc": (1.05, 1.40)}
 OTHER_SWITCH_RANGE = (1.00, 1.30)
 #: Where q is searched for.
@@ -68,8 +68,8 @@ def calibrate(symbol: str, prototype: str | None = None) -> SecondMomentParamete
 
     def mismatch(q: float) -> float:
         # E as a function of a linear scale s, V = V0 s^3: d^2E/ds^2 = 9 V B where dE/ds = 0
-        curvature = crystal.solve(q, metal.cohesive_energy)[2]
-        return curvature - 9.0 * crystal.volume * bulk_modulus
+        _, _, curvature = crystal.solve(q, metal.cohesive_energy)
+        return float(curvature - 9.0 * crystal.volume * bulk_modulus)
 
     grid = np.linspace(*_Q_RANGE, 118)
     values = np.array([mismatch(q) for q in grid])
@@ -95,11 +95,11 @@ class _Crystal:
     def __init__(self, symbol: str, prototype: str | None) -> None:
         cell = unit_cell(symbol, prototype)
         self.n_atoms = len(cell)
-        self.volume = cell.get_volume() / self.n_atoms
+        self.volume = float(cell.get_volume()) / self.n_atoms
         neighbour = (math.sqrt(2.0) * self.volume) ** (1 / 3)
         name = prototype or element(symbol).prototype
         start, end = SWITCH_RANGE.get(name, OTHER_SWITCH_RANGE)
-        self.switch_start, self.cutoff = start * neighbour, end * neighbour
+        self.switch_start, self.cutoff = float(start * neighbour), float(end * neighbour)
         pairs = NeighborList(cutoff=self.cutoff, full_list=True, n_threads=1)
         self.centre, self.distances = pairs.compute(
             cell.positions, np.asarray(cell.cell), periodic=True, quantities="id"

@@ -93,4 +93,5 @@ def bragg_order(frame: Atoms, crystal: Atoms, *, n_shells: int = 3) -> float:
 
 def _intensity(vectors: NDArray[np.float64], atoms: Atoms) -> NDArray[np.float64]:
     phases = vectors @ atoms.positions.T
-    return np.cos(phases).sum(axis=1) ** 2 + np.sin(phases).sum(axis=1) ** 2
+    intensity: NDArray[np.float64] = np.abs(np.exp(1j * phases).sum(axis=1)) ** 2
+    return intensity

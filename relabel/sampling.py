@@ -291,7 +291,7 @@ class _Dynamics:
         self.steps += steps
 
     def frame(self) -> Atoms:
-        frame = self.start.copy()
+        frame: Atoms = self.start.copy()
         frame.positions = self.atoms.positions
         frame.wrap()
         frame.info["temperature_K"] = self.temperature
@@ -305,7 +305,7 @@ def _one_metal(start: Atoms) -> str:
         raise FrameError(f"sampling needs a crystal of one metal, got {symbols or 'no atoms'}")
     if not start.pbc.all():
         raise FrameError("sampling needs a crystal that is periodic in three directions")
-    return symbols[0]
+    return str(symbols[0])
 
 
 def _check_numbers(temperature: float, n_frames: int, equilibration: int, spacing: int) -> None:

@@ -14,7 +14,7 @@ nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -101,11 +101,11 @@ class SecondMomentCalculator(Calculator):
         See `dosml.relabel.calibration.calibrate`.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, parameters: SecondMomentParameters) -> None:
         """Prepare the neighbour list."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.second_moment = parameters
         self._pairs: _VerletPairs | None = None
 
@@ -133,16 +133,19 @@ class SecondMomentCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Fill `results`; called by ase."""
-        super().calculate(atoms, properties, system_changes)
-        if self._pairs is None or not self._pairs.serve(self.atoms):
-            self._pairs = _VerletPairs(self.atoms, self.second_moment.cutoff)
-        first, second, vectors = self._pairs.vectors(self.atoms)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        current = self.atoms
+        if current is None:
+            raise ValueError("the calculator has no atoms: attach it to an ase Atoms object")
+        if self._pairs is None or not self._pairs.serve(current):
+            self._pairs = _VerletPairs(current, self.second_moment.cutoff)
+        first, second, vectors = self._pairs.vectors(current)
         energy, forces, virial = _energy_forces_virial(
-            len(self.atoms), first, second, vectors, self.second_moment
+            len(current), first, second, vectors, self.second_moment
         )
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
-        if self.atoms.cell.rank == 3:
-            stress = virial / self.atoms.get_volume()
+        if current.cell.rank == 3:
+            stress = virial / current.get_volume()
             self.results["stress"] = stress.ravel()[[0, 4, 8, 5, 2, 1]]
 
 
@@ -170,7 +173,7 @@ class _VerletPairs:
     def vectors(
         self, atoms: Atoms
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Indices and separations (Å) from the first to the second atom of each pair."""
+        """Return indices and separations (Å) from the first to the second atom of each pair."""
         separation = atoms.positions[self.second] - atoms.positions[self.first] + self.offsets
         return self.first, self.second, separation
 

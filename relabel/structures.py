@@ -67,6 +67,7 @@ PROTOTYPES = {
 KNOWN_LATTICES = {("Ti", "omega"): (4.625, 2.813), ("Zr", "omega"): (5.036, 3.109)}
 #: Shape used where only the volume per atom is known.
 _C_OVER_A = {"hcp": math.sqrt(8 / 3), "omega": 2.813 / 4.625}
+_MERCURY_ANGLE = 70.45
 
 
 def unit_cell(symbol: str, prototype: str | None = None) -> Atoms:
@@ -173,8 +174,8 @@ def _lattice(name: str, metal: Element) -> Lattice:
 
     a, c = KNOWN_LATTICES.get((metal.symbol, name), (metal.a, metal.c))
     if name == "rhombohedral":
-        return Lattice.rhombohedral(a, metal.alpha or element("Hg").alpha)
+        return Lattice.rhombohedral(a, metal.alpha or _MERCURY_ANGLE)
     if name not in _C_OVER_A:
         return Lattice.cubic(a)
     known = name == metal.prototype or (metal.symbol, name) in KNOWN_LATTICES
-    return Lattice.hexagonal(a, c if known else a * _C_OVER_A[name])
+    return Lattice.hexagonal(a, c if known and c is not None else a * _C_OVER_A[name])
