@@ -125,6 +125,7 @@ def test_the_same_again_makes_nothing(first, settings) -> None:
 
 
 def test_a_further_sigma_keeps_the_labels_that_are_there(first, settings) -> None:
+    assert first[0].folder == settings.folder
     printed = io.StringIO()
     wider = settings.model_copy(update={"sigma": (0.5, 1.0, 2.0)})
     assert any("20 on disk" in line for line in make_plan(wider))
