@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dosml.errors import InputError
+from dosml.relabel.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,9 @@ class SmearScanSettings(BaseModel):
     @property
     def target_is_file(self) -> bool:
         """Whether the target names the user's own frames rather than an element."""
-        return "." in self.target or os.sep in self.target or Path(self.target).exists()
+        if self.target in ELEMENTS:  # also where a folder of that name lies here
+            return False
+        return "." in self.target or os.sep in self.target or Path(self.target).is_file()
 
     @property
     def folder(self) -> Path:

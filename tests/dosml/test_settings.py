@@ -17,6 +17,14 @@ def test_defaults_need_only_a_target() -> None:
     assert not settings.target_is_file
 
 
+def test_an_element_is_an_element_beside_a_folder_of_its_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Ti").mkdir()
+    assert not load_settings({"target": "Ti"}, None).target_is_file
+    assert load_settings({"target": "Ti.extxyz"}, None).target_is_file
+    assert load_settings({"target": "frames/Ti"}, None).target_is_file
+
+
 def test_lists_are_comma_separated_text_or_toml_arrays(tmp_path) -> None:
     config = tmp_path / "study.toml"
     config.write_text('target = "Cu"\nsigma = [0.1, 0.3]\nkpoints = "1,1,1"\n')
