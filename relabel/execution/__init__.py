@@ -1,0 +1,1 @@
+"""Where jobs run: one seam, `concurrent.futures.Executor`, for processes and for Slurm."""

@@ -1,0 +1,168 @@
+"""One driver per study, and what a killed driver left behind.
+
+`STUDY/run.lock` is held with flock: the kernel lets go of it when the driver ends, however it ends.
+`STUDY/run.json` says who holds it: process id, host, Parsl's interchange and the Slurm jobs. A
+driver that was killed leaves its interchange and its pilots alive, and the pilots go on running
+jobs; the next driver finds them there, and in Slurm's queue by name, and ends them first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from dosml.errors import CampaignLockedError
+from dosml.files import whole_file
+from dosml.relabel.execution.slurm import cancel_and_wait, queued, slurm_is_here
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+LOCK = "run.lock"
+RECORD = "run.json"
+
+
+def study_key(study: Path) -> str:
+    """Short name of a study among the Slurm jobs of one user."""
+    return hashlib.sha256(str(study.resolve()).encode()).hexdigest()[:10]
+
+
+class DriverLock:
+    """Hold a study for one driver; a context manager.
+
+    Parameters
+    ----------
+    study
+        The study's folder.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self.study = study
+        self._handle: IO[str] | None = None
+        self._record: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """Label of the Parsl executor: it is part of the pilots' job names."""
+        return f"dosml-{study_key(self.study)}"
+
+    @property
+    def pilot_name(self) -> str:
+        """Beginning of the pilots' names in Slurm's queue."""
+        return f"parsl.{self.label}."
+
+    @property
+    def array_name(self) -> str:
+        """Name of the study's array jobs in Slurm's queue."""
+        return f"dosml-array-{study_key(self.study)}"
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises
+        ------
+        CampaignLockedError
+            If another driver holds it.
+        """
+        self._handle = (self.study / LOCK).open("a+")
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = self._read()
+            self._handle.close()
+            self._handle = None
+            raise CampaignLockedError(
+                f"{self.study} is being run by process {owner.get('pid', 'unknown')} on "
+                f"{owner.get('host', 'unknown')}: wait for it to end, or stop it first"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let go of the study."""
+        if self._record:
+            self.note(ended=time.time())
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+    def recover(self, *, uses_slurm: bool) -> list[str]:
+        """End what an earlier driver of this study left running; say what was found.
+
+        Parameters
+        ----------
+        uses_slurm
+            Whether this driver will submit to Slurm; without it the queue is looked at only where
+            an earlier one did.
+
+        Raises
+        ------
+        CampaignLockedError
+            If an array job of the study is still in the queue: it runs the same jobs.
+        EngineError
+            If a pilot does not end.
+        """
+        found = []
+        left = self._read()
+        pid = left.get("interchange_pid")
+        if pid and left.get("host") == socket.gethostname() and _is_interchange(pid):
+            os.kill(pid, signal.SIGTERM)
+            found.append(f"ended the Parsl interchange (process {pid}) of an earlier run")
+        if uses_slurm or (left.get("uses_slurm") and slurm_is_here()):
+            pilots = cancel_and_wait([self.pilot_name])
+            if pilots:
+                found.append(
+                    f"cancelled Slurm pilots {', '.join(pilots)} of an earlier run that was killed"
+                )
+            arrays = queued([self.array_name])
+            if arrays:
+                raise CampaignLockedError(
+                    f"array job {', '.join(arrays)} is still working on {self.study}: wait for it "
+                    f"to end, or cancel it with scancel {' '.join(arrays)}"
+                )
+        self._record = {}
+        self.note(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=time.time(),
+            uses_slurm=uses_slurm,
+            slurm_jobs=[],
+        )
+        return found
+
+    def note(self, **facts: object) -> None:
+        """Add facts to the record on disk."""
+        self._record.update(facts)
+        with whole_file(self.study / RECORD) as path:
+            path.write_text(json.dumps(self._record, indent=1) + "\n")
+
+    def add_slurm_job(self, identity: str) -> None:
+        """Record a Slurm job that this driver has submitted."""
+        self.note(slurm_jobs=[*self._record.get("slurm_jobs", []), identity])
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads((self.study / RECORD).read_text())
+        except (OSError, ValueError):
+            return {}
+        return record
+
+
+def _is_interchange(pid: int) -> bool:
+    """Whether the process is a Parsl interchange: ids are used again by other programs."""
+    try:
+        return b"interchange" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
