@@ -88,7 +88,8 @@ def ours(options: argparse.Namespace) -> None:
     evaluations = sum(int(fact["likelihood_evaluations"]) for fact in facts)
     print(
         f"ours, {options.sets} label set(s): train {cpu:.1f} s of CPU ({seconds:.1f} s wall, "
-        f"{evaluations} likelihood evaluations), predict {predicted:.2f} s, peak {peak:.0f} MiB ({idle:.0f} before training), "
+        f"{evaluations} likelihood evaluations), predict {predicted:.2f} s, "
+        f"peak {peak:.0f} MiB ({idle:.0f} before training), "
         f"{force_mae(np.concatenate(prediction.forces), labels_of(test))}, "
         f"log likelihood {facts[0]['log_likelihood']:.1f}",
         flush=True,
@@ -140,7 +141,8 @@ def flare(options: argparse.Namespace, python: str) -> None:
     wall = result["seconds_build"] + result["seconds_likelihood"]
     print(
         f"FLARE: train {cpu:.1f} s of CPU ({wall:.1f} s wall; of the CPU time "
-        f"{result['cpu_likelihood']:.1f} s for {options.steps} likelihood steps), predict {result['cpu_predict']:.2f} s, "
+        f"{result['cpu_likelihood']:.1f} s for {options.steps} likelihood steps), "
+        f"predict {result['cpu_predict']:.2f} s, "
         f"peak {result['peak_mib']:.0f} MiB, {force_mae(result['forces'], truth)}, "
         f"log likelihood {result['final_log_likelihood']:.1f}"
     )

@@ -65,6 +65,15 @@ def _factorise(gram: torch.Tensor, jitter: float) -> tuple[torch.Tensor, float]:
     )
 
 
+def _add_square(target: torch.Tensor, rows: torch.Tensor) -> None:
+    """Add rows rows^T to the lower triangle of target, in strips that skip most of the upper."""
+    size = target.shape[0]
+    width = max(128, -(-size // 8))
+    for start in range(0, size, width):
+        strip = slice(start, start + width)
+        target[start:, strip].addmm_(rows[start:], rows[strip].T)
+
+
 class NormalEquations:
     """Accumulates `Evidence` for several label sets at once.
 
@@ -140,7 +149,9 @@ class NormalEquations:
         rotation, triangle = torch.linalg.qr(white, mode="complete")
         phi = {"energy": triangle @ triangle.T}
         for kind in ("force", "stress"):
-            turned = rotation.T @ self._phi[kind] @ rotation
+            lower = self._phi[kind].tril()
+            full = lower + lower.tril(-1).T
+            turned = rotation.T @ full @ rotation
             phi[kind] = (turned + turned.T) / 2
         rhs = {kind: rotation.T @ self._rhs[kind] for kind in KINDS}
         present = [kind for kind in KINDS if self._counts[kind]]
@@ -159,7 +170,7 @@ class NormalEquations:
         if not self._pending[kind]:
             return
         white, labels = self._whitened(kind)
-        self._phi[kind].addmm_(white, white.T)
+        _add_square(self._phi[kind], white)
         self._rhs[kind].addmm_(white, labels)
 
     def _whitened(self, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
