@@ -31,14 +31,15 @@ def terminal_table(table: pd.DataFrame) -> Table:
     shown = Table(
         title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
         caption=f"change: against {table.attrs.get('reference_setting', 'the first setting')}; "
-        f"intervals: 95 %, bootstrap over test frames; n_d: smeared with the setting's own σ",
+        f"intervals: 95 %, bootstrap over test frames; centre: of the d band; n_d: smeared with the "
+        "setting's own σ; at: atom",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
     shifted = bool((table["electrons_per_atom_shift"] != 0).any())
     headings = ["σ\neV", *(["shift\ne/atom"] if shifted else [])]
-    headings += ["force error\n%", "change\npoints", "MAE\nmeV/Å", "MAV\nmeV/Å", "energy\nmeV/atom"]
-    headings += ["d centre\neV", "n_d(E_F)\n1/eV/atom", "ΔF rms\nmeV/Å"]
+    headings += ["force error\n%", "change\npoints", "MAE\nmeV/Å", "MAV\nmeV/Å", "energy\nmeV/at"]
+    headings += ["centre\neV", "n_d(E_F)\n1/eV/at", "ΔF rms\nmeV/Å"]
     for heading in headings:
         shown.add_column(heading, justify="right", no_wrap=True)
     for _, row in table.iterrows():
