@@ -31,8 +31,8 @@ def terminal_table(table: pd.DataFrame) -> Table:
     shown = Table(
         title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
         caption=f"change: against {table.attrs.get('reference_setting', 'the first setting')}; "
-        f"intervals: 95 %, bootstrap over test frames; centre: of the d band; n_d: smeared with the "
-        "setting's own σ; at: atom",
+        "intervals: 95 %, bootstrap over test frames; centre: of the d band; "
+        "n_d: smeared with the setting's own σ; at: atom",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
