@@ -190,7 +190,7 @@ def _covered(curve: ElectronicDos, window: Window) -> Window:
 
 def _describe(read: ProjectedDos) -> str:
     if read.smearing is None:
-        return "no, or not said"
+        return "no (tetrahedra)" if read.tetrahedra else "not said"
     return f"{read.smearing.scheme} {read.smearing.width:g} eV"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -50,7 +50,9 @@ class ProjectedDos:
     symbols
         Chemical symbol of every atom; empty where the file does not say (DOSCAR).
     smearing
-        What VASP smeared the curve with; None for the tetrahedron method (or where it is not said).
+        What VASP smeared the curve with; None for the tetrahedron method, or where it is not said.
+    tetrahedra
+        Whether the file says that it was the tetrahedron method.
     """
 
     energies: NDArray[np.float64]
@@ -59,6 +61,7 @@ class ProjectedDos:
     d: NDArray[np.float64] | None
     symbols: tuple[str, ...]
     smearing: Smearing | None
+    tetrahedra: bool = False
 
     @property
     def n_spins(self) -> int:
@@ -165,7 +168,7 @@ def projected_dos(
     VaspOutputError
         If the grid is not uniform, or the projections hold no d orbitals.
     """
-    return _projected(
+    read = _projected(
         total,
         fields,
         partial,
@@ -173,6 +176,7 @@ def projected_dos(
         symbols=output.symbols,
         smearing=run_smearing(output),
     )
+    return replace(read, tetrahedra=read.smearing is None)
 
 
 def run_smearing(output: VaspOutput) -> Smearing | None:
