@@ -18,8 +18,7 @@ README = ROOT / "README.md"
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
-    "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2 "
-    "--min-length 5",
+    "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
     "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --min-length 5 '
     '--out {tmp}/demo"',
 }
