@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from dosml.errors import InputError, LabelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from dosml.progress import Reporter
-    from dosml.relabel.setting import ElectronicSetting
-    from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.cli.relabel_options import (
+    electronic_settings,
+    listed,
+    reporter_outside_campaign,
+    vasp_protocol,
+)
+from dosml.cli.relabel_run import Study, run, script, status, work
+from dosml.errors import InputError
 
 _INPUTS = "inputs"
 
@@ -36,7 +35,6 @@ app = typer.Typer(
     help="Label frames with VASP: dosml relabel FRAMES writes the inputs; then run, then collect.",
 )
 
-Study = Annotated[Path, typer.Argument(help="Folder of the study.")]
 Incar = Annotated[
     list[str] | None,
     typer.Option(help="Change an INCAR tag: TAG=VALUE, as often as needed; it is recorded."),
@@ -91,8 +89,8 @@ def inputs(
             f"--engine {engine}: dosml relabel writes inputs for vasp; the engines that run here "
             "label in dosml smear-scan"
         )
-    settings = _settings(sigma, scheme, electrons)
-    protocol = _protocol(
+    settings = electronic_settings(sigma, scheme, electrons)
+    protocol = vasp_protocol(
         preset=preset,
         incar=incar,
         kspacing=kspacing,
@@ -105,7 +103,7 @@ def inputs(
 
     read = read_frames(frames)
     study = out or Path(f"dosml-vasp-{frames.stem}")
-    reporter = _reporter()
+    reporter = reporter_outside_campaign()
     subject = f"VASP labels of {read[0].get_chemical_symbols()[0]}"
     with (
         Campaign(study, subject) as campaign,
@@ -134,7 +132,7 @@ def resolve(study: Study) -> None:
     """Fill in NELECT, NBANDS and POTCAR where they were not at hand before."""
     from dosml.relabel.vasp.jobs import find_jobs, resolve_jobs
 
-    reporter = _reporter()
+    reporter = reporter_outside_campaign()
     total = sum(not job.resolved for job in find_jobs(study))
     with reporter.bar("resolving", total) as update:
         left = resolve_jobs(study, on_progress=update)
@@ -143,120 +141,10 @@ def resolve(study: Study) -> None:
     reporter.say(f"{study}: {total} jobs resolved, all have their POTCAR, NELECT and NBANDS")
 
 
-Config = Annotated[
-    Path | None,
-    typer.Option(help="TOML file: what starts VASP, and where (see docs/cluster.md)."),
-]
-
-
-@app.command()
-def run(
-    study: Study,
-    *,
-    config: Config = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(help="processes (this machine) or slurm (Parsl pilots). [default: processes]"),
-    ] = None,
-    command: Annotated[
-        str | None, typer.Option(help="What starts VASP in a job folder. [default: vasp_std]")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Jobs at a time on this machine. [default: 1]")
-    ] = None,
-    nodes: Annotated[int | None, typer.Option(help="Nodes of each pilot. [default: 1]")] = None,
-    pilots: Annotated[int | None, typer.Option(help="Pilots at a time. [default: 1]")] = None,
-    walltime: Annotated[
-        str | None, typer.Option(help="Walltime of a pilot, HH:MM:SS. [default: 24:00:00]")
-    ] = None,
-    retry_refused: Annotated[
-        bool | None, typer.Option("--retry-refused", help="Run refused jobs again.")
-    ] = None,
-) -> None:
-    """Run every job that is not finished, here or on Slurm.
-
-    Stop it at any moment, however rudely, and give the same command again: finished jobs are kept,
-    and what an earlier run left in Slurm's queue is cancelled first.
-    """
-    from dosml.relabel.execution.settings import load_run_settings
-    from dosml.relabel.vasp.drive import run_study
-    from dosml.relabel.vasp.jobs import find_jobs
-
-    settings = load_run_settings(
-        config,
-        executor=executor,
-        command=command,
-        workers=workers,
-        nodes=nodes,
-        pilots=pilots,
-        walltime=walltime,
-        retry_refused=retry_refused,
-    )
-    reporter = _reporter()
-    with reporter.bar("running", len(find_jobs(study))) as update:
-        report = run_study(
-            study, settings, say=reporter.say, on_progress=lambda done, _: update(done)
-        )
-    reporter.say(
-        f"{study}: {report.total} jobs, {report.before} were finished before; "
-        f"{report.ran} run now, {report.adopted} outputs found finished" + _list(report.status)
-    )
-    for folder, reason in report.problems[:5]:
-        reporter.warn(f"{folder}: {reason}")
-    if len(report.problems) > 5:
-        reporter.warn(f"... and {len(report.problems) - 5} more: see result.json in each folder")
-    if report.status["failed"] or report.status["busy"]:
-        raise LabelError(
-            f"{report.status['failed'] + report.status['busy']} jobs of {study} are not finished: "
-            "run the same command again"
-        )
-
-
-@app.command()
-def script(
-    study: Study,
-    *,
-    config: Config = None,
-    parts: Annotated[
-        int, typer.Option(help="Length of the array: each part does its share of the jobs.")
-    ] = 100,
-    submit: Annotated[bool, typer.Option("--submit", help="Submit it with sbatch.")] = False,
-) -> None:
-    """Write a plain sbatch --array script for the jobs that are not finished."""
-    from dosml.relabel.execution.settings import load_run_settings
-    from dosml.relabel.vasp.drive import write_study_array
-
-    settings = load_run_settings(config)
-    path, identity = write_study_array(study, settings, config, parts=parts, start=submit)
-    reporter = _reporter()
-    reporter.say(
-        f"submitted {path} as Slurm job {identity}" if identity else f"wrote {path}: sbatch {path}"
-    )
-
-
-@app.command(hidden=True)
-def work(
-    study: Study,
-    *,
-    config: Config = None,
-    part: Annotated[int, typer.Option(help="Which part, from 0.")] = 0,
-    parts: Annotated[int, typer.Option(help="Number of parts.")] = 1,
-) -> None:
-    """Do one part of an array job; the script calls this."""
-    from dosml.relabel.execution.settings import load_run_settings
-    from dosml.relabel.vasp.drive import work_part
-
-    report = work_part(study, load_run_settings(config), part=part, parts=parts)
-    print(f"part {part} of {parts}: {report.ran} jobs run{_list(report.status)}")
-
-
-@app.command()
-def status(study: Study) -> None:
-    """Count the jobs that are done, refused and still to do."""
-    from dosml.relabel.vasp.drive import study_status
-
-    for state, count in study_status(study).items():
-        print(f"{count:6d} {state}")
+app.command()(run)
+app.command()(script)
+app.command(hidden=True)(work)
+app.command()(status)
 
 
 @app.command()
@@ -279,7 +167,7 @@ def collect(
     from dosml.relabel.vasp.jobs import find_jobs
     from dosml.settings import available_cores
 
-    reporter = _reporter()
+    reporter = reporter_outside_campaign()
     with reporter.bar("collecting", len(find_jobs(study))) as update:
         found = collect_study(
             study, unpaired=unpaired, workers=workers or available_cores(), on_progress=update
@@ -289,7 +177,7 @@ def collect(
         kinds[one.kind] = kinds.get(one.kind, 0) + 1
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
-    reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + _list(kinds))
+    reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
     if found.n_unpaired:
         reporter.say(
             f"{found.n_unpaired} frames lack a label at some setting and were left out "
@@ -327,14 +215,14 @@ def aimd(
         start = read_frames(path)[0]
     else:
         start = build_structure(structure, prototype=prototype, min_length=min_length, seed=seed)
-    protocol = _protocol(
+    protocol = vasp_protocol(
         preset="tm23",
         incar=incar,
         kspacing=None,
         potcars=potcar,
         potcar_functional=potcar_functional,
     )
-    reporter = _reporter()
+    reporter = reporter_outside_campaign()
     for tier, folder in write_aimd(start, out or Path(f"dosml-aimd-{path.stem}"), protocol).items():
         reporter.say(f"{tier}: {folder} ({len(start)} atoms)")
         if (folder / "POTCAR.spec").exists():
@@ -359,7 +247,7 @@ def sample(
     """Take frames from finished molecular dynamics."""
     from dosml.relabel.vasp.aimd import sample_trajectory, write_frames
 
-    reporter = _reporter()
+    reporter = reporter_outside_campaign()
     frames = []
     for path in trajectories:
         taken = sample_trajectory(path, drop_fs=drop, every_fs=every, unfinished=unfinished)
@@ -370,94 +258,3 @@ def sample(
         frames += taken
     write_frames(frames, out)
     reporter.say(f"wrote {len(frames)} frames to {out}")
-
-
-def _reporter() -> Reporter:
-    from dosml.progress import Reporter
-
-    # outside a campaign there is no log: Python would repeat warnings on the screen
-    logging.getLogger("dosml").addHandler(logging.NullHandler())
-    return Reporter()
-
-
-def _settings(sigma: str, scheme: str, electrons: str) -> list[ElectronicSetting]:
-    from dosml.relabel.setting import ElectronicSetting
-    from dosml.theory.smearing import Smearing
-
-    try:
-        return [
-            ElectronicSetting(Smearing(scheme, width), shift)
-            for shift in _numbers("--electrons", electrons)
-            for width in _numbers("--sigma", sigma)
-        ]
-    except ValueError as error:
-        raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError as error:
-        raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise InputError(f"{option} {text!r}: give each value once")
-    return numbers
-
-
-def _protocol(
-    *,
-    preset: str,
-    incar: list[str] | None,
-    kspacing: str | None,
-    potcars: list[str] | None,
-    potcar_functional: str | None,
-) -> VaspProtocol:
-    from pydantic import ValidationError
-
-    from dosml.relabel.vasp.protocol import VaspProtocol
-
-    spacing = kspacing or ""
-    if spacing and "=" not in spacing:
-        spacing = f"default={spacing}"
-    try:
-        return VaspProtocol(
-            preset=preset,
-            incar=_pairs("--incar", incar or [], _value),
-            kspacing=_pairs("--kspacing", [part for part in spacing.split(",") if part], float),
-            potcars=_pairs("--potcar", potcars or [], str),
-            potcar_functional=potcar_functional,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
-        raise InputError(str(message)) from error
-
-
-def _pairs(option: str, texts: Iterable[str], convert: Callable[[str], Any]) -> dict[str, Any]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name.strip() and equals and value.strip()):
-            raise InputError(f"{option} {text!r}: write NAME=VALUE")
-        try:
-            pairs[name.strip()] = convert(value.strip())
-        except ValueError as error:
-            raise InputError(f"{option} {text!r}: {error}") from error
-    return pairs
-
-
-def _value(text: str) -> bool | int | float | str:
-    """INCAR value from the command line."""
-    if text.strip(".").upper() in {"TRUE", "FALSE", "T", "F"}:
-        return text.strip(".").upper().startswith("T")
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _list(kinds: Mapping[str, int]) -> str:
-    return f" ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})" if kinds else ""

@@ -1,0 +1,122 @@
+"""From what was typed after `dosml relabel` to settings; what its commands say."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from dosml.progress import Reporter
+    from dosml.relabel.setting import ElectronicSetting
+    from dosml.relabel.vasp.protocol import VaspProtocol
+
+
+def reporter_outside_campaign() -> Reporter:
+    """Reporter of a command that keeps no log."""
+    from dosml.progress import Reporter
+
+    # outside a campaign there is no log: Python would repeat warnings on the screen
+    logging.getLogger("dosml").addHandler(logging.NullHandler())
+    return Reporter()
+
+
+def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[ElectronicSetting]:
+    """Every width at every number of electrons.
+
+    Raises
+    ------
+    InputError
+        If a list or the scheme cannot be used.
+    """
+    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.smearing import Smearing
+
+    try:
+        return [
+            ElectronicSetting(Smearing(scheme, width), shift)
+            for shift in _numbers("--electrons", electrons)
+            for width in _numbers("--sigma", sigma)
+        ]
+    except ValueError as error:
+        raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError as error:
+        raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise InputError(f"{option} {text!r}: give each value once")
+    return numbers
+
+
+def vasp_protocol(
+    *,
+    preset: str,
+    incar: list[str] | None,
+    kspacing: str | None,
+    potcars: list[str] | None,
+    potcar_functional: str | None,
+) -> VaspProtocol:
+    """Preset and changes to it.
+
+    Raises
+    ------
+    InputError
+        If one of them cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from dosml.relabel.vasp.protocol import VaspProtocol
+
+    spacing = kspacing or ""
+    if spacing and "=" not in spacing:
+        spacing = f"default={spacing}"
+    try:
+        return VaspProtocol(
+            preset=preset,
+            incar=_pairs("--incar", incar or [], _value),
+            kspacing=_pairs("--kspacing", [part for part in spacing.split(",") if part], float),
+            potcars=_pairs("--potcar", potcars or [], str),
+            potcar_functional=potcar_functional,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+        raise InputError(str(message)) from error
+
+
+def _pairs(option: str, texts: Iterable[str], convert: Callable[[str], Any]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise InputError(f"{option} {text!r}: write NAME=VALUE")
+        try:
+            pairs[name.strip()] = convert(value.strip())
+        except ValueError as error:
+            raise InputError(f"{option} {text!r}: {error}") from error
+    return pairs
+
+
+def _value(text: str) -> bool | int | float | str:
+    """INCAR value from the command line."""
+    if text.strip(".").upper() in {"TRUE", "FALSE", "T", "F"}:
+        return text.strip(".").upper().startswith("T")
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def listed(kinds: Mapping[str, int]) -> str:
+    """Counts in brackets, or nothing."""
+    return f" ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})" if kinds else ""
