@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def reporter_outside_campaign() -> Reporter:
-    """Reporter of a command that keeps no log."""
+    """Make the reporter of a command that keeps no log."""
     from dosml.progress import Reporter
 
     # outside a campaign there is no log: Python would repeat warnings on the screen
@@ -118,5 +118,5 @@ def _value(text: str) -> bool | int | float | str:
 
 
 def listed(kinds: Mapping[str, int]) -> str:
-    """Counts in brackets, or nothing."""
+    """Write counts in brackets; nothing where there are none."""
     return f" ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})" if kinds else ""

@@ -144,11 +144,10 @@ def ensure_label(study: Path, job: VaspJob) -> LabelRow | Refusal:
 
 def _is_current(label: Label, job: VaspJob) -> bool:
     """Whether the output has not changed since; one that was deleted to save space counts so."""
-    path = find_output(job.folder)
-    if path is None:
-        return True
-    facts = label.facts
-    return (facts.get("source_bytes"), facts.get("source_changed_ns")) == _state(path)
+    source = job.folder / str(label.facts.get("source"))
+    if not source.exists():
+        return find_output(job.folder) is None
+    return (label.facts.get("source_bytes"), label.facts.get("source_changed_ns")) == _state(source)
 
 
 def label_row(study: Path, job: VaspJob, label: Label) -> LabelRow:

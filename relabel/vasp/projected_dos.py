@@ -183,7 +183,7 @@ def run_smearing(output: VaspOutput) -> Smearing | None:
     """Smearing that VASP used; None for tetrahedra (ISMEAR -4, -5) and fixed occupations."""
     tags = {**output.incar, **output.parameters}
     try:
-        return from_vasp(int(tags.get("ISMEAR", "1")), float(tags.get("SIGMA", "0.2")))
+        return from_vasp(int(float(tags.get("ISMEAR", "1"))), float(tags.get("SIGMA", "0.2")))
     except ValueError:
         return None
 

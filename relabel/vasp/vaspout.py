@@ -120,7 +120,7 @@ def _read(file: Any) -> VaspOutput:
         top_occupation=float(np.abs(occupations[:, :, -1]).max()),
         ionic_steps=len(file[f"{_STEPS}/energies"]),
         electronic_steps=_last_count(oszicar),
-        max_electronic_steps=int(incar.get("NELM", 60)),
+        max_electronic_steps=int(float(incar.get("NELM", 60))),
         scf_converged=_converged(file),
     )
 
