@@ -36,7 +36,7 @@ DECAY_RATIO = 4.0
 #: Range of the smooth cutoff in units of the neighbour distance of an fcc crystal with the same
 #: volume per atom: it ends beyond the second shell of bcc, before the second shell of fcc and hcp.
 SWITCH_RANGE = {"bcc": (1.05, 1.40)}
-OTHER_SWITCH_RANGE = (1.00, 1.30)
+OTHER_SWITCH_RANGE = (1.02, 1.30)
 #: Where q is searched for.
 _Q_RANGE = (0.3, 12.0)
 

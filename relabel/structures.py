@@ -29,37 +29,37 @@ class Prototype:
 
     Attributes
     ----------
-    space_group
-        International symbol of the cell that is repeated.
     sites
-        Fractional coordinates of one atom per orbit.
+        Fractional coordinates in the cell that is repeated.
+    space_group
+        International symbol that completes `sites`, one per orbit; None if they are all.
     min_repeat
         Repetitions along each vector that the published frames have, whatever the length asked.
     """
 
-    space_group: str
     sites: tuple[tuple[float, float, float], ...]
+    space_group: str | None = None
     min_repeat: int = 1
 
 
+_THIRDS = ((1 / 3, 2 / 3), (2 / 3, 1 / 3))
 #: Conventional cubic cells for fcc, bcc and alpha-Mn; primitive cells for the others: that gives
 #: the published 53 atoms for W and Ta, 35 for Hf and Zr, 80 (81 - 1, 3 x 3 x 3) for omega Ti.
 PROTOTYPES = {
-    "fcc": Prototype("Fm-3m", ((0, 0, 0),)),
-    "bcc": Prototype("Im-3m", ((0, 0, 0),)),
-    "hcp": Prototype("P6_3/mmc", ((1 / 3, 2 / 3, 1 / 4),)),
-    "omega": Prototype("P6/mmm", ((0, 0, 0), (1 / 3, 2 / 3, 1 / 2)), min_repeat=3),
-    # The angle is in the lattice; in the primitive cell R-3m with one atom at 0 is just that atom.
-    "rhombohedral": Prototype("P1", ((0, 0, 0),)),
+    "fcc": Prototype(((0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))),
+    "bcc": Prototype(((0, 0, 0), (0.5, 0.5, 0.5))),
+    "hcp": Prototype(((*_THIRDS[0], 0.25), (*_THIRDS[1], 0.75))),
+    "omega": Prototype(((0, 0, 0), (*_THIRDS[0], 0.5), (*_THIRDS[1], 0.5)), min_repeat=3),
+    "rhombohedral": Prototype(((0, 0, 0),)),
     # Oberteuffer and Ibers, Acta Cryst. B26, 1499 (1970): 2a, 8c and two 24g.
     "alpha-Mn": Prototype(
-        "I-43m",
         (
             (0, 0, 0),
             (0.31787, 0.31787, 0.31787),
             (-0.08958, -0.08958, 0.28194),
             (0.64294, 0.64294, 0.03457),
         ),
+        space_group="I-43m",
     ),
 }
 #: Lattice constants (a, c in Å) known for crystals that are not the ground state:
@@ -161,7 +161,10 @@ def _structure(metal: Element, prototype: str | None) -> Structure:
     kind = PROTOTYPES[name]
     species = [metal.symbol] * len(kind.sites)
     lattice = _lattice(name, metal)
-    structure = Structure.from_spacegroup(kind.space_group, lattice, species, kind.sites)
+    if kind.space_group is None:
+        structure = Structure(lattice, species, kind.sites)
+    else:
+        structure = Structure.from_spacegroup(kind.space_group, lattice, species, kind.sites)
     if name != metal.prototype and (metal.symbol, name) not in KNOWN_LATTICES:
         ground = _structure(metal, None)
         structure.scale_lattice(ground.volume / len(ground) * len(structure))
