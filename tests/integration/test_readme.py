@@ -41,6 +41,15 @@ def test_readme_has_the_two_commands() -> None:
     assert {"make demo", "make test"} <= set(commands())
 
 
+def test_the_cluster_file_is_the_one_that_the_slurm_test_runs() -> None:
+    found = [
+        re.findall(r"```toml\n(# cluster\.toml\n.*?)```", path.read_text(), flags=re.DOTALL)
+        for path in (README, ROOT / "docs" / "cluster.md")
+    ]
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
+
+
 @pytest.fixture
 def workplace(tmp_path):
     frames = []
