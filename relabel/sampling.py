@@ -44,7 +44,7 @@ REMELTING_STEPS = 300
 MELT_EQUILIBRATION_STEPS = 250
 OVERHEATING = 4.0
 #: How often a frame may be melted again because it is still, or again, a crystal.
-MELTING_ATTEMPTS = 12
+MELTING_ATTEMPTS = 40
 #: Steps before the first frame and between frames of a costly calculator, which starts from an
 #: equilibrated classical configuration.
 ENGINE_STEPS = (40, 15)
