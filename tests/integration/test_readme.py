@@ -19,8 +19,7 @@ README = ROOT / "README.md"
 SMALLER = {
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
-    "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --min-length 5 '
-    '--out {tmp}/demo"',
+    "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --out {tmp}/demo"',
 }
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
 RUN_BY_CI = {"make test", "make lint", "make typecheck", "bash .ci/run"}
