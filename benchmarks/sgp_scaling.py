@@ -98,7 +98,9 @@ def main() -> None:
     for n_max, l_max in ((4, 3), (6, 4), (10, 5)):
         shape = {"cutoff": 5.0, "n_max": n_max, "l_max": l_max}
         show(measure(20, options.device, **shape, n_inducing=250))
-    if options.full:
+    if options.full and options.full * 54 < WHOLE:
+        print(f"--full {options.full} has fewer atoms than M = {WHOLE}: take at least 50 frames")
+    elif options.full:
         row = measure(
             options.full,
             options.device,

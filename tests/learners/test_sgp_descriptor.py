@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def build(frames, species, kind="B2", *, cutoff=4.0, n_max=4, l_max=3):
     descriptor = Descriptor(kind, cutoff, n_max, l_max, len(species))
-    builder = PairBuilder(cutoff, descriptor.l_max, species, device=CPU, dtype=torch.float64)
+    builder = PairBuilder(cutoff, descriptor.l_max, species, device=CPU)
     batch = builder.build(frames)
     return descriptor, batch, descriptor.environments(batch)
 

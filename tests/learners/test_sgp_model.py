@@ -405,3 +405,15 @@ def test_default_cutoff_follows_the_density():
         SgpLearner(SgpSettings(**options)).fit(
             [molecule()], [toy_labels([molecule()], stress=False)]
         )
+
+
+def test_single_precision_is_close_and_coarser():
+    frames = copper()
+    options = {"max_iterations": 0, "signal": 1.0, "energy_noise": 0.1, "force_noise": 0.05}
+    test = [rattled(seed=20)]
+    double = fit(frames, **options, jitter=1e-6).predict(test)[0]
+    single = fit(frames, **options, jitter=1e-6, dtype="float32").predict(test)[0]
+    difference = np.abs(double.forces[0] - single.forces[0]).max()
+    assert 1e-9 < difference < 1e-3 * np.abs(double.forces[0]).max()
+    assert single.energies[0] == pytest.approx(double.energies[0], abs=1e-3)
+    assert single.forces[0].dtype == np.float64

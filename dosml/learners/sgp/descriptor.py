@@ -81,6 +81,16 @@ class Environments:
     radial: torch.Tensor
     radial_slope: torch.Tensor
 
+    def to(self, dtype: torch.dtype) -> Environments:
+        """Give the same environments in another precision."""
+        return Environments(
+            self.values.to(dtype),
+            self.norms.to(dtype),
+            self.coefficients.to(dtype),
+            self.radial.to(dtype),
+            self.radial_slope.to(dtype),
+        )
+
 
 class Descriptor:
     """One descriptor: kind, cutoff (Å), number of radial functions, l_max, number of species."""

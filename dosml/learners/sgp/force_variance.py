@@ -47,8 +47,14 @@ def force_spread(
     """
     zeta = shared.settings.zeta
     rows = kernel_rows(
-        shared.descriptor(), batch, shared.inducing, zeta, stress=False, chunk_elements=_CHUNK
-    ).forces.double()
+        shared.descriptor(),
+        batch,
+        shared.inducing,
+        zeta,
+        stress=False,
+        dtype=torch.float64,
+        chunk_elements=_CHUNK,
+    ).forces
     white = torch.linalg.solve_triangular(shared.lower, rows.T, upper=False)
     prior = _prior(shared, batch, envs).flatten()
     unknown = prior - (white * white).sum(dim=0)
@@ -64,8 +70,8 @@ def _prior(shared: SharedBasis, batch: PairBatch, envs: Environments) -> torch.T
     """k_FF of every force component at signal 1, shape (n_atoms, 3)."""
     zeta = shared.settings.zeta
     descriptor = shared.descriptor()
-    gradient = descriptor.pair_gradients(batch, envs, slice(None)).double()
-    values = envs.values.double()
+    gradient = descriptor.pair_gradients(batch, envs, slice(None))
+    values = envs.values
     own = gradient.new_zeros((batch.n_atoms, *gradient.shape[1:]))
     own.index_add_(0, batch.centre, gradient, alpha=-1)
     out = gradient.new_zeros((batch.n_atoms, 3))

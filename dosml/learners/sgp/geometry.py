@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,17 @@ class PairBatch:
     frame: torch.Tensor
     volumes: torch.Tensor
 
+    def to(self, dtype: torch.dtype) -> PairBatch:
+        """Give the same pairs with their real tensors in another precision."""
+        return replace(
+            self,
+            vectors=self.vectors.to(dtype),
+            distances=self.distances.to(dtype),
+            harmonics=self.harmonics.to(dtype),
+            harmonic_gradients=self.harmonic_gradients.to(dtype),
+            volumes=self.volumes.to(dtype),
+        )
+
     @property
     def n_atoms(self) -> int:
         """Number of atoms of all frames together."""
@@ -76,9 +87,9 @@ class PairBuilder:
         Largest angular momentum.
     species
         Atomic numbers that the model knows, ascending.
-    device, dtype
-        Where and in which precision the tensors live. Neighbour lists and harmonics are computed
-        on the CPU in double precision: they are a small part of the work.
+    device
+        Where the tensors live, in double precision. Neighbour lists and harmonics are computed on
+        the CPU: they are a small part of the work.
     """
 
     def __init__(
@@ -88,7 +99,6 @@ class PairBuilder:
         species: Sequence[int],
         *,
         device: torch.device,
-        dtype: torch.dtype,
     ) -> None:
         import sphericart
         import vesin
@@ -96,10 +106,9 @@ class PairBuilder:
         self._cutoff = cutoff
         self._species = np.asarray(species)
         self._device = device
-        self._dtype = dtype
         self._harmonics = sphericart.SphericalHarmonics(l_max)
         self._n_harmonics = (l_max + 1) ** 2
-        self._neighbours = vesin.NeighborList(cutoff=cutoff, full_list=True)
+        self._neighbours = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
 
     def build(self, frames: Sequence[Atoms]) -> PairBatch:
         """Neighbour pairs of the frames, as one batch.
@@ -176,7 +185,7 @@ class PairBuilder:
         return index
 
     def _reals(self, array: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(array, device=self._device).to(self._dtype)
+        return torch.as_tensor(array, dtype=torch.float64, device=self._device)
 
     def _integers(self, array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array, device=self._device)

@@ -31,7 +31,8 @@ class Inducing:
     Attributes
     ----------
     descriptors
-        Unit descriptors of each species in the model's order, shapes (m_s, n_features).
+        Unit descriptors of each species in the model's order, shapes (m_s, n_features), double
+        precision.
     origins
         Where each comes from: (number of the training frame, number of the atom), shapes
         (m_s, 2), in the order of choice.
@@ -58,8 +59,7 @@ class Inducing:
         first = self.descriptors[0]
         out = torch.zeros((self.size, self.size), dtype=torch.float64, device=first.device)
         for block, where in zip(self.descriptors, self.columns(), strict=True):
-            wide = block.double()
-            out[where, where] = (wide @ wide.T) ** zeta
+            out[where, where] = (block @ block.T) ** zeta
         return out
 
 
@@ -100,6 +100,7 @@ def kernel_rows(
     zeta: int,
     *,
     stress: bool,
+    dtype: torch.dtype,
     chunk_elements: int,
 ) -> KernelRows:
     """Kernel blocks between a batch of frames and the inducing environments.
@@ -110,25 +111,28 @@ def kernel_rows(
         The model and the frames.
     stress
         Whether to make stress rows (frames need volumes then).
+    dtype
+        Precision of force and stress rows. Energy rows are always in double precision: they are
+        sums over whole frames, of which small differences matter.
     chunk_elements
         Largest number of elements of a temporary (pairs x 3 x M).
     """
     envs = descriptor.environments(batch)
     m = inducing.size
     energies = envs.values.new_zeros((batch.n_frames, m))
+    energies.index_add_(0, batch.frame, environment_rows(envs, batch, inducing, zeta))
+    batch, envs = batch.to(dtype), envs.to(dtype)
     forces = envs.values.new_zeros((batch.n_atoms, 3, m))
     stresses = envs.values.new_zeros((batch.n_frames, 6, m)) if stress else None
-    widest = max(m, descriptor.n_features, 1)
-    step = max(1, chunk_elements // (3 * widest))
-    for s, (block, where) in enumerate(zip(inducing.descriptors, inducing.columns(), strict=True)):
+    step = max(1, chunk_elements // (3 * max(m, descriptor.n_features)))
+    for s, where in enumerate(inducing.columns()):
         atoms = torch.nonzero(batch.species == s)[:, 0]
+        block = inducing.descriptors[s].to(dtype)
         if len(atoms) == 0 or block.shape[0] == 0:
             continue
-        dots = envs.values[atoms] @ block.T
-        energies[:, where].index_add_(0, batch.frame[atoms], dots**zeta)
         # rows of atoms of other species stay unused
-        slope = dots.new_zeros((batch.n_atoms, block.shape[0]))
-        slope[atoms] = zeta * dots ** (zeta - 1)
+        slope = block.new_zeros((batch.n_atoms, block.shape[0]))
+        slope[atoms] = zeta * (envs.values[atoms] @ block.T) ** (zeta - 1)
         own = envs.values.new_zeros((batch.n_atoms, 9 if stress else 3, descriptor.n_features))
         target = forces[:, :, where]
         pairs = torch.nonzero(batch.species[batch.centre] == s)[:, 0]

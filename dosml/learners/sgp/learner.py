@@ -205,6 +205,7 @@ class SgpLearner:
                 shared.inducing,
                 self.settings.zeta,
                 stress=targets.stress,
+                dtype=getattr(torch, shared.settings.dtype),
                 chunk_elements=_CHUNK[self._device.type],
             )
             equations.add(rows, targets.rows(part, self._device))

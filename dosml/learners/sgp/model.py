@@ -75,7 +75,6 @@ class SharedBasis:
             self.settings.l_max if self.settings.descriptor == "B2" else 0,
             self.species,
             device=torch.device(self.settings.device),
-            dtype=getattr(torch, self.settings.dtype),
         )
 
 
@@ -121,12 +120,11 @@ class SgpModels:
         self.models = tuple(models)
         self._descriptor = shared.descriptor()
         self._builder = shared.pair_builder()
-        self._dtype = getattr(torch, shared.settings.dtype)
         self._baselines = torch.stack([model.baseline for model in self.models])
         weights = torch.stack([model.weights for model in self.models])
         #: per species: linear form (n_sets, d), quadratic form (n_sets, d, d), or weights
         self._maps = [
-            self._mapped(block.double(), weights[:, where])
+            self._mapped(block, weights[:, where])
             for block, where in zip(
                 shared.inducing.descriptors, shared.inducing.columns(), strict=True
             )
@@ -225,7 +223,7 @@ class SgpModels:
             form = torch.stack([(block.T * row) @ block for row in weights])
         else:
             form = weights
-        return form.to(self._dtype)
+        return form
 
     def _local(self, envs: Environments, batch: PairBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Energy of each atom (n_sets, n) without baseline, and its slope in the descriptor."""
@@ -258,28 +256,28 @@ class SgpModels:
         """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
         local, slope = self._local(envs, batch)
         n_sets = len(self.models)
-        per_atom = local.double() + self._baselines[:, batch.species]
+        per_atom = local + self._baselines[:, batch.species]
         energies = per_atom.new_zeros((n_sets, batch.n_frames))
         energies.index_add_(1, batch.frame, per_atom)
-        pulled = self._descriptor.pull_back(batch, envs, slope).double()
+        pulled = self._descriptor.pull_back(batch, envs, slope)
         forces = pulled.new_zeros((n_sets, batch.n_atoms, 3))
         forces.index_add_(1, batch.centre, pulled)
         forces.index_add_(1, batch.neighbour, pulled, alpha=-1)
-        vectors = batch.vectors.double()
+        vectors = batch.vectors
         strain = torch.stack([pulled[:, :, a] * vectors[:, b] for a, b in VOIGT], dim=2)
         virial = strain.new_zeros((n_sets, batch.n_frames, 6))
         virial.index_add_(1, batch.frame[batch.centre], strain)
-        volumes = batch.volumes.double()
+        volumes = batch.volumes
         stresses = virial / torch.where(volumes > 0, volumes, torch.nan)[None, :, None]
         return energies.cpu().numpy(), forces.cpu().numpy(), stresses.cpu().numpy()
 
     def _atom_spread(self, batch: PairBatch, envs: Environments) -> list[np.ndarray]:
         """Give the standard deviation of each atom's energy, one array (n_atoms,) per model."""
         shared = self.shared
-        rows = environment_rows(envs, batch, shared.inducing, shared.settings.zeta).double()
+        rows = environment_rows(envs, batch, shared.inducing, shared.settings.zeta)
         white = torch.linalg.solve_triangular(shared.lower, rows.T, upper=False)
         # a descriptor has unit length, or zero for an atom without neighbours
-        own = (envs.values.double() ** 2).sum(dim=1) ** shared.settings.zeta
+        own = (envs.values**2).sum(dim=1) ** shared.settings.zeta
         unknown = own - (white * white).sum(dim=0)
         return [
             (

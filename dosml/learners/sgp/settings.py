@@ -70,7 +70,8 @@ class SgpSettings(BaseModel):
     stress_noise: float | None = Field(default=None, gt=0, description="start, eV/Å^3")
     device: str = Field(default="cpu", description="a torch device: cpu, cuda, cuda:1")
     dtype: Literal["float64", "float32"] = Field(
-        default="float64", description="of descriptors and kernel blocks; solves stay in float64"
+        default="float64",
+        description="of force and stress kernel rows; all else is in float64",
     )
     seed: int = 0
 
