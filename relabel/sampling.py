@@ -3,9 +3,10 @@
 Three tiers as in Owen et al., npj Comput. Mater. 10, 92 (2024): 0.25, 0.75 and 1.25 times the
 melting temperature. The dynamics is Langevin's (ase), by default with the second-moment potential.
 
-All crystals are at the volume of the cold crystal. `cold` frames keep the ground-state crystal in
-all 27 metals. `warm` frames keep it but for Zn, Cd and Hg, whose stretched crystals turn into closer
-packings that the potential prefers. `melt` frames are liquids: one that has frozen is melted again.
+All tiers are at the volume of the cold crystal. `cold` frames keep the ground-state crystal in all
+27 metals. `warm` frames keep it too, but for Zn, Cd and Hg, whose stretched crystals turn into
+closer packings that the potential prefers. `melt` frames are liquids: one that has frozen is melted
+again.
 """
 
 from __future__ import annotations
