@@ -7,7 +7,7 @@ from sgp_data import alloy, molecule, naive_descriptor, rattled
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.descriptor import Descriptor, radial_basis
-from dosml.learners.sgp.geometry import PairBuilder, frame_slices
+from dosml.learners.sgp.geometry import BatchSource, PairBuilder, frame_slices
 
 CPU = torch.device("cpu")
 
@@ -128,3 +128,19 @@ def test_frame_slices_cover_every_frame_once():
     assert parts[0] == slice(0, 2)
     assert parts[1] == slice(2, 3)
     assert list(frame_slices([], 10)) == []
+
+
+def test_batches_are_the_same_in_every_pass_kept_or_not():
+    frames = [rattled(seed=n) for n in range(5)]
+    builder = PairBuilder(4.0, 2, [29], device=CPU)
+    sizes = [batch.size_bytes for _, batch in BatchSource(builder, frames, 70, 0)]
+    assert sizes[2] < sizes[0]
+    # room for none, for the small last one only, for all
+    for room, kept in ((0, 0), (sizes[2], 1), (sum(sizes), 3)):
+        source = BatchSource(builder, frames, 70, room)
+        assert source.sizes == [32] * 5
+        first, second = list(source), list(source)
+        assert [part for part, _ in first] == [slice(0, 2), slice(2, 4), slice(4, 5)]
+        assert sum(a is b for (_, a), (_, b) in zip(first, second, strict=True)) == kept
+        for (_, a), (_, b) in zip(first, second, strict=True):
+            torch.testing.assert_close(a.harmonics, b.harmonics, rtol=0, atol=0)

@@ -66,6 +66,13 @@ class PairBatch:
         )
 
     @property
+    def size_bytes(self) -> int:
+        """Memory of the tensors that grow with the number of pairs."""
+        reals = self.vectors.numel() + self.distances.numel()
+        reals += self.harmonics.numel() + self.harmonic_gradients.numel()
+        return 8 * (reals + self.centre.numel() + self.neighbour.numel())
+
+    @property
     def n_atoms(self) -> int:
         """Number of atoms of all frames together."""
         return int(self.species.shape[0])
@@ -206,3 +213,46 @@ def frame_slices(sizes: Sequence[int], atoms_per_batch: int) -> Iterator[slice]:
         atoms += size
     if start < len(sizes):
         yield slice(start, len(sizes))
+
+
+class BatchSource:
+    """Pair batches of a frame list, for several passes over it.
+
+    Batches are kept between passes as long as they fit into a fixed amount of memory; the others
+    are built again in each pass.
+
+    Parameters
+    ----------
+    builder, frames
+        What to build and from what.
+    atoms_per_batch
+        See `frame_slices`.
+    keep_bytes
+        Memory for kept batches.
+
+    Attributes
+    ----------
+    sizes
+        Number of atoms of each frame.
+    """
+
+    def __init__(
+        self, builder: PairBuilder, frames: Sequence[Atoms], atoms_per_batch: int, keep_bytes: int
+    ) -> None:
+        self._builder = builder
+        self._frames = frames
+        self.sizes = [len(frame) for frame in frames]
+        self._parts = list(frame_slices(self.sizes, atoms_per_batch))
+        self._kept: dict[int, PairBatch] = {}
+        self._room = keep_bytes
+
+    def __iter__(self) -> Iterator[tuple[slice, PairBatch]]:
+        """Yield which frames and their pairs, in order."""
+        for number, part in enumerate(self._parts):
+            batch = self._kept.get(number)
+            if batch is None:
+                batch = self._builder.build(self._frames[part])
+                if batch.size_bytes <= self._room:
+                    self._kept[number] = batch
+                    self._room -= batch.size_bytes
+            yield part, batch

@@ -11,7 +11,7 @@ import torch
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import check_training_data
 from dosml.learners.sgp.accumulate import NormalEquations
-from dosml.learners.sgp.geometry import frame_slices
+from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
@@ -33,6 +33,8 @@ DEFINITION = 1
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
 _CHUNK = {"cpu": 1_000_000, "cuda": 100_000_000}
+#: Memory for neighbour pairs kept between the two passes over the frames.
+_KEEP_BYTES = {"cpu": 256 * 2**20, "cuda": 4 * 2**30}
 _ATOMS_PER_BATCH = {"cpu": 128, "cuda": 2048}
 
 
@@ -109,11 +111,16 @@ class SgpLearner:
                 "give stresses=None for others"
             )
         settings = with_cutoff(self.settings, frames)
-        inducing = self._choose(frames, settings, species, tell)
+        empty = SharedBasis(settings, species, Inducing((), ()), torch.zeros(0))
+        device = self._device.type
+        batches = BatchSource(
+            empty.pair_builder(), frames, _ATOMS_PER_BATCH[device], _KEEP_BYTES[device]
+        )
+        inducing = self._choose(batches, empty, tell)
         chosen = time.perf_counter()
         equations = NormalEquations(inducing.gram(settings.zeta), settings.jitter, len(label_sets))
         shared = SharedBasis(settings, species, inducing, equations.lower)
-        self._stream(frames, targets, shared, equations, tell)
+        self._stream(batches, targets, shared, equations, tell)
         evidence, rotation = equations.finish()
         known: dict[str, float | int | str] = {
             "learner": self.name,
@@ -132,27 +139,20 @@ class SgpLearner:
         tell("likelihood", len(evidence), len(evidence))
         return SgpModels(shared, models)
 
-    def _choose(
-        self,
-        frames: Sequence[Atoms],
-        settings: SgpSettings,
-        species: tuple[int, ...],
-        tell: Progress,
-    ) -> Inducing:
+    def _choose(self, batches: BatchSource, shared: SharedBasis, tell: Progress) -> Inducing:
         """Inducing environments by predictive variance, from the frames alone."""
-        shared = SharedBasis(settings, species, Inducing((), ()), torch.zeros(0))
-        descriptor, builder = shared.descriptor(), shared.pair_builder()
-        keep = self._candidates(frames)
-        sizes = [len(frame) for frame in frames]
+        settings, species = shared.settings, shared.species
+        descriptor = shared.descriptor()
         origins = np.concatenate(
-            [np.stack([np.full(n, k), np.arange(n)], 1) for k, n in enumerate(sizes)]
+            [np.stack([np.full(n, k), np.arange(n)], 1) for k, n in enumerate(batches.sizes)]
         )
+        keep = self._candidates(len(origins))
+        n_frames = len(batches.sizes)
         found: list[list[torch.Tensor]] = [[] for _ in species]
         places: list[list[NDArray[np.int64]]] = [[] for _ in species]
         offset = 0
-        for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
-            tell("descriptors", part.start, len(frames))
-            batch = builder.build(frames[part])
+        for part, batch in batches:
+            tell("descriptors", part.start, n_frames)
             here = slice(offset, offset + batch.n_atoms)
             offset += batch.n_atoms
             values = descriptor.environments(batch).values
@@ -162,7 +162,7 @@ class SgpLearner:
                 mine = wanted & (batch.species == s)
                 found[s].append(values[mine])
                 places[s].append(origins[here][mine.cpu().numpy()])
-        tell("descriptors", len(frames), len(frames))
+        tell("descriptors", n_frames, n_frames)
         counts = shares([sum(map(len, parts)) for parts in found], settings.n_inducing)
         picked, sources = [], []
         for parts, where, count in zip(found, places, counts, strict=True):
@@ -177,9 +177,8 @@ class SgpLearner:
             )
         return Inducing(tuple(picked), tuple(sources))
 
-    def _candidates(self, frames: Sequence[Atoms]) -> np.ndarray:
-        """Which atoms (numbered through all frames) may become inducing environments."""
-        total = sum(len(frame) for frame in frames)
+    def _candidates(self, total: int) -> NDArray[np.bool_]:
+        """Which of all atoms may become inducing environments."""
         keep = np.ones(total, dtype=bool)
         if total > self.settings.max_candidates:
             drawn = np.random.default_rng(self.settings.seed).permutation(total)
@@ -188,20 +187,20 @@ class SgpLearner:
 
     def _stream(
         self,
-        frames: Sequence[Atoms],
+        batches: BatchSource,
         targets: Targets,
         shared: SharedBasis,
         equations: NormalEquations,
         tell: Progress,
     ) -> None:
         """Accumulate the normal equations of all label sets in one pass over the frames."""
-        descriptor, builder = shared.descriptor(), shared.pair_builder()
-        sizes = [len(frame) for frame in frames]
-        for part in frame_slices(sizes, _ATOMS_PER_BATCH[self._device.type]):
-            tell("kernel", part.start, len(frames))
+        descriptor = shared.descriptor()
+        n_frames = len(batches.sizes)
+        for part, batch in batches:
+            tell("kernel", part.start, n_frames)
             rows = kernel_rows(
                 descriptor,
-                builder.build(frames[part]),
+                batch,
                 shared.inducing,
                 self.settings.zeta,
                 stress=targets.stress,
@@ -209,7 +208,7 @@ class SgpLearner:
                 chunk_elements=_CHUNK[self._device.type],
             )
             equations.add(rows, targets.rows(part, self._device))
-        tell("kernel", len(frames), len(frames))
+        tell("kernel", n_frames, n_frames)
 
     def _solve(
         self,
