@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.engines.base import Engine
     from dosml.relabel.label import LabelSet
-    from dosml.settings import SmearScanSettings
+    from dosml.settings import ScanSettings
     from dosml.training import Training
 
 #: Packages whose versions a reader needs to repeat the numbers.
@@ -36,7 +36,7 @@ PACKAGES = ("numpy", "scipy", "torch", "tblite", "ase", "pymatgen", "sphericart"
 def write_findings(
     folder: Path,
     *,
-    settings: SmearScanSettings,
+    settings: ScanSettings,
     engine: Engine,
     frames: Sequence[Atoms],
     label_sets: Sequence[LabelSet],
@@ -100,7 +100,7 @@ def write_findings(
 
 
 def _facts(
-    settings: SmearScanSettings,
+    settings: ScanSettings,
     engine: Engine,
     frames: Sequence[Atoms],
     label_sets: Sequence[LabelSet],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.progress import Reporter
-    from dosml.settings import SmearScanSettings
+    from dosml.settings import ScanSettings
 
 #: Part of the name of kept frames: raised when the sampling would give other frames.
 RECIPE = 1
@@ -35,7 +35,7 @@ RECIPE = 1
 FEWEST = 2
 
 
-def subject_of(settings: SmearScanSettings) -> str:
+def subject_of(settings: ScanSettings) -> str:
     """Name what the campaign is of: an element, or the content of the user's file.
 
     Raises
@@ -53,7 +53,7 @@ def subject_of(settings: SmearScanSettings) -> str:
     return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
 
 
-def planned_atoms(settings: SmearScanSettings) -> tuple[int, int]:
+def planned_atoms(settings: ScanSettings) -> tuple[int, int]:
     """Frames in the scan and atoms in the first one, without sampling."""
     if settings.target_is_file:
         frames = own_frames(settings)
@@ -72,7 +72,7 @@ def tier_counts(total: int) -> dict[str, int]:
     }
 
 
-def get_frames(settings: SmearScanSettings, folder: Path, reporter: Reporter) -> list[Atoms]:
+def get_frames(settings: ScanSettings, folder: Path, reporter: Reporter) -> list[Atoms]:
     """Canonical frames, each with `info["split"]` "train" or "test".
 
     Sampled frames are kept in `folder/frames`, named by what they depend on.
@@ -110,7 +110,7 @@ def get_frames(settings: SmearScanSettings, folder: Path, reporter: Reporter) ->
     return frames
 
 
-def own_frames(settings: SmearScanSettings) -> list[Atoms]:
+def own_frames(settings: ScanSettings) -> list[Atoms]:
     """Read and split the user's frames: a seeded shuffle, test frames first.
 
     Raises
@@ -142,7 +142,7 @@ def own_frames(settings: SmearScanSettings) -> list[Atoms]:
     return chosen
 
 
-def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
+def _sample(settings: ScanSettings, reporter: Reporter) -> list[Atoms]:
     train, test = tier_counts(settings.train), tier_counts(settings.test)
     counts = {tier: train[tier] + test[tier] for tier in TIERS}
     factory = None
@@ -168,7 +168,7 @@ def _sample(settings: SmearScanSettings, reporter: Reporter) -> list[Atoms]:
     return frames
 
 
-def _sampling_setting(settings: SmearScanSettings) -> ElectronicSetting:
+def _sampling_setting(settings: ScanSettings) -> ElectronicSetting:
     """Give the setting of dynamics with the engine: the physical one, the narrowest smearing."""
     return ElectronicSetting(Smearing(settings.scheme, min(settings.sigma)))
 

@@ -1,4 +1,4 @@
-"""Settings of a smearing scan: one model for command line, TOML file and Python."""
+"""Settings of scans: one model for command line, TOML file and Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +15,8 @@ from dosml.relabel.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+AnyScan = TypeVar("AnyScan", bound="ScanSettings")
 
 
 def _split(value: object) -> object:
@@ -36,13 +38,17 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-class SmearScanSettings(BaseModel):
-    """Everything that decides what a smearing scan does; see `dosml smear-scan --help`."""
+class ScanSettings(BaseModel):
+    """What every scan needs to know; each kind of scan adds what it varies."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
+    )
+    #: Name on the command line.
+    command: ClassVar[str] = "scan"
 
     target: str
-    sigma: FloatList = (0.2, 0.5, 1.0, 2.0)
+    sigma: FloatList
     scheme: str = "fermi-dirac"
     kpoints: IntList = (1, 1, 1)
     engine: str = "xtb"
@@ -63,23 +69,23 @@ class SmearScanSettings(BaseModel):
     retry_failed: bool = False
 
     @model_validator(mode="after")
-    def _check_scan(self) -> SmearScanSettings:
+    def _check_common(self) -> ScanSettings:
         if any(not 0 < width < float("inf") for width in self.sigma):
             raise ValueError(
-                f"--sigma takes widths above 0 eV, got {_join(self.sigma)}: a metal needs smearing"
+                f"--sigma takes widths above 0 eV, got {join_numbers(self.sigma)}: a metal needs smearing"
             )
         if len(set(self.sigma)) != len(self.sigma):
-            raise ValueError(f"--sigma holds a width twice: {_join(self.sigma)}")
-        if len(self.sigma) < 2:
-            raise ValueError(
-                f"one sigma only ({_join(self.sigma)}): a scan compares settings, give at least "
-                "two, for example --sigma 0.2,1.0"
-            )
+            raise ValueError(f"--sigma holds a width twice: {join_numbers(self.sigma)}")
         if len(self.kpoints) != 3 or any(number < 1 for number in self.kpoints):
             raise ValueError(
-                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {_join(self.kpoints)}"
+                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(self.kpoints)}"
             )
         return self
+
+    @property
+    def shifts(self) -> tuple[float, ...]:
+        """Electrons added per atom, one setting of every width each."""
+        return (0.0,)
 
     @property
     def target_is_file(self) -> bool:
@@ -92,18 +98,45 @@ class SmearScanSettings(BaseModel):
     def folder(self) -> Path:
         """The campaign folder."""
         stem = Path(self.target).stem if self.target_is_file else self.target
-        return self.out or Path(f"dosml-smear-scan-{stem}")
+        return self.out or Path(f"dosml-{self.command}-{stem}")
 
 
-def _join(values: tuple[float, ...]) -> str:
+class SmearScanSettings(ScanSettings):
+    """Everything that decides what a smearing scan does; see `dosml smear-scan --help`."""
+
+    command: ClassVar[str] = "smear-scan"
+
+    sigma: FloatList = (0.2, 0.5, 1.0, 2.0)
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> SmearScanSettings:
+        if len(self.sigma) < 2:
+            raise ValueError(
+                f"one sigma only ({join_numbers(self.sigma)}): a scan compares settings, give at "
+                "least two, for example --sigma 0.2,1.0"
+            )
+        return self
+
+
+def join_numbers(values: tuple[float, ...]) -> str:
+    """Write numbers as a comma list."""
     return ",".join(f"{value:g}" for value in values)
 
 
 def load_settings(options: Mapping[str, Any], config: Path | None) -> SmearScanSettings:
+    """Settings of a smearing scan; see `load_scan_settings`."""
+    return load_scan_settings(SmearScanSettings, options, config)
+
+
+def load_scan_settings(
+    model: type[AnyScan], options: Mapping[str, Any], config: Path | None
+) -> AnyScan:
     """Join a TOML file and command-line options; the command line wins.
 
     Parameters
     ----------
+    model
+        Kind of scan.
     options
         Values given on the command line; None means not given.
     config
@@ -114,24 +147,26 @@ def load_settings(options: Mapping[str, Any], config: Path | None) -> SmearScanS
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values = _read_toml(config) if config is not None else {}
+    values = _read_toml(model, config) if config is not None else {}
     values.update({key: value for key, value in options.items() if value is not None})
     if "target" not in values:
-        raise InputError("nothing to scan: name an element (dosml smear-scan Ti) or a frame file")
+        raise InputError(
+            f"nothing to scan: name an element (dosml {model.command} Ti) or a frame file"
+        )
     try:
-        return SmearScanSettings(**values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InputError(_first_message(error)) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(model: type[ScanSettings], path: Path) -> dict[str, Any]:
     try:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read --config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--config {path} is not valid TOML: {error}") from error
-    known = list(SmearScanSettings.model_fields)
+    known = [field.alias or name for name, field in model.model_fields.items()]
     values = {}
     for key, value in read.items():
         name = key.replace("-", "_")
