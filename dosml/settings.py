@@ -72,13 +72,15 @@ class ScanSettings(BaseModel):
     def _check_common(self) -> ScanSettings:
         if any(not 0 < width < float("inf") for width in self.sigma):
             raise ValueError(
-                f"--sigma takes widths above 0 eV, got {join_numbers(self.sigma)}: a metal needs smearing"
+                f"--sigma takes widths above 0 eV, got {join_numbers(self.sigma)}: a metal needs "
+                "smearing"
             )
         if len(set(self.sigma)) != len(self.sigma):
             raise ValueError(f"--sigma holds a width twice: {join_numbers(self.sigma)}")
         if len(self.kpoints) != 3 or any(number < 1 for number in self.kpoints):
             raise ValueError(
-                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(self.kpoints)}"
+                "--kpoints takes three numbers from 1 up, such as 2,2,2; got "
+                f"{join_numbers(self.kpoints)}"
             )
         return self
 
@@ -124,7 +126,7 @@ def join_numbers(values: tuple[float, ...]) -> str:
 
 
 def load_settings(options: Mapping[str, Any], config: Path | None) -> SmearScanSettings:
-    """Settings of a smearing scan; see `load_scan_settings`."""
+    """Make the settings of a smearing scan; see `load_scan_settings`."""
     return load_scan_settings(SmearScanSettings, options, config)
 
 
