@@ -149,7 +149,7 @@ def load_scan_settings(
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values = _read_toml(model, config) if config is not None else {}
+    values = read_toml(model, config) if config is not None else {}
     values.update({key: value for key, value in options.items() if value is not None})
     if "target" not in values:
         raise InputError(
@@ -158,10 +158,17 @@ def load_scan_settings(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(_first_message(error)) from error
+        raise InputError(first_message(error)) from error
 
 
-def _read_toml(model: type[ScanSettings], path: Path) -> dict[str, Any]:
+def read_toml(model: type[BaseModel], path: Path) -> dict[str, Any]:
+    """Read the values of a settings model from a TOML file; keys with `-` or `_`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a key is unknown or given twice.
+    """
     try:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -182,7 +189,8 @@ def _read_toml(model: type[ScanSettings], path: Path) -> dict[str, Any]:
     return values
 
 
-def _first_message(error: ValidationError) -> str:
+def first_message(error: ValidationError) -> str:
+    """Say in one line which option cannot be used, and why."""
     first = error.errors()[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])

@@ -106,7 +106,7 @@ def label_frames(
     report_progress()
     if not todo:
         return
-    with _one_thread_pool(min(workers, len(todo))) as pool:
+    with one_thread_pool(min(workers, len(todo))) as pool:
         pending: set[Future[LadderReport]] = {
             pool.submit(run_ladder, engine, store, frame, settings) for frame in todo
         }
@@ -126,7 +126,8 @@ def label_frames(
                 future.cancel()
 
 
-def _one_thread_pool(workers: int) -> Executor:
+def one_thread_pool(workers: int) -> Executor:
+    """Make a pool of processes with one thread each, which end when the driver is killed."""
     # spawn, not fork: the parent may hold threads of torch or BLAS. The workers read the thread
     # variables at their start, so they are set here, before the first one is started.
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
