@@ -10,7 +10,8 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, relabel, smear_scan, theory
+from dosml.cli import dos, nelect_scan, relabel, smear_scan, theory
+from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
 from dosml.version import __version__
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("smear-scan")(smear_scan.smear_scan)
+app.command("nelect-scan")(nelect_scan.nelect_scan)
+app.command("map")(electron_map.electron_map)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.add_typer(relabel.app, name="relabel")
