@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.dos_table import dos_table
 from dosml.analysis.figures import draw_figures
 from dosml.analysis.report import write_report
 from dosml.analysis.study import ScanStudy, SettingResult, summarise
@@ -91,6 +92,7 @@ def write_findings(
     )
     table = summarise(study)
     write_tables(table, folder)
+    write_tables(dos_table(study), folder, "d_dos")
     if study.angular is not None:
         write_tables(study.angular, folder, "angular_resolution")
     figures = draw_figures(study, table, folder / "figures")
