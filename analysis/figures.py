@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dosml.analysis.electron_map import electron_axis_figure, map_figure
 from dosml.analysis.error_figures import PARITY_POINTS, error_figure, link_figure, parity_figure
 from dosml.analysis.figure_style import FigureRecord, house_style, save_figure
 from dosml.analysis.setting_figures import angular_figure, dos_figure, force_change_figure
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dosml.analysis.study import ScanStudy
+
+MAP_CAPTION = (
+    "One cell per label set. Left: force % error of the force field retrained on it. Middle: "
+    "response index chi_4 of the calculated mean d-DOS of that setting (first-order theory). "
+    "Right: N(10 - N) with N ten times the filling of that d-DOS. The frames are the same in every "
+    "cell."
+)
+AXIS_CAPTION = (
+    "Left: force % error of the force field retrained at each electron number, with 95 % bootstrap "
+    "intervals. Points at the middle and right: chi_4 and N(10 - N), N ten times the d filling, "
+    "from the calculated d-DOS of each setting. Dashed: a prediction, not a result: the DOS of the "
+    "setting nearest to neutral kept as it is, the Fermi level moved to hold the other number of "
+    "electrons."
+)
 
 
 def draw_figures(study: ScanStudy, table: pd.DataFrame, folder: Path) -> list[FigureRecord]:
@@ -58,7 +73,14 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
         f"bootstrap intervals over frames{tiers}. Right: its two parts. Both move with the "
         f"setting, so the ratio alone does not tell which one did."
     )
-    yield "error_against_sigma", "Force error", caption, error_figure(study, table)
+    if study.varies == ["sigma_ev", "electrons_per_atom_shift"]:
+        yield "map", "Map of smearing and electron number", MAP_CAPTION, map_figure(study, table)
+    else:
+        axis = "electrons" if "electrons_per_atom_shift" in study.varies else "sigma"
+        yield f"error_against_{axis}", "Force error", caption, error_figure(study, table)
+        if axis == "electrons":
+            figure = electron_axis_figure(study, table)
+            yield "electron_axis", "Electron number and band theory", AXIS_CAPTION, figure
     caption = (
         f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical "
         f"line). Grey: bare, with the engine's broadening only. Coloured: convolved with the "

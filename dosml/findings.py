@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.dos_table import dos_table
+from dosml.analysis.electron_map import electron_table
 from dosml.analysis.figures import draw_figures
 from dosml.analysis.report import write_report
 from dosml.analysis.study import ScanStudy, SettingResult, summarise
@@ -33,6 +34,23 @@ if TYPE_CHECKING:
 #: Packages whose versions a reader needs to repeat the numbers.
 PACKAGES = ("numpy", "scipy", "torch", "tblite", "ase", "pymatgen", "sphericart", "vesin")
 
+#: What a scan of the electron number cannot show, for its report.
+ELECTRON_LIMITS = (
+    (
+        "The cells with added or removed electrons are charged, with a uniform background: no such "
+        "metal exists. All bonds become weaker or stronger, so the size of the forces changes with "
+        "the shape of the band; look at MAE and MAV apart."
+    ),
+    (
+        "The frames are those of the neutral metal (or the user's own): at another electron number "
+        "they are not drawn from the dynamics of that setting."
+    ),
+    (
+        "A rigid-band line moves the Fermi level through the density of states of one calculated "
+        "setting. It is a prediction of DOS measures, not a result, and says nothing about forces."
+    ),
+)
+
 
 def write_findings(
     folder: Path,
@@ -43,6 +61,7 @@ def write_findings(
     label_sets: Sequence[LabelSet],
     training: Training,
     dropped: Sequence[str],
+    dropped_settings: Sequence[str],
     seconds: float,
 ) -> tuple[pd.DataFrame, Path]:
     """Write `results.csv`, `results.parquet`, `figures/` and `report.html`.
@@ -51,6 +70,8 @@ def write_findings(
     ----------
     frames
         The frames that every label set holds, training and held-out.
+    dropped, dropped_settings
+        Frames and settings that were left out, with the reason.
     seconds
         Wall time of this run so far.
 
@@ -77,6 +98,11 @@ def write_findings(
                 test_stresses_predicted=prediction.stresses,
             )
         )
+    facts = _facts(settings, engine, frames, label_sets, training, seconds)
+    facts["dropped_frames"] = list(dropped)
+    facts["warnings"] = [engine.warning, *(f"Setting left out: {one}" for one in dropped_settings)]
+    if any(settings.shifts):
+        facts["limits"] = list(ELECTRON_LIMITS)
     study = ScanStudy(
         formula=frames[0].get_chemical_symbols()[0],
         tiers=[str(frame.info.get("tier", "all")) for frame in frames],
@@ -86,7 +112,7 @@ def write_findings(
             if use
         ],
         settings=results,
-        facts=_facts(settings, engine, frames, label_sets, training, dropped, seconds),
+        facts=facts,
         bootstrap_seed=settings.seed,
         frames=frames,
     )
@@ -95,6 +121,8 @@ def write_findings(
     write_tables(dos_table(study), folder, "d_dos")
     if study.angular is not None:
         write_tables(study.angular, folder, "angular_resolution")
+    if "electrons_per_atom_shift" in study.varies:
+        write_tables(electron_table(study, table), folder, "electron_axis")
     figures = draw_figures(study, table, folder / "figures")
     report = folder / "report.html"
     write_report(report, study, table, figures)
@@ -107,7 +135,6 @@ def _facts(
     frames: Sequence[Atoms],
     label_sets: Sequence[LabelSet],
     training: Training,
-    dropped: Sequence[str],
     seconds: float,
 ) -> dict[str, object]:
     labels = [label for label_set in label_sets for label in label_set.labels]
@@ -142,6 +169,4 @@ def _facts(
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},
         },
-        "dropped_frames": list(dropped),
-        "warnings": [engine.warning],
     }

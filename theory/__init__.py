@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 # imports first.
 from dosml.theory.gaunt import gaunt
 from dosml.theory.response_index import response_index
+from dosml.theory.rigid_band import rigid_band
 
 if TYPE_CHECKING:
     from dosml.theory.crystal_fields import (
@@ -192,6 +193,7 @@ __all__ = [
     "real_gaunt",
     "response_index",
     "response_matrix",
+    "rigid_band",
     "second_moment",
     "second_order_energy",
     "shell_couplings",

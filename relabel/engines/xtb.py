@@ -41,6 +41,10 @@ ATTEMPTS: tuple[tuple[float, int, bool], ...] = (
     (0.2, 250, False),
 )
 
+#: eV/Å. Charged cells can converge to collapsed states (35 Ti atoms with 3 electrons too many each:
+#: thousands of eV/Å); atoms at twice the melting temperature feel tens of eV/Å at most.
+LARGEST_FORCE = 100.0
+
 
 def _version() -> str:
     try:
@@ -167,9 +171,16 @@ class XtbEngine:
                 "mixer_damping": damping,
                 "from_neighbour": int(guess is not None),
             }
-            label = _to_label(frame, setting, calculator, properties, facts)
+            try:
+                label = _to_label(frame, setting, calculator, properties, facts)
+            except ValueError as error:  # no chemical potential: no electron is left, for instance
+                reasons.append(f"damping {damping:g}: {error}")
+                continue
             if not np.isfinite(label.forces).all() or not np.isfinite(label.free_energy):
                 reasons.append(f"damping {damping:g}: forces that are not finite numbers")
+                continue
+            if (largest := np.abs(label.forces).max()) > LARGEST_FORCE:
+                reasons.append(f"damping {damping:g}: collapsed, with forces of {largest:.0f} eV/Å")
                 continue
             return label, result
         return LabelFailure("; ".join(reasons))

@@ -55,7 +55,7 @@ def test_every_public_name_is_there() -> None:
 def test_public_names_are_declared_once() -> None:
     declared = [name for names in dosml.theory._HOMES.values() for name in names]
     assert len(declared) == len(set(declared))
-    assert {*declared, "gaunt", "response_index"} == set(dosml.theory.__all__)
+    assert {*declared, "gaunt", "response_index", "rigid_band"} == set(dosml.theory.__all__)
 
 
 def test_unknown_name() -> None:
