@@ -47,3 +47,11 @@ class DiskSpaceError(DosmlError):
 
 class LearnerError(DosmlError):
     """A force field that could not be trained, saved or loaded."""
+
+
+class EnvironmentMissingError(LearnerError):
+    """A peer force field whose environment has not been made."""
+
+
+class EnvironmentBuildError(LearnerError):
+    """An environment of a peer that could not be made."""

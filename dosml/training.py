@@ -11,7 +11,7 @@ import numpy as np
 
 from dosml.files import whole_file
 from dosml.frames_source import split
-from dosml.learners.base import Prediction, TrainingLabels
+from dosml.learners.base import KeepsTrainings, Prediction, TrainingLabels
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 from dosml.version import __version__
@@ -73,14 +73,16 @@ def train_and_predict(
     )
     is_train = [frame.info["split"] == "train" for frame in frames]
     sets = [_training_labels(label_set, is_train) for label_set in label_sets]
+    if isinstance(learner, KeepsTrainings):
+        learner = learner.at(folder / "trainings")
     with reporter.stages("training") as tell:
         fitted = learner.fit(train, sets, progress=tell)
     predictions = fitted.predict(test)
     for number, label_set in enumerate(label_sets):
-        with whole_file(place / f"{label_set.setting.name}.npz") as path:
+        with whole_file(place / f"{label_set.setting.name}{fitted.suffix}") as path:
             fitted.save(path, number)
         logger.info("trained the force field of %s", label_set.setting.name)
-    facts = tuple(fitted.facts())
+    facts = tuple(dict(one) for one in fitted.facts())
     arrays: dict[str, Any] = {"facts": np.array(json.dumps(facts))}
     for number, prediction in enumerate(predictions):
         arrays[f"energies_{number}"] = prediction.energies

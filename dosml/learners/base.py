@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -69,12 +69,17 @@ class Prediction:
 class FittedModels(Protocol):
     """One trained model per label set, all on the same frames."""
 
+    @property
+    def suffix(self) -> str:
+        """Suffix of a saved model's file."""
+        ...
+
     def predict(self, frames: Sequence[Atoms]) -> list[Prediction]:
         """Predict every frame with every model: one `Prediction` per label set."""
         ...
 
-    def facts(self) -> list[dict[str, float | int | str]]:
-        """Say what each model is and what it cost: one dictionary per label set."""
+    def facts(self) -> Sequence[Mapping[str, Any]]:
+        """Say what each model is and what it cost: one mapping per label set."""
         ...
 
     def save(self, path: Path, index: int) -> None:
@@ -102,6 +107,15 @@ class Learner(Protocol):
         progress: Progress | None = None,
     ) -> FittedModels:
         """Train one model per label set."""
+        ...
+
+
+@runtime_checkable
+class KeepsTrainings(Protocol):
+    """A learner whose trainings are long: each is kept on disk and continues after a kill."""
+
+    def at(self, folder: Path) -> Self:
+        """Give the same learner, keeping its trainings in a folder."""
         ...
 
 

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from dosml.learners.base import Learner
 
 
-def _sgp(options: Mapping[str, Any]) -> Learner:
+#: Force fields of other projects.
+PEERS = ("flare", "mace", "nequip", "pet", "soap-bpnn")
+
+
+def _sgp(options: Mapping[str, Any], workers: int) -> Learner:  # noqa: ARG001 (one signature)
     """Sparse Gaussian process on ACE descriptors."""
     from dosml.learners.sgp.learner import SgpLearner
     from dosml.learners.sgp.settings import sgp_settings
@@ -20,11 +24,47 @@ def _sgp(options: Mapping[str, Any]) -> Learner:
     return SgpLearner(sgp_settings(options))
 
 
-#: Name of a learner -> function that makes it from its options.
-LEARNERS: dict[str, Callable[[Mapping[str, Any]], Learner]] = {"sgp": _sgp}
+def _peer(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
+    """Force field of another project, in an environment of its own."""
+
+    def make(options: Mapping[str, Any], workers: int) -> Learner:
+        from dosml.learners.peers.catalogue import adapter
+        from dosml.learners.peers.learner import PeerLearner
+
+        peer = adapter(name)
+        return PeerLearner(peer, peer.make_settings(options), workers=workers)
+
+    return make
 
 
-def make_learner(name: str, options: Mapping[str, Any] | None = None) -> Learner:
+#: Name of a learner -> function that makes it from its options and a number of processor cores.
+LEARNERS: dict[str, Callable[[Mapping[str, Any], int], Learner]] = {
+    "sgp": _sgp,
+    **{name: _peer(name) for name in PEERS},
+}
+
+
+def option_names(name: str) -> set[str]:
+    """Names of the options that a learner takes.
+
+    Raises
+    ------
+    InputError
+        If there is no such learner.
+    """
+    _known(name)
+    if name in PEERS:
+        from dosml.learners.peers.catalogue import adapter
+
+        return set(adapter(name).settings.model_fields)
+    from dosml.learners.sgp.settings import SgpSettings
+
+    return set(SgpSettings.model_fields)
+
+
+def make_learner(
+    name: str, options: Mapping[str, Any] | None = None, *, workers: int = 1
+) -> Learner:
     """Make a learner by its name.
 
     Parameters
@@ -33,14 +73,22 @@ def make_learner(name: str, options: Mapping[str, Any] | None = None) -> Learner
         One of the keys of `LEARNERS`.
     options
         Settings of that learner by name; what is not given takes its default.
+    workers
+        Processor cores that a peer may use; the sgp uses what torch is allowed.
 
     Raises
     ------
     InputError
         If there is no such learner, or an option is unknown or out of range.
+    EnvironmentMissingError
+        If the learner is a peer whose environment has not been made.
     """
+    return _known(name)(options or {}, workers)
+
+
+def _known(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
     factory = LEARNERS.get(name)
     if factory is None:
         known = ", ".join(sorted(LEARNERS))
         raise InputError(f"there is no learner named {name!r}: choose one of {known}")
-    return factory(options or {})
+    return factory

@@ -115,6 +115,9 @@ class SgpModels:
         One per label set.
     """
 
+    #: Suffix of a saved model's file.
+    suffix = ".npz"
+
     def __init__(self, shared: SharedBasis, models: Sequence[SgpModel]) -> None:
         self.shared = shared
         self.models = tuple(models)

@@ -1,0 +1,1 @@
+"""Force fields of other projects, each in an environment of its own, never imported here."""

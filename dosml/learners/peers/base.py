@@ -1,0 +1,120 @@
+"""What the learners of all peers have in common: settings, and what an adapter must give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+class PeerSettings(BaseModel):
+    """Settings that every peer has.
+
+    Numbers follow each project's own advice for small sets; a preset changes several at once, and
+    what is given beside it wins.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Literal["default", "quick", "paper"] = "default"
+    cutoff: float = Field(default=5.0, gt=0, description="Å")
+    epochs: int = Field(default=500, ge=1, description="largest number of passes over the data")
+    validation: float = Field(
+        default=0.1, gt=0, lt=1, description="share of the training frames, at least one frame"
+    )
+    use_stress: bool = Field(default=True, description="train on stresses where there are labels")
+    device: str = Field(default="auto", description="cpu, cuda, or auto: cuda where there is one")
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What an adapter may know about the data when it writes a configuration.
+
+    Attributes
+    ----------
+    species
+        Chemical symbols in order of atomic number.
+    n_train, n_valid
+        Frames trained on, and watched for early stopping.
+    stress
+        Whether stresses are labelled and used.
+    energy_per_atom
+        Mean over the training frames, eV.
+    """
+
+    species: tuple[str, ...]
+    n_train: int
+    n_valid: int
+    stress: bool
+    energy_per_atom: float
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How one peer is trained; everything that runs lies in its worker script.
+
+    Attributes
+    ----------
+    name
+        Name of the learner.
+    settings
+        Model of its settings.
+    presets
+        Name of a preset -> values that it changes.
+    packages
+        Whose versions go into the facts.
+    worker
+        File name of the worker script.
+    model_file
+        Name of the trained model in a training's folder.
+    configure
+        (settings, data) -> the peer's own input files, name -> text. The frames are in train.extxyz
+        and valid.extxyz beside them.
+    epochs_done
+        Number of finished epochs, read from the folder of a training that runs.
+    definition
+        Goes up whenever the same settings and data would give another model.
+    """
+
+    name: str
+    settings: type[PeerSettings]
+    presets: Mapping[str, Mapping[str, Any]]
+    packages: tuple[str, ...]
+    worker: str
+    model_file: str
+    configure: Callable[[Any, TrainingData], dict[str, str]]
+    epochs_done: Callable[[Path], int]
+    definition: int = 1
+
+    def make_settings(self, options: Mapping[str, Any]) -> PeerSettings:
+        """Put options over their preset.
+
+        Raises
+        ------
+        InputError
+            If an option is unknown or out of range, or there is no such preset.
+        """
+        preset = options.get("preset", "default")
+        if preset not in {"default", *self.presets}:
+            raise InputError(
+                f"the learner {self.name} has no preset {preset!r}: choose default or "
+                f"{' or '.join(self.presets)}"
+            )
+        try:
+            return self.settings(**{**self.presets.get(preset, {}), **options})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "settings"
+            known = ", ".join(self.settings.model_fields)
+            raise InputError(
+                f"option {where} of the learner {self.name}: {first['msg'].lower()} (read "
+                f"{first.get('input')!r}); the options are {known}"
+            ) from error
