@@ -227,10 +227,14 @@ class ScanStudy:
         return dos_measures(setting.mean_dos, setting.smearing, self.windows)
 
 
+def setting_words(width: float, shift: float) -> str:
+    """Name a setting by width (eV) and electron shift, e.g. "σ = 0.2 eV, +0.5 e/atom"."""
+    return f"σ = {width:g} eV" + (f", {shift:+g} e/atom" if shift else "")
+
+
 def setting_name(setting: SettingResult) -> str:
     """Name a setting for people, e.g. "σ = 0.2 eV" or "σ = 0.2 eV, +0.5 e/atom"."""
-    shift = setting.electrons_per_atom_shift
-    return f"σ = {setting.smearing.width:g} eV" + (f", {shift:+g} e/atom" if shift else "")
+    return setting_words(setting.smearing.width, setting.electrons_per_atom_shift)
 
 
 def summarise(study: ScanStudy) -> pd.DataFrame:
