@@ -16,6 +16,7 @@ from dosml.analysis.figure_style import (
     scan_axis,
 )
 from dosml.analysis.study import setting_name
+from dosml.analysis.terminal import shift_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +113,14 @@ def link_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
         axes.set(xlabel=label)
     panels[0].set(ylabel="force error, 100 MAE/MAV (%)")
     panels[0].set_ylim(bottom=0)
-    panels[0].legend(loc="lower left")
+    shifted = "electrons_per_atom_shift" in study.varies
+    panels[0].legend(loc="best" if shifted else "lower left")
+    labels = {
+        ("sigma_ev",): "σ in eV",
+        ("electrons_per_atom_shift",): "electrons added per atom",
+    }.get(tuple(study.varies), "σ in eV, electrons added per atom")
     figure.suptitle(
-        f"n = {len(table)} settings of one metal ({study.formula}), labels: σ in eV. "
+        f"n = {len(table)} settings of one metal ({study.formula}), labels: {labels}. "
         f"No claim of correlation.",
         fontsize=9,
     )
@@ -132,10 +138,12 @@ def _link_panel(axes: Axes, study: ScanStudy, table: pd.DataFrame, column: str) 
     axes.errorbar(smeared, y, yerr=bars, fmt="none", ecolor="#888888", elinewidth=1, zorder=1)
     axes.scatter(smeared, y, color=colours, s=36, zorder=3, label="smeared")
     axes.scatter(bare, y, facecolor="white", edgecolor=colours, s=30, zorder=2, label="bare")
-    shifted = "electrons_per_atom_shift" in study.varies
     for k, setting in enumerate(study.settings):
-        text = f"{setting.smearing.width:g}"
-        text += f", {setting.electrons_per_atom_shift:+g} e" if shifted else ""
+        shift = shift_text(setting.electrons_per_atom_shift)
+        width = f"{setting.smearing.width:g}"
+        text = {("sigma_ev",): width, ("electrons_per_atom_shift",): shift}.get(
+            tuple(study.varies), f"{width}, {shift}"
+        )
         axes.annotate(text, (smeared[k], y[k]), (6, -2), textcoords="offset points", fontsize=8)
     axes.set_xlim(0, 1.12 * max(smeared.max(), bare.max()))
 

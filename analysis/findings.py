@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.electron_map import (
+    chi_four,
+    half_filling,
+    neutral_setting,
+    predicted_measures,
+)
 from dosml.analysis.errors import Interval
 from dosml.analysis.study import setting_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dosml.analysis.study import ScanStudy
+    from dosml.analysis.study import ScanStudy, SettingResult
 
 _FEW_FRAMES = 30
 
@@ -37,7 +43,7 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
     others = [k for k, s in enumerate(study.settings) if s is not study.reference]
     sentences = [_level(study, first)]
     if others:
-        far = others[-1]
+        far = max(others, key=lambda k: _distance(study, study.settings[k]))
         last, name = rows[far], setting_name(study.settings[far])
         sentences += [
             _trend(study, first, last, name),
@@ -45,6 +51,8 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
             _dos(study, first, last, name),
             _forces(study, last, name),
         ]
+        if "electrons_per_atom_shift" in study.varies:
+            sentences.append(_electrons(study, far))
         if study.angular is not None:
             sentences.append(_angles(study, study.angular, name))
         best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
@@ -52,10 +60,16 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
             sentences.insert(
                 2,
                 f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
-                f"neither at the first nor at the last setting but at "
+                f"neither at {setting_name(study.reference)} nor at {name} but at "
                 f"{setting_name(study.settings[best])}.",
             )
     return sentences
+
+
+def _distance(study: ScanStudy, setting: SettingResult) -> tuple[float, float]:
+    """How far a setting lies from the reference: by electron number, then by width."""
+    shift = setting.electrons_per_atom_shift - study.reference.electrons_per_atom_shift
+    return abs(shift), setting.smearing.width
 
 
 def _interval(row: pd.Series, column: str) -> str:
@@ -123,6 +137,20 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
         f"E_F through the band, by {first[shift]:+.2f} eV and {last[shift]:+.2f} eV against the "
         f"unsmeared filling of the same levels; n_d at the unsmeared Fermi level, which only "
         f"moving levels change, goes from {first[frozen]:.2f} to {last[frozen]:.2f}."
+    )
+
+
+def _electrons(study: ScanStudy, far: int) -> str:
+    there = study.settings[far]
+    start = neutral_setting(study, there.smearing.width)
+    kept, own = study.measures(start), study.measures(there)
+    rigid = predicted_measures(study, start, there.electrons_per_atom_shift)
+    return (
+        f"Band theory for the same step, {setting_name(start)} to {setting_name(there)}: chi_4 of "
+        f"the d band goes from {chi_four(kept):.3f} to {chi_four(own):.3f} (states/atom)²/eV and "
+        f"N(10 - N) from {half_filling(kept):.1f} to {half_filling(own):.1f}, both from the "
+        f"calculated DOS of each setting. A rigid band would have predicted {chi_four(rigid):.3f} "
+        f"and {half_filling(rigid):.1f}."
     )
 
 
