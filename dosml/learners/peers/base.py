@@ -80,6 +80,8 @@ class Adapter:
         and valid.extxyz beside them.
     epochs_done
         Number of finished epochs, read from the folder of a training that runs.
+    validates
+        Whether it watches frames that it does not train on; else it trains on all.
     definition
         Goes up whenever the same settings and data would give another model.
     """
@@ -92,6 +94,7 @@ class Adapter:
     model_file: str
     configure: Callable[[Any, TrainingData], dict[str, str]]
     epochs_done: Callable[[Path], int]
+    validates: bool = True
     definition: int = 1
 
     def make_settings(self, options: Mapping[str, Any]) -> PeerSettings:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
-from dosml.learners.peers import nequip
+from dosml.learners.peers import flare, mace, metatrain, nequip
 
 if TYPE_CHECKING:
     from dosml.learners.peers.base import Adapter
 
 #: Name of the learner -> its adapter.
-ADAPTERS: dict[str, Adapter] = {one.name: one for one in (nequip.ADAPTER,)}
+ADAPTERS: dict[str, Adapter] = {
+    one.name: one
+    for one in (flare.ADAPTER, mace.ADAPTER, metatrain.PET, metatrain.SOAP_BPNN, nequip.ADAPTER)
+}
 
 
 def adapter(name: str) -> Adapter:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import ase.io
 import numpy as np
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from dosml.errors import LearnerError
 from dosml.files import whole_file
@@ -79,14 +80,17 @@ def labels_hash(labels: TrainingLabels) -> str:
 def write_frames(
     path: Path, frames: Sequence[Atoms], labels: TrainingLabels, chosen: Sequence[int]
 ) -> None:
-    """Write frames with `REF_energy` (eV), `REF_forces` (eV/Å) and `REF_stress` (eV/Å^3)."""
+    """Write frames with `REF_energy` (eV), `REF_forces` (eV/Å) and `REF_stress` (eV/Å^3).
+
+    The stress is a 3 x 3 matrix: the one form that every peer reads.
+    """
     out = []
     for index in chosen:
         atoms = frames[index].copy()  # type: ignore[no-untyped-call]
         atoms.info = {"REF_energy": float(labels.energies[index])}
         atoms.arrays["REF_forces"] = np.array(labels.forces[index])
         if labels.stresses is not None:
-            atoms.info["REF_stress"] = np.array(labels.stresses[index])
+            atoms.info["REF_stress"] = voigt_6_to_full_3x3_stress(labels.stresses[index])
         out.append(atoms)
     with whole_file(path) as partial:
         ase.io.write(partial, out, format="extxyz")

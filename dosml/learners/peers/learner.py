@@ -159,6 +159,8 @@ class PeerLearner:
             return job
         order = np.random.default_rng(self.settings.seed).permutation(len(frames))
         n_valid = min(max(1, round(self.settings.validation * len(frames))), len(frames) - 1)
+        if not self._adapter.validates:
+            n_valid = 0
         valid, train = sorted(order[:n_valid].tolist()), sorted(order[n_valid:].tolist())
         sizes = np.array([len(frame) for frame in frames])
         species = {
@@ -174,7 +176,8 @@ class PeerLearner:
             energy_per_atom=float(np.sum(labels.energies[train]) / np.sum(sizes[train])),
         )
         write_frames(place / "train.extxyz", frames, labels, train)
-        write_frames(place / "valid.extxyz", frames, labels, valid)
+        if valid:
+            write_frames(place / "valid.extxyz", frames, labels, valid)
         for name, text in self._adapter.configure(self.settings, data).items():
             with whole_file(place / name) as path:
                 path.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
-from worker_common import choose_device, count_parameters, run
+from worker_common import choose_device, count_parameters, drop_broken_checkpoints, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
         f"++trainer.accelerator={accelerator}",
     ]
     last = folder / "run" / "last.ckpt"
-    if last.exists():
+    if drop_broken_checkpoints([last] if last.exists() else []):
         sys.argv.append(f"++ckpt_path={last}")
     from nequip.scripts.train import main
 

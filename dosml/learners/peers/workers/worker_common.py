@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ase.calculators.calculator import Calculator
 
@@ -63,8 +63,23 @@ def choose_device(wanted: str) -> str:
 
 
 def count_parameters(module: Any) -> int:
-    """Trainable numbers of a torch module."""
-    return sum(one.numel() for one in module.parameters() if one.requires_grad)
+    """Learned numbers of a torch module; a saved model may have them frozen."""
+    return sum(one.numel() for one in module.parameters())
+
+
+def drop_broken_checkpoints(paths: Iterable[Path]) -> list[Path]:
+    """Remove checkpoints that a kill cut short, give the others."""
+    import torch
+
+    whole = []
+    for path in paths:
+        try:
+            torch.load(path, map_location="cpu", weights_only=False)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is of no use
+            path.unlink()
+        else:
+            whole.append(path)
+    return whole
 
 
 def _train(train: Callable[..., dict[str, Any]], folder: Path) -> None:
