@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, nelect_scan, relabel, smear_scan, theory, train
+from dosml.cli import dos, env, nelect_scan, relabel, smear_scan, theory, train
 from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
 from dosml.version import __version__
@@ -29,6 +29,7 @@ app.command("map")(electron_map.electron_map)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("train")(train.train)
+app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 
 
