@@ -44,17 +44,17 @@ class TrainingData:
         Chemical symbols in order of atomic number.
     n_train, n_valid
         Frames trained on, and watched for early stopping.
+    mean_atoms
+        Mean number of atoms in a training frame.
     stress
         Whether stresses are labelled and used.
-    energy_per_atom
-        Mean over the training frames, eV.
     """
 
     species: tuple[str, ...]
     n_train: int
     n_valid: int
+    mean_atoms: float
     stress: bool
-    energy_per_atom: float
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class PeerLearner:
             n_train=len(train),
             n_valid=len(valid),
             stress=labels.stresses is not None,
-            energy_per_atom=float(np.sum(labels.energies[train]) / np.sum(sizes[train])),
+            mean_atoms=float(sizes[train].mean()),
         )
         write_frames(place / "train.extxyz", frames, labels, train)
         if valid:

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 class MetatrainSettings(PeerSettings):
-    """What both architectures have in common."""
+    """What both architectures have in common.
+
+    metatrain weighs the virial of the whole cell (eV); here `stress_weight` weighs the virial per
+    atom, or else it would rule the loss. Single precision rounds the total energy, which includes
+    the atoms' share: too coarse for energy differences of metals.
+    """
 
     batch_size: int = Field(default=2, ge=1)
     energy_weight: float = Field(default=1.0, ge=0)
     force_weight: float = Field(default=1.0, ge=0)
     stress_weight: float = Field(default=1.0, ge=0)
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = "float64"
 
 
 class SoapBpnnSettings(MetatrainSettings):
@@ -59,7 +64,9 @@ class PetSettings(MetatrainSettings):
     learning_rate: float = Field(default=1e-4, gt=0)
 
 
-SOAP_PRESETS = {"quick": {"epochs": 10, "l_max": 3, "n_max": 4, "cutoff": 4.5}}
+SOAP_PRESETS = {
+    "quick": {"epochs": 10, "l_max": 3, "n_max": 4, "cutoff": 4.5, "learning_rate": 0.01}
+}
 PET_PRESETS = {
     "quick": {"epochs": 10, "d_pet": 16, "d_node": 32, "d_head": 16, "d_feedforward": 32,
               "num_heads": 2, "num_gnn_layers": 1, "num_attention_layers": 1,
@@ -107,7 +114,7 @@ def _options(
 ) -> dict[str, str]:
     gradients = {"forces": settings.force_weight}
     if data.stress:
-        gradients["stress"] = settings.stress_weight
+        gradients["stress"] = settings.stress_weight / data.mean_atoms**2
 
     def frames(name: str) -> dict[str, Any]:
         energy = {
