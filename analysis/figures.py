@@ -88,7 +88,8 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
         f"if the same levels were filled without smearing."
     )
     yield "d_dos", "d density of states and occupations", caption, dos_figure(study)
-    if n_settings > 1:
+    # over a grid of settings one axis cannot show it; the columns are in the table
+    if n_settings > 1 and len(study.varies) < 2:
         caption = (
             f"Forces F of {n_frames} frames against the forces F0 on the same atoms at "
             f"{setting_name(study.reference)}. Left: root mean square change over atoms, and its "
@@ -97,6 +98,7 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
         )
         figure = force_change_figure(study, table)
         yield "force_differences", "How the forces change", caption, figure
+    if n_settings > 1:
         caption = (
             f"The {n_settings} settings of one metal, joined in the order of the scan. Left: "
             f"n_d(E_F); right: mean |dn_d/dE| from {low:g} to {high:g} eV; filled: smeared with "

@@ -12,6 +12,7 @@ import numpy as np
 
 from dosml.analysis.dos_table import dos_table
 from dosml.analysis.electron_map import electron_table
+from dosml.analysis.electron_swap import swap_figure, swap_table
 from dosml.analysis.figures import draw_figures
 from dosml.analysis.report import write_report
 from dosml.analysis.study import ScanStudy, SettingResult, summarise
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
+    from dosml.analysis.electron_swap import Swap
     from dosml.relabel.engines.base import Engine
     from dosml.relabel.label import LabelSet
     from dosml.settings import ScanSettings
@@ -63,6 +65,7 @@ def write_findings(
     dropped: Sequence[str],
     dropped_settings: Sequence[str],
     seconds: float,
+    swap: Swap | None = None,
 ) -> tuple[pd.DataFrame, Path]:
     """Write `results.csv`, `results.parquet`, `figures/` and `report.html`.
 
@@ -74,6 +77,8 @@ def write_findings(
         Frames and settings that were left out, with the reason.
     seconds
         Wall time of this run so far.
+    swap
+        Comparison with another metal's electrons, if the scan was made for it.
 
     Returns
     -------
@@ -118,12 +123,17 @@ def write_findings(
     )
     table = summarise(study)
     write_tables(table, folder)
-    write_tables(dos_table(study), folder, "d_dos")
+    curves = dos_table(study)
+    write_tables(curves, folder, "d_dos")
     if study.angular is not None:
         write_tables(study.angular, folder, "angular_resolution")
     if "electrons_per_atom_shift" in study.varies:
         write_tables(electron_table(study, table), folder, "electron_axis")
     figures = draw_figures(study, table, folder / "figures")
+    if swap is not None:
+        compared = swap_table(swap, table)
+        write_tables(compared, folder, "electron_swap")
+        figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
     write_report(report, study, table, figures)
     return table, report

@@ -11,7 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dosml.analysis.campaigns import read_campaign
+from dosml.analysis.electron_swap import Swap, swap_table
 from dosml.campaign import Campaign, logger
+from dosml.electron_settings import ElectronScanSettings
 from dosml.errors import LabelError
 from dosml.findings import write_findings
 from dosml.frames_source import get_frames, planned_atoms, subject_of
@@ -45,6 +48,7 @@ class ScanResult:
     report: Path
     dropped: tuple[str, ...]
     dropped_settings: tuple[str, ...] = ()
+    swap: pd.DataFrame | None = None
 
 
 def scan_settings(settings: ScanSettings) -> list[ElectronicSetting]:
@@ -69,6 +73,26 @@ def learner_options(settings: ScanSettings) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def make_swap(settings: ScanSettings) -> Swap | None:
+    """Comparison that `dosml nelect-scan --as` asks for; None for any other scan.
+
+    Raises
+    ------
+    InputError
+        If the campaign named by --with cannot be compared.
+    """
+    if not isinstance(settings, ElectronScanSettings) or settings.as_element is None:
+        return None
+    folder = settings.with_campaign
+    return Swap(
+        metal=settings.target,
+        other=settings.as_element,
+        shift=settings.swap_shift,
+        width=settings.sigma[0],
+        partner=None if folder is None else read_campaign(folder),
+    )
+
+
 def make_plan(settings: ScanSettings) -> list[str]:
     """Lines that say what a run would do, with counts and an estimate; nothing is written."""
     engine = make_engine(settings.engine, kpoints=settings.kpoints)
@@ -76,6 +100,7 @@ def make_plan(settings: ScanSettings) -> list[str]:
     for setting in electronic:
         engine.check(setting)
     make_learner(settings.learner, learner_options(settings))
+    make_swap(settings)
     subject = subject_of(settings)
     n_frames, n_atoms = planned_atoms(settings)
     n_labels = n_frames * len(electronic)
@@ -118,6 +143,7 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     for setting in electronic:
         engine.check(setting)
     learner = make_learner(settings.learner, learner_options(settings))
+    swap = make_swap(settings)
     start = time.perf_counter()
     with Campaign(settings.folder, subject_of(settings)) as campaign:
         logger.info("command: %s", shlex.join(sys.argv))
@@ -158,5 +184,13 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
             dropped=paired.dropped,
             dropped_settings=given_up,
             seconds=time.perf_counter() - start,
+            swap=swap,
         )
-    return ScanResult(settings.folder, table, report, tuple(paired.dropped), tuple(given_up))
+    return ScanResult(
+        settings.folder,
+        table,
+        report,
+        tuple(paired.dropped),
+        tuple(given_up),
+        None if swap is None else swap_table(swap, table),
+    )

@@ -68,4 +68,11 @@ def nelect_scan(
     """
     given = locals()
     given["as"], given["with"] = given.pop("as_element"), given.pop("with_campaign")
-    options.run_command(ElectronScanSettings, given)
+    result = options.run_command(ElectronScanSettings, given)
+    if result is None or result.swap is None:
+        return
+    from rich.console import Console
+
+    from dosml.analysis.electron_swap import swap_terminal
+
+    Console().print(swap_terminal(result.swap))

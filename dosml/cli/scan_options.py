@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from dosml.scan import ScanResult
     from dosml.settings import ScanSettings
 
 Text = str | None
@@ -66,7 +67,7 @@ def out_folder(command: str) -> Any:
     return typer.Option(help=f"Campaign folder. Default: dosml-{command}-TARGET.")
 
 
-def run_command(model: type[ScanSettings], options: dict[str, Any]) -> None:
+def run_command(model: type[ScanSettings], options: dict[str, Any]) -> ScanResult | None:
     """Read the options, then print the plan or run the scan and show what came out.
 
     Parameters
@@ -75,6 +76,11 @@ def run_command(model: type[ScanSettings], options: dict[str, Any]) -> None:
         Kind of scan.
     options
         Everything that the command line gave, `config` and `dry_run` among it; None: not given.
+
+    Returns
+    -------
+    result
+        None after a plan.
 
     Raises
     ------
@@ -94,9 +100,10 @@ def run_command(model: type[ScanSettings], options: dict[str, Any]) -> None:
     if dry_run:
         for line in make_plan(settings):
             reporter.console.print(line, highlight=False, soft_wrap=True)
-        return
+        return None
     result = run_scan(settings, reporter)
     from dosml.analysis.terminal import terminal_table
 
     reporter.console.print(terminal_table(result.table))
     reporter.console.print(f"report: {result.report}", highlight=False, soft_wrap=True)
+    return result
