@@ -70,8 +70,8 @@ def train_curve(settings: TrainSettings, study: TrainStudy, reporter: Reporter) 
     files += write_tables(fits, folder, "learning_curve_fit")
     for _, fit in fits.iterrows():
         reporter.say(
-            f"{fit['label_set']}: force error = {fit['amplitude']:.1f} % N^-{fit['exponent']:.2f} "
-            f"(95 %: {fit['exponent_low']:.2f} to {fit['exponent_high']:.2f})"
+            f"{fit['label_set']}: force error = {fit['amplitude']:.3g} % N^-b, b = "
+            f"{fit['exponent']:.2f} (95 %: {fit['exponent_low']:.2f} to {fit['exponent_high']:.2f})"
         )
     from dosml.analysis.learning_curve_figure import learning_curve_figure
 

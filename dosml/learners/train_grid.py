@@ -146,7 +146,7 @@ def grid_table(
             values = mine[column].to_numpy(float)
             if np.all(np.isnan(values)):
                 continue
-            best = mine.index[np.nanargmax(values) if more else np.nanargmin(values)]
+            best = mine.index[int(np.nanargmax(values) if more else np.nanargmin(values))]
             before = str(table.loc[best, "best_by"])
             table.loc[best, "best_by"] = ", ".join(filter(None, (before, choice)))
     return table
@@ -200,18 +200,14 @@ def _finish(
     for (name, choice, _), job, result in zip(stems, jobs, results, strict=True):
         if result.failure is not None:
             raise LearnerError(f"the best point by {choice} failed: {result.failure}")
-        axes = {axis: job.options[axis] for axis in AXES}
-        row = result_row(name, result, 0, len(study.train))
-        row.pop("cutoff_angstrom")
-        rows.append(
-            {
-                "label_set": name,
-                "best_by": choice,
-                "cutoff_angstrom": axes.pop("cutoff"),
-                **axes,
-                **{key: value for key, value in row.items() if key != "label_set"},
-            }
-        )
+        known = result_row(name, result, 0, len(study.train))
+        front = {
+            "label_set": name,
+            "best_by": choice,
+            "cutoff_angstrom": known["cutoff_angstrom"],
+            **{axis: job.options[axis] for axis in AXES if axis != "cutoff"},
+        }
+        rows.append({**front, **{key: known[key] for key in known if key not in front}})
     best = pd.DataFrame(rows)
     files += write_tables(best, folder, "best")
     return TrainOutcome(best, (*model_files(folder, [stem for *_, stem in stems]), *files))
