@@ -66,13 +66,8 @@ def write_report(
     DiskSpaceError
         If the disk is full.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    source = (files("dosml.analysis") / "report.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    html = environment.from_string(source).render(
+    html = page(
+        "report.html",
         formula=study.formula,
         n_frames=len(study.tiers),
         n_test=len(study.test_tiers),
@@ -83,19 +78,44 @@ def write_report(
         findings=findings(study, table),
         warnings=warnings(study, table),
         limits=limits(study),
-        figures=[_embedded(figure) for figure in figures],
+        figures=[embedded(figure) for figure in figures],
         main=_main_table(study, table),
         every=_full_table(table),
         command=str(study.facts.get("command", "")),
-        dropped=_lines(study.facts.get("dropped_frames", [])),
-        facts=_facts(study.facts),
+        dropped=fact_lines(study.facts.get("dropped_frames", [])),
+        facts=fact_groups(study.facts),
         bootstrap=f"{len(study.weights)} resamples, seed {study.bootstrap_seed}",
     )
     with whole_file(path) as partial:
         partial.write_text(html, encoding="utf-8")
 
 
-def _embedded(figure: FigureRecord) -> dict[str, str]:
+def page(template: str, **content: object) -> str:
+    """Fill one of the templates of this package; style and scripts are put inside the page.
+
+    Parameters
+    ----------
+    template
+        Name of a file beside this module.
+    content
+        What the template asks for; a name that is missing is an error.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(
+            lambda name: (files("dosml.analysis") / name).read_text(encoding="utf-8")
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**content)
+
+
+def embedded(figure: FigureRecord) -> dict[str, str]:
+    """Title, caption and the PNG file of a figure as a data address."""
     data = base64.b64encode(figure.png.read_bytes()).decode("ascii")
     return {
         "title": figure.title,
@@ -129,7 +149,7 @@ def _full_table(table: pd.DataFrame) -> list[dict[str, object]]:
     ]
 
 
-def _lines(value: object) -> list[str]:
+def fact_lines(value: object) -> list[str]:
     """Lines of a fact: a mapping gives "key: value", a list its items, a string itself."""
     if isinstance(value, Mapping):
         return [f"{key}: {_short(item)}" for key, item in value.items()]
@@ -149,7 +169,7 @@ def _short(value: object) -> str:
     return str(value)
 
 
-def _facts(facts: Mapping[str, object]) -> dict[str, dict[str, str]]:
+def fact_groups(facts: Mapping[str, object]) -> dict[str, dict[str, str]]:
     """Facts as small tables: single facts under "Run", each mapping under its own name."""
     groups: dict[str, dict[str, str]] = {"run": {}}
     for key, value in facts.items():

@@ -208,8 +208,10 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
         return []
     n = int(every[every["measure"] == measure]["n"].min())
     return [
-        f"The same measure, “{describe(measure).heading}”, elsewhere (r, n = {n}): "
-        f"{', '.join(parts)}."
+        (
+            f"The same measure, “{describe(measure).heading}”, elsewhere (r, n = {n}): "
+            f"{', '.join(parts)}."
+        )
     ]
 
 
@@ -237,7 +239,7 @@ def _within(study: JoinedStudy) -> list[str]:
 
 
 def _chain(study: JoinedStudy) -> list[str]:
-    """The two links between DOS and error: DOS -> angles, angles -> error."""
+    """Describe the two links between DOS and error: DOS -> angles, angles -> error."""
     every = study.correlations
     rows = study.at(study.reference)
     if every is None or "angular_gain_percent" not in set(every["target"]):
@@ -250,10 +252,13 @@ def _chain(study: JoinedStudy) -> list[str]:
     except InputError:
         return []
     return [
-        f"Link by link: how much angles the forces need (angular gain, no learner) goes most with "
-        f"{_named(top)}, {_r(top)}, p = {_p(top['pearson_p_holm_all'])} after correction for all "
-        f"{len(every)} tests of this report; the angular gain itself goes with the force error "
-        f"at r = {second.pearson:+.2f} (p = {_p(second.pearson_p)}, n = {second.n})."
+        (
+            f"Link by link: how much angles the forces need (angular gain, no learner) goes most "
+            f"with {_named(top)}, {_r(top)}, p = {_p(top['pearson_p_holm_all'])} after correction "
+            f"for all {len(every)} tests of this report; the angular gain itself goes with the "
+            f"force error at r = {second.pearson:+.2f} (p = {_p(second.pearson_p)}, n = "
+            f"{second.n})."
+        )
     ]
 
 
@@ -261,17 +266,21 @@ def _ours_and_published(study: JoinedStudy) -> list[str]:
     rows = study.at(study.reference)[[TARGET, "published_force_percent_error"]].dropna()
     if len(rows) < FEWEST_METALS:
         return [
-            f"Of these metals {len(rows)} have a legible published error, too few to compare the "
-            f"two orders."
+            (
+                f"Of these metals {len(rows)} have a legible published error, too few to compare "
+                f"the two orders."
+            )
         ]
     try:
         found = correlate(rows[TARGET], rows["published_force_percent_error"], seed=study.seed)
     except InputError:
         return []
     return [
-        f"Our errors against the published ones (other labels, frames and learner): Spearman "
-        f"{found.spearman:+.2f} (p = {_p(found.spearman_p)}, n = {found.n} metals with a legible "
-        f"number)."
+        (
+            f"Our errors against the published ones (other labels, frames and learner): Spearman "
+            f"{found.spearman:+.2f} (p = {_p(found.spearman_p)}, n = {found.n} metals with a "
+            f"legible number)."
+        )
     ]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
 
 #: What --small stands for; whatever the user gives wins.
-SMALL: dict[str, Any] = {"sigma": (0.2, 0.5, 2.0), "train": 12, "test": 9}
+SMALL: dict[str, Any] = {"sigma": (0.2, 1.0), "train": 9, "test": 6}
 #: Written into a campaign folder when its scan has come to its end.
 FINISHED = "finished.json"
 #: Settings that do not change the results.

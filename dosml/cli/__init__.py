@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, env, nelect_scan, relabel, smear_scan, theory, train
+from dosml.cli import dos, env, nelect_scan, relabel, report, smear_scan, study, theory, train
 from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
 from dosml.version import __version__
@@ -26,6 +26,8 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
+app.command("study")(study.study)
+app.command("report")(report.report)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("train")(train.train)

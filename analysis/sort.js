@@ -1,0 +1,19 @@
+document.querySelectorAll("table.sortable").forEach(function (table) {
+  const heads = Array.from(table.tHead.rows[0].cells), body = table.tBodies[0];
+  heads.forEach(function (head, column) {
+    head.addEventListener("click", function () {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const raw = function (row) { return row.cells[column].dataset.key; };
+      const rows = Array.from(body.rows), key = function (row) { return parseFloat(raw(row)); };
+      const words = rows.every(function (row) { return Number.isNaN(key(row)); });
+      rows.sort(function (a, b) {
+        if (words) { return (down ? -1 : 1) * raw(a).localeCompare(raw(b)); }
+        if (Number.isNaN(key(a))) { return 1; }
+        if (Number.isNaN(key(b))) { return -1; }
+        return down ? key(b) - key(a) : key(a) - key(b);
+      }).forEach(function (row) { body.appendChild(row); });
+    });
+  });
+});

@@ -1,0 +1,25 @@
+"""`dosml report`: campaigns that exist, joined into one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    campaigns: Annotated[
+        list[Path],
+        typer.Argument(help="Finished campaign folders, one metal each; or a study folder."),
+    ],
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("dosml-report"),
+) -> None:
+    """Join campaigns of several metals and say whether the d-DOS tells how hard forces are to learn.
+
+    The answer comes in words, with n, intervals and permutation tests, beside published numbers.
+    """
+    from dosml.joined import report_campaigns
+    from dosml.progress import Reporter
+
+    report_campaigns(campaigns, out, Reporter())
