@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from dosml.errors import LearnerError
 from dosml.files import whole_file
@@ -148,8 +149,24 @@ class PeerLearner:
         )
 
     def _write(self, frames: Sequence[Atoms], labels: TrainingLabels) -> Job:
+        """Write the input of a training, in a folder that its content names."""
+        order = np.random.default_rng(self.settings.seed).permutation(len(frames))
+        n_valid = 0
+        if self._adapter.validates:
+            n_valid = min(max(1, round(self.settings.validation * len(frames))), len(frames) - 1)
+        valid, train = sorted(order[:n_valid].tolist()), sorted(order[n_valid:].tolist())
+        numbers = sorted({int(z) for frame in frames for z in frame.numbers})
+        data = TrainingData(
+            species=tuple(chemical_symbols[z] for z in numbers),
+            n_train=len(train),
+            n_valid=len(valid),
+            mean_atoms=float(np.mean([len(frames[k]) for k in train])),
+            stress=labels.stresses is not None,
+        )
+        configuration = self._adapter.configure(self.settings, data)
         content = {
             **self.fingerprint(),
+            "configuration": configuration,
             "frames": [frame_id(frame) for frame in frames],
             "labels": labels_hash(labels),
         }
@@ -157,28 +174,10 @@ class PeerLearner:
         job = Job(place, self._environment.python, worker_path(self._adapter.worker))
         if (place / "job.json").exists():
             return job
-        order = np.random.default_rng(self.settings.seed).permutation(len(frames))
-        n_valid = min(max(1, round(self.settings.validation * len(frames))), len(frames) - 1)
-        if not self._adapter.validates:
-            n_valid = 0
-        valid, train = sorted(order[:n_valid].tolist()), sorted(order[n_valid:].tolist())
-        sizes = np.array([len(frame) for frame in frames])
-        species = {
-            int(z): s
-            for frame in frames
-            for z, s in zip(frame.numbers, frame.get_chemical_symbols(), strict=True)
-        }
-        data = TrainingData(
-            species=tuple(species[z] for z in sorted(species)),
-            n_train=len(train),
-            n_valid=len(valid),
-            stress=labels.stresses is not None,
-            mean_atoms=float(sizes[train].mean()),
-        )
         write_frames(place / "train.extxyz", frames, labels, train)
         if valid:
             write_frames(place / "valid.extxyz", frames, labels, valid)
-        for name, text in self._adapter.configure(self.settings, data).items():
+        for name, text in configuration.items():
             with whole_file(place / name) as path:
                 path.write_text(text, encoding="utf-8")
         record = {

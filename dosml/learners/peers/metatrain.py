@@ -112,9 +112,10 @@ def _options(
     learning_rate: float,
     data: TrainingData,
 ) -> dict[str, str]:
-    gradients = {"forces": settings.force_weight}
+    # by these names: others are taken without a word and have no effect
+    gradients = {"positions": settings.force_weight}
     if data.stress:
-        gradients["stress"] = settings.stress_weight / data.mean_atoms**2
+        gradients["strain"] = settings.stress_weight / data.mean_atoms**2
 
     def frames(name: str) -> dict[str, Any]:
         energy = {
@@ -163,11 +164,11 @@ def _options(
 
 def epochs_done(folder: Path) -> int:
     """Read the last epoch from the log table, two lines of which are the heading."""
-    last = 0
+    last = -1
     for path in (folder / "outputs").glob("*/*/train.csv"):
         lines = path.read_text().splitlines()[2:]
         last = max([last, *(int(line.split(",")[0]) for line in lines)])
-    return last
+    return last + 1
 
 
 _PACKAGES = ("metatrain", "metatensor-torch", "metatomic-torch", "torch")

@@ -39,7 +39,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         rows += [dict(zip(names, line, strict=True)) for line in lines]
     state = torch.load(folder / "model.ckpt", map_location="cpu", weights_only=False)
     return {
-        "epochs": max(int(row["Epoch"]) for row in rows),
+        "epochs": max(int(row["Epoch"]) for row in rows) + 1,
         "best_epoch": state.get("best_epoch"),
         "best_validation_loss": min(float(row["validation loss"]) for row in rows),
         "n_parameters": count_parameters(load_model(folder / "model.ckpt")),
