@@ -12,6 +12,7 @@ from pathlib import Path
 import ase.io
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -19,6 +20,8 @@ README = ROOT / "README.md"
 SMALLER = {
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml train labels.extxyz --grid": "--cutoff 4 --n-max 3,4 --l-max 2 --zeta 2",
+    "dosml train labels.extxyz --sizes": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
     "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --out {tmp}/demo"',
 }
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
@@ -57,6 +60,13 @@ def workplace(tmp_path):
         atoms.rattle(0.1, seed=seed)
         frames.append(atoms)
     ase.io.write(tmp_path / "frames.extxyz", frames)
+    for atoms in frames:
+        atoms.calc = EMT()
+        atoms.info["REF_energy"] = atoms.get_potential_energy()
+        atoms.info["REF_stress"] = atoms.get_stress()
+        atoms.arrays["REF_forces"] = atoms.get_forces()
+        atoms.calc = None
+    ase.io.write(tmp_path / "labels.extxyz", frames)
     for name in re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(), flags=re.DOTALL):
         (tmp_path / name[0]).write_text(name[1])
     return tmp_path
