@@ -111,25 +111,31 @@ class ElectronScanSettings(ElectronSettings):
                 f"nelect-scan holds one sigma, got {join_numbers(self.sigma)}: dosml map varies "
                 "both"
             )
-        if self.as_element is not None:
-            if self.target_is_file:
-                raise ValueError("--as swaps the electrons of an element: name one, such as Au")
-            if self.swap_shift == 0:
-                raise ValueError(
-                    f"{self.target} and {self.as_element} have the same number of valence "
-                    "electrons: there is nothing to swap"
-                )
-        elif self.with_campaign is not None:
+        if self.with_campaign is not None and self.as_element is None:
             raise ValueError("--with shows the other element's own result: give --as too")
         return self
 
     @property
     def swap_shift(self) -> float:
-        """Electrons per atom that give the target the count of the element it poses as."""
+        """Electrons per atom that give the target the count of the element it poses as.
+
+        Raises
+        ------
+        ValueError
+            If there is no such number, or none to shift.
+        """
         if self.as_element is None:
             return 0.0
+        if self.target_is_file:
+            raise ValueError("--as swaps the electrons of an element: name one, such as Au")
         target, other = element(self.target), element(self.as_element)
-        return float(other.valence_electrons - target.valence_electrons)
+        shift = float(other.valence_electrons - target.valence_electrons)
+        if shift == 0:
+            raise ValueError(
+                f"{self.target} and {self.as_element} have the same number of valence electrons: "
+                "there is nothing to swap"
+            )
+        return shift
 
     @property
     def shifts(self) -> tuple[float, ...]:
