@@ -134,7 +134,7 @@ def correlate_within(
     members = [m for m in members if len(m) > 1]
     if not members:
         raise InputError("a correlation within metals needs a metal with two settings or more")
-    inside = [(a[m] - a[m].mean(), b[m] - b[m].mean()) for m in members]
+    inside = [(_about_mean(a[m]), _about_mean(b[m])) for m in members]
     left = np.concatenate([pair[0] for pair in inside])
     if not (left.any() and any(pair[1].any() for pair in inside)):
         raise InputError("neither quantity may be constant within every metal")
@@ -219,6 +219,12 @@ def _pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.f
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         raise InputError("a correlation needs two quantities that vary, one is constant")
     return a, b
+
+
+def _about_mean(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances from the mean; exactly zero where only rounding is left."""
+    rest = a - a.mean()
+    return np.where(np.abs(rest) > 1e-10 * np.abs(a).max(), rest, 0.0)
 
 
 def _pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

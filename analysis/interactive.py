@@ -74,7 +74,7 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
             text=list(part["metal"]),
             name=setting_words(*setting),
             mode="markers+text",
-            textposition="top center",
+            textposition="middle right",
             visible=True if setting == study.reference else "legendonly",
             marker={"size": 8, "color": colours[k % len(colours)]},
             error_y={
@@ -101,11 +101,11 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
     figure.update_layout(
         template="plotly_white",
         height=480,
-        margin={"l": 55, "r": 10, "t": 50, "b": 90},
+        margin={"l": 55, "r": 10, "t": 75, "b": 90},
         xaxis={"title": {"text": heading(order[0])}},
         yaxis={"title": {"text": "force error (%)"}, "rangemode": "tozero"},
         legend={"orientation": "h", "y": -0.22},
-        updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.12, "yanchor": "top"}],
+        updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2, "yanchor": "top"}],
     )
     return InteractiveFigure(
         name="explorer",

@@ -129,24 +129,24 @@ def joined_limits(study: JoinedStudy) -> list[str]:
     n = len(study.campaigns)
     lines = [
         (
-            f"n = {n} metals. With n = 12 a single correlation must exceed 0.58 in size to pass p < "
-            f"0.05, and one that holds for other metals may still be missed. Metals are no random "
-            f"sample: neighbours in the periodic table resemble each other, so the intervals are "
-            f"narrower than they should be."
+            f"n = {n} metals. With n = 12 a single correlation must exceed 0.58 in size to pass p "
+            f"< 0.05, and one that holds for other metals may still be missed. Metals are no "
+            f"random sample: neighbours in the periodic table resemble each other, so the "
+            f"intervals are narrower than they should be."
         ),
         (
-            "Correlation across metals is not cause: crystal structure, number of atoms, melting point "
-            "and size of the forces change along with the d band. Two of these are taken out in the "
-            "partial correlation, the others are not."
+            "Correlation across metals is not cause: crystal structure, number of atoms, melting "
+            "point and size of the forces change along with the d band. Two of these are taken "
+            "out in the partial correlation, the others are not."
         ),
         (
-            "The force error is that of one learner with one number of training frames and one seed. "
-            "Its interval holds the scatter of held-out frames only."
+            "The force error is that of one learner with one number of training frames and one "
+            "seed. Its interval holds the scatter of held-out frames only."
         ),
         "Measures of one DOS resemble each other: which of them comes out best is partly chance.",
         (
-            "The smeared n_d(E_F), sharpness and curvature fall with σ by construction. Inside metals "
-            "they stand for σ itself."
+            "The smeared n_d(E_F), sharpness and curvature fall with σ by construction. Inside "
+            "metals they stand for σ itself."
         ),
     ]
     if any(str(c.settings.get("engine")) == "xtb" for c in study.campaigns):

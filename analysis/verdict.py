@@ -86,19 +86,19 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     if len(passed) and (signs > 0).any():
         row = passed[signs > 0].iloc[0]
         return "Yes", (
-            f"Yes, for these {n} metals at {where}: {_named(row)} goes with the force error, "
+            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
             f"{_r(row)}, and survives the correction for {len(ranking)} tests."
         )
     if len(passed) and (signs == 0).any():
         row = passed[signs == 0].iloc[0]
         return "In part", (
-            f"In part, for these {n} metals at {where}: {_named(row)} goes with the force error, "
+            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
             f"{_r(row)}, but no measure of a large or sharp d-DOS at E_F does."
         )
     if len(passed):
         row = passed.iloc[0]
         return "The other way round", (
-            f"The other way round, for these {n} metals at {where}: where {_named(row)} is "
+            f"For these {n} metals at {where}: where {_named(row)} is "
             f"larger, forces are learnt better, {_r(row)}."
         )
     thesis = ranking[[MEASURES[m] > 0 for m in ranking["measure"]]]
@@ -106,12 +106,12 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     ends = thesis["pearson_high"].to_numpy(float)
     if len(thesis) and np.isfinite(ends).all() and (ends < WEAK).all():
         return "No", (
-            f"No, for these {n} metals at {where}: every 95 % interval of the correlation of a "
+            f"For these {n} metals at {where}: every 95 % interval of the correlation of a "
             f"large or sharp d-DOS with the force error ends below +{WEAK:g} (highest "
             f"{ends.max():+.2f}); the strongest of all measures is {_named(top)}, {_r(top)}."
         )
     return "Undecided", (
-        f"Undecided, for these {n} metals at {where}: no measure of the d-DOS passes p < "
+        f"For these {n} metals at {where}: no measure of the d-DOS passes p < "
         f"{LEVEL:g} after the correction for {len(ranking)} tests and predicts metals left out; "
         f"the strongest is {_named(top)}, {_r(top)}, p = {_p(top['pearson_p'])} before and "
         f"{_p(top['pearson_p_holm'])} after correction."

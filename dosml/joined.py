@@ -83,6 +83,6 @@ def report_campaigns(
     answer, report = write_joined_report(out, study)
     for warning in study.warnings:
         reporter.warn(warning)
-    reporter.say(f"does the d-DOS predict learnability? {answer.headline}")
+    reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
     reporter.say(f"report: {report}")
     return report

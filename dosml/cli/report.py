@@ -15,9 +15,10 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("dosml-report"),
 ) -> None:
-    """Join campaigns of several metals and say whether the d-DOS tells how hard forces are to learn.
+    """Join campaigns of several metals into one report.
 
-    The answer comes in words, with n, intervals and permutation tests, beside published numbers.
+    It answers in words whether the d-DOS tells how hard forces are to learn, with n, intervals and
+    permutation tests, beside published numbers.
     """
     from dosml.joined import report_campaigns
     from dosml.progress import Reporter

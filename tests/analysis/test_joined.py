@@ -1,0 +1,215 @@
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dosml.analysis.campaigns import campaign_folders, read_campaign
+from dosml.analysis.correlation import correlate
+from dosml.analysis.d_block import D_BLOCK, d_block_grid
+from dosml.analysis.joined import TARGET, JoinedStudy, published_ranking
+from dosml.analysis.joined_columns import MEASURES, describe, format_value
+from dosml.analysis.joined_figures import _apart
+from dosml.analysis.published import published_table
+from dosml.analysis.verdict import verdict
+from dosml.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
+from made_up_campaigns import METALS, write_campaign
+
+BARE = "n_d_fermi_bare_states_per_ev_atom"
+
+
+def study(root, metals=METALS, **options):
+    for metal in metals:
+        write_campaign(root / metal, metal, **options)
+    return JoinedStudy([read_campaign(folder) for folder in campaign_folders([root])])
+
+
+@pytest.fixture(scope="module")
+def related(tmp_path_factory):
+    """Twelve metals whose force error follows n_d(E_F) by construction."""
+    return study(tmp_path_factory.mktemp("related"))
+
+
+def test_every_metal_and_setting_is_one_row_with_what_is_published(related):
+    assert len(related.table) == 36
+    assert related.common == [(0.2, 0.0), (0.5, 0.0), (2.0, 0.0)]
+    rows = related.at(related.reference).set_index("metal")
+    assert sorted(rows.index) == sorted(METALS)
+    assert rows.loc["Ti", "published_force_percent_error"] == 9.84
+    assert np.isnan(rows.loc["Au", "published_force_percent_error"])
+    assert rows.loc["Cu", "melting_temperature_k"] == 1358
+    filling = rows.loc["Pt", "d_band_filling"]
+    assert rows.loc["Pt", "d_filling_product"] == pytest.approx(filling * (1 - filling))
+    # unexplained 0.3 with pairs, 0.2 with l = 0 and 0.1 - 0.02 u with l up to 2
+    assert rows["pairs_unexplained_percent"].to_numpy() == pytest.approx(30)
+    assert rows["angular_gain_percent"].between(50, 60).all()
+
+
+def test_the_relation_that_was_put_in_is_found_and_no_other_is_claimed(related):
+    row = related.ranking.set_index("measure").loc[BARE]
+    part = related.at(related.reference)
+    assert row["pearson"] == pytest.approx(np.corrcoef(part[BARE], part[TARGET])[0, 1])
+    assert row["n"] == 12
+    kept = related.ranking[related.ranking["pearson_p_holm"] < 0.05]["measure"]
+    assert set(kept) == {BARE, "n_d_fermi_states_per_ev_atom"}
+    assert related.baseline == "d_band_center_vijay2022_ev"
+
+
+def test_holm_over_all_tests_is_no_smaller_than_over_one_question(related):
+    every = related.correlations
+    assert len(every) == 13 * (3 + 2 + 1)  # settings, tiers, angular gain
+    first = every.iloc[:13]
+    assert (first["pearson_p_holm_all"] >= first["pearson_p_holm"] - 1e-12).all()
+    assert every["pearson_p_holm_all"].min() == pytest.approx(
+        min(1, len(every) * every["pearson_p"].min())
+    )
+
+
+def test_inside_metals_only_the_setting_counts(related):
+    within = related.within.set_index("measure")
+    # the error falls by a point per eV and the smeared n_d as 1/(1 + σ); the bare one is constant
+    assert within.loc["n_d_fermi_states_per_ev_atom", "pearson"] > 0.8
+    assert BARE not in within.index
+    assert (within["n_metals"] == 12).all()
+    assert (within["n_points"] == 36).all()
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "word"),
+    [(2.0, 0.3, "Yes"), (-2.0, 0.3, "The other way round"), (0.0, 0.5, "Undecided")],
+)
+def test_the_answer_follows_from_the_numbers(tmp_path, slope, noise, word):
+    answer = verdict(study(tmp_path, slope=slope, noise=noise))
+    assert answer.word == word
+    assert "n = 12" in answer.headline
+    assert "12 metals" in answer.sentences[0]
+    assert all(sentence.endswith(".") for sentence in answer.sentences)
+
+
+def test_no_needs_intervals_that_exclude_a_strong_relation(related):
+    from dosml.analysis.verdict import _word
+
+    ranking = related.ranking.copy()
+    ranking["pearson_p_holm"] = 1.0
+    assert _word(ranking, "σ = 0.2 eV")[0] == "Undecided"
+    ranking["pearson"], ranking["pearson_low"], ranking["pearson_high"] = 0.0, -0.4, 0.4
+    assert _word(ranking, "σ = 0.2 eV")[0] == "No"
+    ranking.loc[0, "pearson_high"] = np.nan  # an interval that is not known excludes nothing
+    assert _word(ranking, "σ = 0.2 eV")[0] == "Undecided"
+
+
+def test_a_measure_without_a_sign_is_no_evidence_of_sharpness(related):
+    from dosml.analysis.verdict import _word
+
+    ranking = related.ranking.copy()
+    ranking["pearson_p_holm"] = np.where(ranking["measure"] == "d_band_center_ev", 0.01, 1.0)
+    ranking["loo_q2"] = 0.5
+    word, headline = _word(ranking, "σ = 0.2 eV")
+    assert word == "In part"
+    assert "d-band centre" in headline
+
+
+def test_three_metals_are_too_few(tmp_path):
+    small = study(tmp_path, metals=METALS[:3])
+    assert small.ranking is None
+    assert small.correlations is None
+    answer = verdict(small)
+    assert answer.word == "Undecided"
+    assert answer.headline.startswith("3 metals cannot answer it")
+
+
+def test_published_numbers_are_ranked_with_the_metals_they_have():
+    ranking = published_ranking().set_index("measure")
+    part = published_table().dropna(subset=["d_band_center_vijay2022_ev"])
+    row = ranking.loc["d_band_center_vijay2022_ev"]
+    assert row["n"] == len(part) == 13
+    by_hand = correlate(part["d_band_center_vijay2022_ev"], part["force_percent_error"])
+    assert row["pearson"] == pytest.approx(by_hand.pearson)
+
+
+def test_campaigns_of_other_settings_are_joined_where_they_meet_and_compared_aloud(tmp_path):
+    write_campaign(tmp_path / "Ti", "Ti")
+    write_campaign(tmp_path / "Cu", "Cu", sigmas=(0.5, 1.0), run={"train": 27}.items())
+    joined = JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Cu")])
+    assert joined.common == [(0.5, 0.0)]
+    assert any("differ in train: 12 for Ti; 27 for Cu" in line for line in joined.warnings)
+    write_campaign(tmp_path / "Au", "Au", sigmas=(3.0,))
+    with pytest.raises(InputError, match="no electronic setting is common"):
+        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Au")])
+    write_campaign(tmp_path / "Pt", "Pt", scheme="gaussian")
+    with pytest.raises(InputError, match="widths of different"):
+        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Pt")])
+    write_campaign(tmp_path / "Ti-again", "Ti")
+    with pytest.raises(InputError, match="two campaigns are of Ti"):
+        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Ti-again")])
+
+
+def test_what_is_no_campaign_is_named(tmp_path):
+    with pytest.raises(InputError, match="is not a folder"):
+        campaign_folders([tmp_path / "nothing"])
+    with pytest.raises(InputError, match=r"holds no results\.csv"):
+        campaign_folders([tmp_path])
+    folder = write_campaign(tmp_path / "Ti", "Ti")
+    with pytest.raises(InputError, match="given twice"):
+        campaign_folders([folder, tmp_path])
+    (folder / "campaign.json").write_text("{")
+    with pytest.raises(InputError, match=r"cannot read .*campaign\.json"):
+        read_campaign(folder)
+    (folder / "results.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="lacks sigma_ev"):
+        read_campaign(folder)
+
+
+def test_the_metal_of_own_frames_is_read_from_the_label_sets(tmp_path):
+    folder = write_campaign(tmp_path / "mine", "Ti")
+    record = json.loads((folder / "campaign.json").read_text())
+    record["subject"] = "frames.extxyz (sha256 0123)"
+    (folder / "campaign.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="what metal it is cannot be told"):
+        read_campaign(folder)
+    (folder / "label_sets").mkdir()
+    text = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3\nPd 0 0 0\n'
+    (folder / "label_sets" / "sigma_0.2.extxyz").write_text(text)
+    assert read_campaign(folder).metal == "Pd"
+
+
+def test_campaigns_of_older_versions_lack_measures_not_the_report(tmp_path, related):
+    for campaign in related.campaigns:
+        target = tmp_path / campaign.metal
+        shutil.copytree(campaign.folder, target)
+        (target / "angular_resolution.csv").unlink()
+        table = pd.read_csv(target / "results.csv").drop(columns="d_curvature_states_per_ev3_atom")
+        table.to_csv(target / "results.csv", index=False)
+    joined = JoinedStudy([read_campaign(folder) for folder in campaign_folders([tmp_path])])
+    assert len(joined.ranking) == len(MEASURES) - 1
+    assert verdict(joined).word == "Yes"
+
+
+def test_the_d_block_holds_every_metal_in_its_place():
+    from pymatgen.core import Element
+
+    for y, row in enumerate(D_BLOCK):
+        for x, symbol in enumerate(row):
+            assert (Element(symbol).row, Element(symbol).group) == (y + 4, x + 3)
+    grid = d_block_grid(pd.Series({"Ti": 1.0, "Au": 2.0, "Al": 3.0}))
+    assert grid[0, 1] == 1
+    assert grid[2, 8] == 2
+    assert np.isfinite(grid).sum() == 2
+
+
+def test_names_in_the_margin_keep_a_distance_and_their_mean():
+    assert _apart([0.0, 1.0], 0.5) == [0.0, 1.0]
+    assert _apart([0.0, 0.0, 0.1], 1.0) == pytest.approx([-1 + 0.1 / 3, 0.1 / 3, 1 + 0.1 / 3])
+
+
+def test_every_measure_has_a_heading_and_a_format():
+    for name in [*MEASURES, "melting_temperature_k", "metal"]:
+        assert describe(name).heading
+    assert format_value("melting_temperature_k", 1358.0) == "1358"
+    assert format_value("d_band_center_vijay2022_ev", float("nan")) == "–"
+    assert format_value("metal", "Ti") == "Ti"
