@@ -10,7 +10,18 @@ from pathlib import Path
 
 import typer
 
-from dosml.cli import dos, env, nelect_scan, relabel, report, smear_scan, study, theory, train
+from dosml.cli import (
+    dos,
+    env,
+    nelect_scan,
+    phonons,
+    relabel,
+    report,
+    smear_scan,
+    study,
+    theory,
+    train,
+)
 from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
 from dosml.version import __version__
@@ -28,6 +39,7 @@ app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
 app.command("study")(study.study)
 app.command("report")(report.report)
+app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("train")(train.train)

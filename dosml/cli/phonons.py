@@ -1,0 +1,69 @@
+"""`dosml phonons`: phonon bands with a force field or an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def phonons(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL_OR_ENGINE",
+            help="A saved force field (models/.../sigma_0.2.npz in a campaign folder) or an engine "
+            "(xtb).",
+        ),
+    ],
+    structure: Annotated[
+        str,
+        typer.Option(help="Crystal: hcp-Os, an element (its ground state) or a structure file."),
+    ],
+    compare: Annotated[
+        str | None,
+        typer.Option(help="A second force field or engine to draw beside the first, such as xtb."),
+    ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Smearing width of the engine in eV. Default: what the model's file name says, "
+            "else 0.2."
+        ),
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="Smearing scheme of the engine.")] = "fermi-dirac",
+    min_length: Annotated[float, typer.Option(help="Shortest supercell vector in Å.")] = 10.0,
+    displacement: Annotated[float, typer.Option(help="Length of the displacements in Å.")] = 0.01,
+    points: Annotated[int, typer.Option(help="Points on the path.")] = 101,
+    device: Annotated[
+        str | None, typer.Option(help="Where a model runs. Default: where it was trained.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE.")
+    ] = None,
+) -> None:
+    """Phonon bands by finite displacements, with imaginary modes said in words.
+
+    Forces are kept in the folder: the same command continues one that was stopped.
+    """
+    from dosml.phonons import force_source, run_phonons, sigma_of_model
+    from dosml.progress import Reporter
+
+    reporter = Reporter()
+    width = sigma if sigma is not None else sigma_of_model(source)
+    texts = [source] if compare is None else [source, compare]
+    sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
+    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
+    lines = run_phonons(
+        structure,
+        sources,
+        folder,
+        reporter,
+        min_length=min_length,
+        displacement=displacement,
+        points=points,
+    )
+    for line in lines:
+        reporter.say(line)
+    reporter.say(f"bands: {folder / 'phonons.png'}, {folder / 'phonons.csv'}")
