@@ -19,7 +19,8 @@ from dosml.errors import LabelError
 from dosml.findings import write_findings
 from dosml.frames_source import get_frames, planned_atoms, subject_of
 from dosml.label_sets import export_label_sets, make_labels, pair, try_settings
-from dosml.learners.registry import make_learner
+from dosml.learner_findings import write_learner_findings
+from dosml.learners.scan_learners import make_learners
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.setting import ElectronicSetting
@@ -49,6 +50,7 @@ class ScanResult:
     dropped: tuple[str, ...]
     dropped_settings: tuple[str, ...] = ()
     swap: pd.DataFrame | None = None
+    by_learner: pd.DataFrame | None = None
 
 
 def scan_settings(settings: ScanSettings) -> list[ElectronicSetting]:
@@ -58,19 +60,6 @@ def scan_settings(settings: ScanSettings) -> list[ElectronicSetting]:
         for shift in sorted(settings.shifts)
         for width in sorted(settings.sigma)
     ]
-
-
-def learner_options(settings: ScanSettings) -> dict[str, object]:
-    """Options of the learner that the user gave; what is not given takes the learner's default."""
-    given = {
-        "cutoff": settings.cutoff,
-        "n_max": settings.n_max,
-        "l_max": settings.l_max,
-        "n_inducing": settings.inducing,
-        "device": settings.device,
-        "seed": settings.seed,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def make_swap(settings: ScanSettings) -> Swap | None:
@@ -99,7 +88,7 @@ def make_plan(settings: ScanSettings) -> list[str]:
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
-    make_learner(settings.learner, learner_options(settings))
+    make_learners(settings)
     make_swap(settings)
     subject = subject_of(settings)
     n_frames, n_atoms = planned_atoms(settings)
@@ -123,7 +112,8 @@ def make_plan(settings: ScanSettings) -> list[str]:
         "settings": f"{len(electronic)}: {varied}",
         "labels": f"{n_labels} with the engine {engine.name}, {on_disk} on disk in "
         f"{settings.folder}",
-        "learner": f"{settings.learner}, {len(electronic)} force fields",
+        "learner": f"{settings.learner}, {len(electronic)} force fields"
+        + (" each" if len(settings.learners) > 1 else ""),
         "estimate": f"{seconds / 60:.1f} min of labelling on {settings.workers} processes, from "
         "the speed of a server core of 2026; the progress bar measures yours",
     }
@@ -142,7 +132,7 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
-    learner = make_learner(settings.learner, learner_options(settings))
+    learners = make_learners(settings)
     swap = make_swap(settings)
     start = time.perf_counter()
     with Campaign(settings.folder, subject_of(settings)) as campaign:
@@ -170,9 +160,13 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
         paired = pair(store, frames, electronic, reporter)
         given_up += paired.dropped_settings
         export_label_sets(campaign.folder / "label_sets", paired.frames, paired.label_sets)
-        training = train_and_predict(
-            campaign.folder / "models", learner, paired.frames, paired.label_sets, store, reporter
-        )
+        models = campaign.folder / "models"
+        trainings = {
+            learner.name: train_and_predict(
+                models, learner, paired.frames, paired.label_sets, store, reporter
+            )
+            for learner in learners
+        }
         reporter.say("findings: tables, figures and report")
         table, report = write_findings(
             campaign.folder,
@@ -180,12 +174,17 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
             engine=engine,
             frames=paired.frames,
             label_sets=paired.label_sets,
-            training=training,
+            training=trainings[settings.learners[0]],
             dropped=paired.dropped,
             dropped_settings=given_up,
             seconds=time.perf_counter() - start,
             swap=swap,
         )
+        by_learner = None
+        if len(trainings) > 1:
+            by_learner = write_learner_findings(
+                campaign.folder, paired.frames, paired.label_sets, trainings, seed=settings.seed
+            )
     return ScanResult(
         settings.folder,
         table,
@@ -193,4 +192,5 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
         tuple(paired.dropped),
         tuple(given_up),
         None if swap is None else swap_table(swap, table),
+        by_learner,
     )

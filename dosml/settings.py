@@ -65,7 +65,10 @@ class ScanSettings(BaseModel):
     n_max: int | None = Field(default=None, ge=1)
     l_max: int | None = Field(default=None, ge=0)
     inducing: int | None = Field(default=None, ge=1)
-    device: str = "cpu"
+    preset: str | None = None
+    epochs: int | None = Field(default=None, ge=1)
+    learner_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    device: str | None = None
     retry_failed: bool = False
 
     @model_validator(mode="after")
@@ -82,7 +85,22 @@ class ScanSettings(BaseModel):
                 "--kpoints takes three numbers from 1 up, such as 2,2,2; got "
                 f"{join_numbers(self.kpoints)}"
             )
+        if not self.learners or len(set(self.learners)) < len(self.learners):
+            raise ValueError(
+                f"--learner takes a comma list of different learners, such as sgp,nequip; got "
+                f"{self.learner!r}"
+            )
+        strange = sorted(set(self.learner_options) - set(self.learners))
+        if strange:
+            raise ValueError(
+                f"[learner_options.{strange[0]}] in --config, but --learner is {self.learner}"
+            )
         return self
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """Names of the learners, the first of which the report is about."""
+        return tuple(name.strip() for name in self.learner.split(",") if name.strip())
 
     @property
     def shifts(self) -> tuple[float, ...]:

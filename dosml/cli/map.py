@@ -40,6 +40,8 @@ def electron_map(
     n_max: options.RadialFunctions = None,
     l_max: options.LargestL = None,
     inducing: options.Inducing = None,
+    preset: options.Preset = None,
+    epochs: options.Epochs = None,
     device: options.Device = None,
     retry_failed: options.RetryFailed = None,
     config: options.Config = None,

@@ -18,7 +18,17 @@ Target = Annotated[Text, typer.Argument(help="An element (Ti) or your own frames
 Scheme = Annotated[Text, typer.Option(help="Smearing scheme. Default: fermi-dirac.")]
 Engine = Annotated[Text, typer.Option(help="What computes the labels. Default: xtb.")]
 Kpoints = Annotated[Text, typer.Option(help="k-point grid, such as 2,2,2. Default: 1,1,1.")]
-Learner = Annotated[Text, typer.Option(help="Force field to train. Default: sgp.")]
+Learner = Annotated[
+    Text,
+    typer.Option(
+        help="Force fields to train, a comma list of sgp, nequip, mace, soap-bpnn, pet, flare; all "
+        "but sgp need dosml env create. Default: sgp."
+    ),
+]
+Preset = Annotated[
+    Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")
+]
+Epochs = Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
 Sampler = Annotated[
     Text,
     typer.Option(
@@ -40,7 +50,12 @@ Cutoff = Annotated[float | None, typer.Option(help="Cutoff of the force field in
 RadialFunctions = Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
 LargestL = Annotated[Number, typer.Option(help="Largest l of the descriptor.")]
 Inducing = Annotated[Number, typer.Option(help="Inducing environments.")]
-Device = Annotated[Text, typer.Option(help="Where to train: cpu or cuda. Default: cpu.")]
+Device = Annotated[
+    Text,
+    typer.Option(
+        help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
+    ),
+]
 RetryFailed = Annotated[
     bool | None, typer.Option("--retry-failed", help="Try failed labels again.")
 ]
@@ -105,5 +120,9 @@ def run_command(model: type[ScanSettings], options: dict[str, Any]) -> ScanResul
     from dosml.analysis.terminal import terminal_table
 
     reporter.console.print(terminal_table(result.table))
+    if result.by_learner is not None:
+        from dosml.learner_findings import show_learners
+
+        reporter.console.print(show_learners(result.by_learner))
     reporter.console.print(f"report: {result.report}", highlight=False, soft_wrap=True)
     return result
