@@ -115,6 +115,10 @@ def test_broken_frames_are_refused():
     lost.positions[0, 0] = np.nan
     with pytest.raises(LearnerError, match="not finite"):
         build([lost], [29])
+    # the number is that of the user's list, also in a later batch
+    source = BatchSource(PairBuilder(4.0, 2, [29], device=CPU), [rattled(), rattled(), lost], 32, 0)
+    with pytest.raises(LearnerError, match="frame 2: a position"):
+        list(source)
     no_cell = molecule()
     no_cell.pbc = True
     with pytest.raises(LearnerError, match="no cell"):

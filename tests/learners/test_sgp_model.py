@@ -375,6 +375,8 @@ def test_registry():
         make_learner("sgp", {"zeta": 0})
     with pytest.raises(InputError, match="device"):
         make_learner("sgp", {"device": "abacus"})
+    with pytest.raises(InputError, match="device 'meta' has no double precision"):
+        make_learner("sgp", {"device": "meta"})
 
 
 def test_progress_reaches_the_end():

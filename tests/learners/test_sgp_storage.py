@@ -1,9 +1,11 @@
 """Saved models: the same predictions again, and nothing that could run code."""
 
+import json
 import zipfile
 
 import numpy as np
 import pytest
+import torch
 from sgp_data import alloy, toy_labels
 
 from dosml.errors import LearnerError
@@ -34,6 +36,22 @@ def test_round_trip_is_exact(models, index, tmp_path):
         for a, b in zip(getattr(got, name), getattr(wanted, name), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
     assert again.facts()[0] == models.facts()[index]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_model_from_a_gpu_loads_where_there_is_none(models, tmp_path):
+    path = tmp_path / "model.npz"
+    models.save(path)
+    with np.load(path) as handle:
+        arrays = dict(handle)
+    head = json.loads(arrays["head"].tobytes())
+    head["settings"]["device"] = "cuda"
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+    np.savez(path, **arrays)
+    test = [alloy(8)]
+    assert load_model(path).predict(test)[0].energies == models.predict(test)[0].energies
+    with pytest.raises(LearnerError, match="does not fit here"):
+        load_model(path, device="cuda")
 
 
 def test_file_is_one_zip_of_plain_arrays(models, tmp_path):

@@ -64,7 +64,8 @@ class SgpCalculator(Calculator):
         path
             Written by `SgpModels.save`.
         device
-            A torch device; None keeps the one that the model was trained on.
+            A torch device; None keeps the one that the model was trained on, if torch sees it
+            here, else the CPU.
 
         Raises
         ------

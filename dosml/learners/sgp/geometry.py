@@ -117,8 +117,15 @@ class PairBuilder:
         self._n_harmonics = (l_max + 1) ** 2
         self._neighbours = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
 
-    def build(self, frames: Sequence[Atoms]) -> PairBatch:
+    def build(self, frames: Sequence[Atoms], first: int = 0) -> PairBatch:
         """Neighbour pairs of the frames, as one batch.
+
+        Parameters
+        ----------
+        frames
+            Any frames of known elements.
+        first
+            Number of the first of them in the user's list, for messages.
 
         Raises
         ------
@@ -128,7 +135,7 @@ class PairBuilder:
         """
         centres, neighbours, vectors, distances = [], [], [], []
         offset = 0
-        for number, frame in enumerate(frames):
+        for number, frame in enumerate(frames, first):
             i, j, vector, distance = self._pairs(frame, number)
             centres.append(i + offset)
             neighbours.append(j + offset)
@@ -251,7 +258,7 @@ class BatchSource:
         for number, part in enumerate(self._parts):
             batch = self._kept.get(number)
             if batch is None:
-                batch = self._builder.build(self._frames[part])
+                batch = self._builder.build(self._frames[part], part.start)
                 if batch.size_bytes <= self._room:
                     self._kept[number] = batch
                     self._room -= batch.size_bytes

@@ -64,6 +64,10 @@ class SgpLearner:
                 f"device {self.settings.device!r} cannot be used here ({error}); "
                 "use cpu, or cuda where torch sees a GPU"
             ) from error
+        if self._device.type not in _ATOMS_PER_BATCH:
+            raise InputError(
+                f"device {self.settings.device!r} has no double precision here: use cpu or cuda"
+            )
 
     def fingerprint(self) -> dict[str, Any]:
         """Give the settings and the version of the model's definition.

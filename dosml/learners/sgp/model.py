@@ -169,7 +169,7 @@ class SgpModels:
         force_spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
         sizes = [len(frame) for frame in frames]
         for part in frame_slices(sizes, _ATOMS_PER_BATCH):
-            batch = self._builder.build(frames[part])
+            batch = self._builder.build(frames[part], part.start)
             envs = self._descriptor.environments(batch)
             energy, force, stress = self._mean(batch, envs)
             cuts = np.cumsum(sizes[part])[:-1]

@@ -74,7 +74,8 @@ def load_model(path: Path, *, device: str | None = None) -> SgpModels:
     path
         The file.
     device
-        A torch device; None keeps the one that the model was trained on.
+        A torch device; None keeps the one that the model was trained on, if torch sees it here,
+        else the CPU.
 
     Returns
     -------
@@ -103,6 +104,8 @@ def load_model(path: Path, *, device: str | None = None) -> SgpModels:
         options = dict(head["settings"])
         if device is not None:
             options["device"] = device
+        elif not torch.cuda.is_available():
+            options["device"] = "cpu"
         settings = sgp_settings(options)
 
         def tensor(array: NDArray) -> torch.Tensor:
