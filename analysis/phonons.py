@@ -134,12 +134,21 @@ def phonon_bands(
     return PhononBands(
         q_points=np.asarray(path.kpts),
         distance=np.asarray(distance),
-        ticks=tuple((float(x), str(label)) for x, label in zip(special, labels, strict=True)),
+        ticks=_ticks(special, labels),
         frequencies=np.asarray(result.frequencies),
         n_atoms=len(phonon.supercell),
         n_displacements=len(displaced),
         residual_force=float(np.abs(residual).max()),
     )
+
+
+def _ticks(places: Sequence[float], labels: Sequence[str]) -> tuple[tuple[float, str], ...]:
+    """Join labels: where the path jumps, two of them share a place and are written "K|U"."""
+    ticks: dict[float, str] = {}
+    for place, label in zip(places, labels, strict=True):
+        x = round(float(place), 9)
+        ticks[x] = f"{ticks[x]}|{label}" if x in ticks else str(label)
+    return tuple(ticks.items())
 
 
 def phonon_table(bands: Mapping[str, PhononBands]) -> pd.DataFrame:
@@ -165,7 +174,7 @@ def phonon_table(bands: Mapping[str, PhononBands]) -> pd.DataFrame:
         for point, (q, x, values) in enumerate(
             zip(one.q_points, one.distance, one.frequencies, strict=True)
         ):
-            label = next((mark for place, mark in marks.items() if abs(place - x) < 1e-9), "")
+            label = next((mark for place, mark in marks.items() if abs(place - x) < 1e-8), "")
             rows += [
                 {
                     "calculator": name,
@@ -217,8 +226,8 @@ def _describe(name: str, bands: PhononBands) -> str:
     deep = values < IMAGINARY_BELOW_THZ
     if not deep.any():
         return text + (
-            f"No imaginary modes on the path (lowest {values.min():.3f} THz): the crystal is "
-            f"stable there."
+            f"No imaginary modes on the path (lowest {values.min():.3f} THz): small displacements "
+            f"do not break the crystal."
         )
     point = int(np.argmin(values.min(axis=1)))
     share = 100 * float(deep.any(axis=1).mean())
@@ -232,7 +241,7 @@ def _describe(name: str, bands: PhononBands) -> str:
 def _near(bands: PhononBands, point: int) -> str:
     x = bands.distance[point]
     place, label = min(bands.ticks, key=lambda tick: abs(tick[0] - x))
-    return f"at {label}" if abs(place - x) < 1e-9 else f"nearest to {label}"
+    return f"at {label}" if abs(place - x) < 1e-8 else f"nearest to {label}"
 
 
 def _q(q: NDArray[np.float64]) -> str:
@@ -268,7 +277,7 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
         axes.axvline(place, color=LINE_COLOUR, lw=0.6)
     axes.set_xticks(
         [place for place, _ in first.ticks],
-        [label.replace("G", "Γ").replace(",", "|") for _, label in first.ticks],
+        [label.replace("G", "Γ") for _, label in first.ticks],
     )
     axes.set(xlim=(first.distance[0], first.distance[-1]), ylabel="frequency (THz)", title=title)
     if min(float(one.frequencies.min()) for one in bands.values()) < IMAGINARY_BELOW_THZ:
