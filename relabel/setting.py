@@ -36,6 +36,7 @@ class ElectronicSetting:
         """Plain values for JSON and for content hashes."""
         return {
             "scheme": self.smearing.scheme,
-            "width_ev": self.smearing.width,
-            "electrons_per_atom_shift": self.electrons_per_atom_shift,
+            # an integer would be written, and hashed, as another text than the same float
+            "width_ev": float(self.smearing.width),
+            "electrons_per_atom_shift": float(self.electrons_per_atom_shift),
         }

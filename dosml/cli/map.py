@@ -21,7 +21,7 @@ def electron_map(
         options.Text,
         typer.Option(
             help="Electrons added per atom, as in dosml nelect-scan: --electrons=-3:1 or a list. "
-            "Default: -2,-1,0,1."
+            "Default: -2,-1,0."
         ),
     ] = None,
     scheme: options.Scheme = None,

@@ -18,7 +18,7 @@ def nelect_scan(
         typer.Option(
             help="Electrons added per atom (one formula unit of a metal is one atom), negative: "
             "removed. A range with both ends (--electrons=-4:4), one with a step "
-            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,0,1."
+            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,-0.5,0."
         ),
     ] = None,
     as_element: Annotated[
