@@ -13,6 +13,7 @@ import typer
 from dosml.cli import (
     dos,
     env,
+    learning_curve,
     nelect_scan,
     phonons,
     relabel,
@@ -21,6 +22,7 @@ from dosml.cli import (
     study,
     theory,
     train,
+    transfer,
 )
 from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
@@ -43,6 +45,8 @@ app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("train")(train.train)
+app.command("learning-curve")(learning_curve.learning_curve)
+app.command("transfer")(transfer.transfer)
 app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 
