@@ -169,7 +169,13 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
         left.set(xlabel=r"energy relative to $E_\mathrm{F}$ (eV)", xlim=(-8, 8))
         left.set(ylabel="bare d-DOS (states/eV/atom)")
         left.set_ylim(bottom=0)
-        right.set_xticks(range(len(table)), [_short(swap, case) for case in table["case"]])
+        # a share alone hides which of its two parts moved
+        ticks = [
+            f"{_short(swap, line.case)}\nMAE {line.force_mae_ev_per_angstrom:.3f}\n"
+            f"MAV {line.force_mav_ev_per_angstrom:.2f} eV/Å"
+            for line in table.itertuples()
+        ]
+        right.set_xticks(range(len(table)), ticks)
         right.set(ylabel="force error, 100 MAE/MAV (%)", xlim=(-0.5, len(table) - 0.5))
         right.set_ylim(bottom=0)
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
@@ -196,13 +202,22 @@ def swap_terminal(table: pd.DataFrame) -> Table:
 
     shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title="electron swap")
     shown.add_column("case")
-    for heading in ("force error\n%", "MAV\neV/Å", "centre\neV", "N\nof 10", "N(10-N)", "chi_4"):
+    for heading in (
+        "force error\n%",
+        "MAE\neV/Å",
+        "MAV\neV/Å",
+        "centre\neV",
+        "N\nof 10",
+        "N(10-N)",
+        "chi_4",
+    ):
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in table.itertuples():
         low, high = row.force_percent_error_low, row.force_percent_error_high
         shown.add_row(
             row.case,
             f"{row.force_percent_error:.1f} ({low:.1f}-{high:.1f})",
+            f"{row.force_mae_ev_per_angstrom:.3f}",
             f"{row.force_mav_ev_per_angstrom:.2f}",
             f"{row.d_band_center_ev:.2f}",
             f"{row.d_electrons_of_ten:.1f}",

@@ -1,0 +1,109 @@
+"""Tables and figures over the electron number, on made-up scans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dosml.analysis.campaigns import CampaignTables
+from dosml.analysis.dos_table import dos_table
+from dosml.analysis.electron_map import electron_table
+from dosml.analysis.electron_swap import Swap, swap_figure, swap_table, swap_terminal
+from dosml.analysis.figures import draw_figures
+from dosml.analysis.findings import findings
+from dosml.analysis.study import summarise
+from dosml.errors import InputError
+
+
+@pytest.fixture
+def electron_study(make_study):
+    """Same made-up levels at -1, 0 and +1 electrons, so that a rigid band is exact nowhere else."""
+    study = make_study(sigmas=(0.5,), train=6, test=6)
+    neutral = study.settings[0]
+    settings = [replace(neutral, electrons_per_atom_shift=shift) for shift in (-1.0, 0.0, 1.0)]
+    return replace(study, settings=settings)
+
+
+def test_rigid_band_moves_only_the_prediction(electron_study) -> None:
+    table = electron_table(electron_study, summarise(electron_study))
+    # the levels and their filling are the same at all three, so the measured columns are
+    assert np.ptp(table["n_times_ten_minus_n"]) == 0
+    rigid = table["d_electrons_of_ten_rigid_band"].to_numpy()
+    assert np.all(np.diff(rigid) > 0)
+    # most but not all of an added electron goes to the d band; N is scaled to ten states
+    own = electron_study.measures(electron_study.settings[1])
+    states = own.electrons + own.holes
+    steps = np.diff(rigid) * states / 10
+    assert np.all((steps > 0.5) & (steps < 1.0))
+    assert rigid[1] == pytest.approx(table["d_electrons_of_ten"][1], rel=1e-6)
+
+
+def test_electrons_that_do_not_fit_are_missing_numbers(electron_study) -> None:
+    far = replace(electron_study.settings[0], electrons_per_atom_shift=-50.0)
+    study = replace(electron_study, settings=[far, electron_study.settings[1]])
+    table = electron_table(study, summarise(study))
+    assert np.isnan(table["chi_4_states2_per_ev_atom2_rigid_band"][0])
+    assert np.isfinite(table["chi_4_states2_per_ev_atom2"][0])
+
+
+def test_figures_of_an_axis_and_of_a_map(electron_study, make_study, tmp_path) -> None:
+    names = [
+        record.png.stem
+        for record in draw_figures(electron_study, summarise(electron_study), tmp_path)
+    ]
+    assert {"error_against_electrons", "electron_axis"} <= set(names)
+    wide = make_study(sigmas=(1.0,), train=6, test=6).settings[0]
+    # one cell of the grid has no labels
+    cells = [*electron_study.settings, wide, replace(wide, electrons_per_atom_shift=-1.0)]
+    grid = replace(electron_study, settings=cells)
+    records = draw_figures(grid, summarise(grid), tmp_path)
+    names = [record.png.stem for record in records]
+    assert names[0] == "map"
+    assert "force_differences" not in names
+    assert records[0].png.stat().st_size > 5000
+
+
+def test_words_compare_with_the_farthest_electron_number(electron_study) -> None:
+    study = replace(
+        electron_study,
+        settings=[
+            replace(electron_study.settings[0], electrons_per_atom_shift=-3.0),
+            *electron_study.settings[1:],
+        ],
+    )
+    text = " ".join(findings(study, summarise(study)))
+    assert "to σ = 0.5 eV, -3 e/atom: chi_4" in text
+    assert "A rigid band would have predicted" in text
+
+
+def partner(tmp_path, table: pd.DataFrame, metal: str = "Os") -> CampaignTables:
+    return CampaignTables(metal, tmp_path, table, None, None, {}, "0")
+
+
+def test_swap_takes_its_rows_from_both_campaigns(electron_study, make_study, tmp_path) -> None:
+    own = summarise(electron_study)
+    other = summarise(make_study(sigmas=(0.5, 1.0), train=6, test=6))
+    other["force_percent_error"] += 1
+    swap = Swap("Ti", "Os", 1.0, 0.5, partner(tmp_path, other))
+    table = swap_table(swap, own)
+    assert list(table["case"]) == ["Ti", "Ti with the electrons of Os (+1)", "Os"]
+    assert table["force_percent_error"][2] == other["force_percent_error"][0]
+    assert list(table["electrons_per_atom_shift"]) == [0, 1, 0]
+    n = table["d_electrons_of_ten"]
+    assert table["n_times_ten_minus_n"].to_numpy() == pytest.approx((n * (10 - n)).to_numpy())
+    record = swap_figure(swap, table, dos_table(electron_study), tmp_path)
+    assert record.png.stat().st_size > 5000
+    assert swap_terminal(table).row_count == 3
+
+
+@pytest.mark.parametrize(
+    ("metal", "width", "message"),
+    [("Fe", 0.5, "a campaign of Fe, not of Os"), ("Os", 0.3, "at sigma 0.5 eV, not at 0.3")],
+)
+def test_swap_partner_must_fit(make_study, tmp_path, metal, width, message) -> None:
+    table = summarise(make_study(sigmas=(0.5,), train=6, test=6))
+    with pytest.raises(InputError, match=message):
+        Swap("Ti", "Os", 1.0, width, partner(tmp_path, table, metal))
