@@ -57,6 +57,8 @@ def learning_curve(
     _, fits, files = run(settings, reporter)
     for _, fit in fits.iterrows():
         between = f"95 %: {fit['exponent_low']:.2f} to {fit['exponent_high']:.2f}"
+        if fit["n_sizes"] == 2 and fit["n_seeds"] == 1:  # a line through two points
+            between = "two sizes give no interval"
         reporter.say(
             f"{fit['learner']}, l_max {fit['l_max']}, {fit['label_set']}: force error = "
             f"{fit['amplitude']:.1f} % N^-{fit['exponent']:.2f} ({between})"
