@@ -215,11 +215,14 @@ def _power(
     l_max: int,
 ) -> NDArray[np.float64]:
     """Sum of p_l over the atoms of a frame, shape (l_max + 1,)."""
+    from scipy.sparse import csr_array
+
     total = np.zeros(harmonics.shape[1])
+    pairs = np.arange(len(first))
     for column in values.T:
-        moments = np.zeros((n_atoms, harmonics.shape[1]))
-        np.add.at(moments, first, harmonics * column[:, None])
-        total += np.sum(moments**2, axis=0)
+        # row of an atom: the component of each of its neighbours
+        gather = csr_array((column, (first, pairs)), shape=(n_atoms, len(first)))
+        total += np.sum((gather @ harmonics) ** 2, axis=0)
     return np.array(
         [4 * np.pi / (2 * k + 1) * total[k * k : (k + 1) ** 2].sum() for k in range(l_max + 1)]
     )

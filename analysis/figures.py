@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from dosml.analysis.electron_map import electron_axis_figure, map_figure
 from dosml.analysis.error_figures import PARITY_POINTS, error_figure, link_figure, parity_figure
 from dosml.analysis.figure_style import FigureRecord, house_style, save_figure
-from dosml.analysis.setting_figures import angular_figure, dos_figure, force_change_figure
+from dosml.analysis.setting_figures import (
+    angular_figure,
+    dos_figure,
+    force_change_figure,
+    power_figure,
+)
 from dosml.analysis.study import setting_name
 
 if TYPE_CHECKING:
@@ -116,6 +121,18 @@ def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, 
             f"squared force, as a share of what pairs alone leave. No learner is involved."
         )
         yield "angular_resolution", "Angles that the forces need", caption, angular_figure(angular)
+    power = study.power
+    if power is not None:
+        far = [s for s in study.settings if s is not study.reference][-1]
+        caption = (
+            f"Forces of the {power['neighbours'].iloc[0]:.1f} neighbours within "
+            f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over all frames), taken "
+            f"apart by angular momentum about that atom: whole vectors and their radial parts. 1: "
+            f"neighbours have nothing to do with each other; more: they share a pattern of that l. "
+            f"Bands: the same forces dealt to the atoms at random, two standard deviations."
+        )
+        figure = power_figure(power, setting_name(study.reference), setting_name(far))
+        yield "angular_power", "Patterns of the forces by angular momentum", caption, figure
     tiers = ", coloured by tier" if study.tier_names else ""
     caption = (
         f"Force components of {n_test} held-out frames, one panel per setting{tiers}; the number "

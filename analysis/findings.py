@@ -55,6 +55,8 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
             sentences.append(_electrons(study, far))
         if study.angular is not None:
             sentences.append(_angles(study, study.angular, name))
+        if study.power is not None:
+            sentences.append(_patterns(study.power, name))
         best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
         if best not in {far, start}:
             sentences.insert(
@@ -180,6 +182,21 @@ def _angles(study: ScanStudy, angular: pd.DataFrame, name: str) -> str:
     return (
         f"Without any learner: a linear force field leaves unexplained, on frames left out, "
         f"{parts[0]}; {parts[1]}. The step from l = 0 on is what angles between neighbours add."
+    )
+
+
+def _patterns(power: pd.DataFrame, name: str) -> str:
+    """Angular momenta at which the change of the forces has more power than chance leaves."""
+    part = power[(power["quantity"] == "change") & (power["setting"] == name)]
+    kinds = []
+    for kind, words in (("vector", "whole vectors"), ("radial", "radial parts")):
+        above = part[part[kind] > part[f"{kind}_shuffled"] + 2 * part[f"{kind}_spread"]]
+        which = ", ".join(f"{row['l']} ({row[kind]:.2f})" for _, row in above.iterrows())
+        kinds.append(f"{words} {'l = ' + which if which else 'at no l'}")
+    return (
+        f"The change of the forces to {name}, seen from each atom over its "
+        f"{part['neighbours'].iloc[0]:.1f} neighbours, has more power than the same changes dealt "
+        f"out at random (by two standard deviations; 1 is chance) in: {'; '.join(kinds)}."
     )
 
 

@@ -142,3 +142,36 @@ def angular_figure(table: pd.DataFrame) -> Figure:
     right.set(ylabel="relative to pairs alone", title="Unexplained squared force")
     left.legend()
     return figure
+
+
+def power_figure(table: pd.DataFrame, reference: str, setting: str) -> Figure:
+    """Draw the angular power of forces at one setting and of their change to another.
+
+    Parameters
+    ----------
+    table
+        From `dosml.analysis.angular_power.angular_power_table`.
+    reference
+        Name of the setting whose forces are drawn, and from which changes are counted.
+    setting
+        Name of the setting whose change is drawn.
+    """
+    figure = new_figure(7.2, 3.1)
+    left, right = figure.subplots(1, 2, sharey=True)
+    shown = ((left, "forces", reference), (right, "change", setting))
+    for axes, quantity, name in shown:
+        part = table[(table["quantity"] == quantity) & (table["setting"] == name)]
+        for part_name, colour in (("vector", "C0"), ("radial", "C1")):
+            mean = part[f"{part_name}_shuffled"].to_numpy(float)
+            spread = 2 * part[f"{part_name}_spread"].to_numpy(float)
+            axes.fill_between(
+                part["l"], mean - spread, mean + spread, color=colour, alpha=0.2, lw=0
+            )
+            axes.plot(part["l"], part[part_name], "o-", color=colour, label=part_name)
+        axes.axhline(1, color=LINE_COLOUR, lw=0.8)
+        axes.set(xlabel="angular momentum l", xticks=sorted(set(table["l"])))
+    left.set_ylim(bottom=0)  # both: they share it
+    left.set(ylabel="relative power", title=f"Forces at {reference}")
+    right.set_title(f"Change of forces to {setting}")
+    left.legend()
+    return figure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.angular_basis import AngularBasis
+from dosml.analysis.angular_power import angular_power_table
 from dosml.analysis.angular_resolution import angular_resolution
 from dosml.analysis.columns import COLUMNS, tier_column, tier_columns
 from dosml.analysis.dos_measures import DosMeasures, DosWindows, dos_measures
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dosml.theory.smearing import Smearing
+
+
+#: Cutoff of the first shell over the cube root of the volume per atom: between the first and the
+#: next shell of fcc and hcp (1.12 and 1.59), behind the first two of bcc (1.09, 1.26 and 1.78).
+SHELL_CUTOFF = 1.45
 
 
 @dataclass(frozen=True)
@@ -211,6 +217,29 @@ class ScanStudy:
             self.angular_basis,
             strata=self.tiers,
             folds=min(6, len(self.frames)),
+            seed=self.bootstrap_seed,
+        )
+
+    @cached_property
+    def power(self) -> pd.DataFrame | None:
+        """Angular power of the forces and their changes, see `dosml.analysis.angular_power`.
+
+        None without `frames`, or where forces do not change at all between two settings.
+        """
+        if self.frames is None or len(self.settings) < 2:
+            return None
+        names = {setting_name(s): s.forces for s in self.settings}
+        reference = setting_name(self.reference)
+        if any(
+            not self.force_change(s).total.any() for s in self.settings if s is not self.reference
+        ):
+            return None
+        volume = float(np.mean([frame.cell.volume / len(frame) for frame in self.frames]))
+        return angular_power_table(
+            self.frames,
+            names,
+            reference=reference,
+            cutoff=SHELL_CUTOFF * volume ** (1 / 3),
             seed=self.bootstrap_seed,
         )
 

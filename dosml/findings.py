@@ -127,6 +127,8 @@ def write_findings(
     write_tables(curves, folder, "d_dos")
     if study.angular is not None:
         write_tables(study.angular, folder, "angular_resolution")
+    if study.power is not None:
+        write_tables(study.power, folder, "angular_power")
     if "electrons_per_atom_shift" in study.varies:
         write_tables(electron_table(study, table), folder, "electron_axis")
     figures = draw_figures(study, table, folder / "figures")

@@ -17,11 +17,13 @@ from dosml.analysis.columns import format_value
 from dosml.analysis.error_figures import error_figure
 from dosml.analysis.figure_style import house_style, save_figure
 from dosml.analysis.figures import draw_figures
+from dosml.analysis.findings import findings
 from dosml.analysis.report import write_report
-from dosml.analysis.setting_figures import angular_figure
+from dosml.analysis.setting_figures import angular_figure, power_figure
 from dosml.analysis.study import summarise
 from dosml.analysis.tables import write_tables
 from dosml.analysis.terminal import terminal_table
+from dosml.theory.smearing import Smearing
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -119,6 +121,35 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, t
     assert f"{100 * (1 - last):.2f} % with l up to 2" in text
     csv, _ = write_tables(angular, tmp_path, "angular_resolution")
     assert csv.name == "angular_resolution.csv"
+
+
+def test_with_frames_the_report_shows_the_patterns_of_the_forces(make_study, tmp_path):
+    study = make_study(sigmas=(0.2, 2.0), with_frames=True, train=6, test=3)
+    basis = AngularBasis(cutoff=4.0, n_pair=4, n_max=2, l_max=2)
+    study = replace(study, angular_basis=basis)
+    power = study.power
+    # hcp titanium: twelve neighbours, eleven or so beside the vacancies
+    assert 10 < power["neighbours"].iloc[0] < 12.5
+    figures = draw_figures(study, summarise(study), tmp_path)
+    assert "angular_power" in [f.png.stem for f in figures]
+    with house_style():
+        left, right = power_figure(power, "σ = 0.2 eV", "σ = 2 eV").axes
+    for axes, quantity, setting in ((left, "forces", "σ = 0.2 eV"), (right, "change", "σ = 2 eV")):
+        part = power[(power["quantity"] == quantity) & (power["setting"] == setting)]
+        np.testing.assert_allclose(axes.lines[0].get_ydata(), part["vector"])
+        np.testing.assert_allclose(axes.lines[1].get_ydata(), part["radial"])
+        assert axes.get_ylim()[1] > max(part["vector"].max(), part["radial"].max())
+    words = " ".join(findings(study, summarise(study)))
+    # made-up forces are random: whatever passes two standard deviations is named with its power
+    assert "seen from each atom over its" in words
+    same = replace(
+        study,
+        settings=[
+            study.settings[0],
+            replace(study.settings[0], smearing=Smearing("fermi-dirac", 0.3)),
+        ],
+    )
+    assert same.power is None  # nothing changes, there is nothing to take apart
 
 
 def test_scans_of_electron_number_or_of_both_are_drawn(make_study):

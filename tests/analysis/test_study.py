@@ -150,7 +150,7 @@ def test_findings_say_what_the_numbers_say(study, table):
     assert "rises" in findings(study, turned)[1]
     assert "includes zero" in findings(study, turned)[1]
     turned.loc[1, "force_percent_error"] = 0.01
-    assert "neither at the first nor at the last" in findings(study, turned)[2]
+    assert "neither at σ = 0.2 eV nor at σ = 2 eV" in findings(study, turned)[2]
 
 
 def test_findings_of_perfect_predictions_and_equal_forces(study):
