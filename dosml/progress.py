@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 logger = logging.getLogger("dosml")
+# outside a campaign there is no log: warnings must not reach the terminal a second time
+logger.addHandler(logging.NullHandler())
 
 
 class Reporter:
