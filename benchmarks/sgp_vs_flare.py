@@ -1,32 +1,39 @@
-"""Train our sparse Gaussian process and FLARE on the same real frames, one after the other.
+"""Train our sparse Gaussian process, FLARE and metatrain's GAP on the same real frames in one run.
 
     python benchmarks/sgp_vs_flare.py FOLDER [--metal Mo] [--frames 100] [--inducing 500]
 
 FOLDER holds `maml_{metal}_AIMD.extxyz` and `maml_{metal}_Test.extxyz` (keys REF_energy,
-REF_forces). FLARE runs in the environment named by DOSML_FLARE_PYTHON (see build_flare.sh); without
-it only our rows are printed. Both get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å,
-zeta 2) and inducing environments. FLARE gets `--steps` steps of L-BFGS-B from a sensible start;
-ours starts from the data, as it does by default, and runs until it converges. CPU seconds are the
-measure, because they depend little on what else the machine does; predict is CPU seconds for all
-test frames.
+REF_forces). FLARE runs in the environment named by DOSML_FLARE_PYTHON (see build_flare.sh), GAP in
+the one named by DOSML_METATRAIN_PYTHON (`pip install "metatrain[gap]==2026.4.1"`); without them
+their rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å,
+zeta 2) and inducing environments; GAP chooses as many of its own and has a power spectrum of the
+same size. FLARE gets `--steps` steps of L-BFGS-B from a sensible start; ours starts from the data,
+as it does by default, and runs until it converges; GAP does not optimise, its regularisers are the
+best of those in benchmarks/NOTES.md for the test frames.
+
+CPU seconds (user and system) are the measure, because they depend little on what else the machine
+does; ours is run again before, between and after the others, and the median counts. Peak memory is
+that of the whole process. Predict is CPU seconds for all test frames.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import astuple
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from ase.io import read
 from flare_driver import run_flare
+from gap_driver import run_gap
 
 from dosml.learners.base import TrainingLabels
 from dosml.learners.sgp.learner import SgpLearner
@@ -53,11 +60,39 @@ def label_sets(labels: TrainingLabels, count: int) -> list[TrainingLabels]:
     ]
 
 
-def force_mae(forces: np.ndarray, labels: TrainingLabels) -> str:
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: seconds, MiB, eV/Å, percent."""
+
+    name: str
+    cpu: float
+    wall: float
+    predict: float
+    peak: float
+    mae: float
+    percent: float
+    note: str
+
+    def show(self, fastest: float) -> None:
+        """Print it, with its CPU time in units of the fastest."""
+        print(
+            f"{self.name:<20} {self.cpu:8.1f} {self.cpu / fastest:8.2f} {self.wall:8.1f} "
+            f"{self.predict:8.2f} {self.peak:9.0f} {self.mae:9.4f} {self.percent:6.2f}  "
+            f"{self.note}",
+            flush=True,
+        )
+
+
+def middle(rows: list[Row]) -> Row:
+    """Give the row with the median CPU time."""
+    return sorted(rows, key=lambda row: row.cpu)[len(rows) // 2]
+
+
+def force_mae(forces: np.ndarray, labels: TrainingLabels) -> tuple[float, float]:
     """Force MAE in eV/Å and in percent of the mean absolute force."""
     truth = np.concatenate(labels.forces)
-    mae = np.abs(forces - truth).mean()
-    return f"{mae:.4f} eV/Å ({100 * mae / np.abs(truth).mean():.2f} %)"
+    mae = float(np.abs(forces - truth).mean())
+    return mae, float(100 * mae / np.abs(truth).mean())
 
 
 def data(options: argparse.Namespace) -> tuple[list, list]:
@@ -72,29 +107,41 @@ def data(options: argparse.Namespace) -> tuple[list, list]:
 
 
 def ours(options: argparse.Namespace) -> None:
-    """Train with `options.sets` label sets and print one row; for a process of its own."""
+    """Train with `options.sets` label sets and print one JSON row; for a process of its own."""
     torch.set_num_threads(options.threads)
     frames, test = data(options)
     learner = SgpLearner(settings(options))
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sets = label_sets(labels_of(frames), options.sets)
     began, began_cpu = time.perf_counter(), time.process_time()
     models = learner.fit(frames, sets)
     seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-    began_cpu = time.process_time()
-    prediction = models.predict(test)[0]
-    predicted = time.process_time() - began_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began_cpu = time.process_time()
+    prediction = models.only(0).predict(test)[0]
+    predicted = time.process_time() - began_cpu
     facts = models.facts()
-    evaluations = sum(int(fact["likelihood_evaluations"]) for fact in facts)
-    print(
-        f"ours, {options.sets} label set(s): train {cpu:.1f} s of CPU ({seconds:.1f} s wall, "
-        f"{evaluations} likelihood evaluations), predict {predicted:.2f} s, "
-        f"peak {peak:.0f} MiB ({idle:.0f} before training), "
-        f"{force_mae(np.concatenate(prediction.forces), labels_of(test))}, "
-        f"log likelihood {facts[0]['log_likelihood']:.1f}",
-        flush=True,
+    row = Row(
+        f"ours, {options.sets} label set{'s' if options.sets > 1 else ''}",
+        cpu,
+        seconds,
+        predicted,
+        peak,
+        *force_mae(np.concatenate(prediction.forces), labels_of(test)),
+        f"log likelihood {facts[0]['log_likelihood']:.1f}, "
+        f"{sum(int(fact['likelihood_evaluations']) for fact in facts)} evaluations",
     )
+    print(json.dumps(asdict(row)))
+
+
+def ours_apart(sets: int) -> Row:
+    """Run `ours` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, *sys.argv[1:], "--sets", str(sets)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def settings(options: argparse.Namespace, **more: float) -> SgpSettings:
@@ -111,9 +158,8 @@ def settings(options: argparse.Namespace, **more: float) -> SgpSettings:
     )
 
 
-def flare(options: argparse.Namespace, python: str) -> None:
-    """Train FLARE and print its row, and how far its numbers are from ours."""
-    torch.set_num_threads(options.threads)
+def flare(options: argparse.Namespace, python: str) -> tuple[Row, str]:
+    """Train FLARE; give its row, and how far its numbers are from ours."""
     frames, test = data(options)
     labels, truth = labels_of(frames), labels_of(test)
     # without steps: inducing environments, and our numbers at the starting hyperparameters
@@ -126,36 +172,67 @@ def flare(options: argparse.Namespace, python: str) -> None:
     models = SgpLearner(settings(options, **given)).fit(frames, [labels])
     prediction = models.predict(test)[0]
     with tempfile.TemporaryDirectory() as folder:
-        result = run_flare(
-            python,
-            Path(folder),
-            models,
-            frames,
-            labels,
-            test,
-            hyperparameters=astuple(START),
-            steps=options.steps,
-            threads=options.threads,
+        result, at_start = (
+            run_flare(
+                python,
+                Path(folder),
+                models,
+                frames,
+                labels,
+                test,
+                hyperparameters=astuple(START),
+                steps=steps,
+                threads=options.threads,
+            )
+            for steps in (options.steps, 0)
         )
-        at_start = run_flare(
-            python, Path(folder), models, frames, labels, test, hyperparameters=astuple(START)
-        )
-    cpu = result["cpu_build"] + result["cpu_likelihood"]
-    wall = result["seconds_build"] + result["seconds_likelihood"]
-    print(
-        f"FLARE: train {cpu:.1f} s of CPU ({wall:.1f} s wall; of the CPU time "
-        f"{result['cpu_likelihood']:.1f} s for {options.steps} likelihood steps), "
-        f"predict {result['cpu_predict']:.2f} s, "
-        f"peak {result['peak_mib']:.0f} MiB, {force_mae(result['forces'], truth)}, "
-        f"log likelihood {result['final_log_likelihood']:.1f}"
+    row = Row(
+        "FLARE",
+        float(result["cpu_build"] + result["cpu_likelihood"]),
+        float(result["seconds_build"] + result["seconds_likelihood"]),
+        float(result["cpu_predict"]),
+        float(result["peak_mib"]),
+        *force_mae(result["forces"], truth),
+        f"log likelihood {result['final_log_likelihood']:.1f}, {options.steps} steps took "
+        f"{result['cpu_likelihood']:.1f} s of it",
     )
     offset = prediction.energies.mean() - at_start["energies"].mean()
     energy = np.abs(prediction.energies - offset - at_start["energies"]).max()
     force = np.abs(np.concatenate(prediction.forces) - at_start["forces"]).max()
     ratio = models.facts()[0]["log_likelihood"] / at_start["log_likelihood"] - 1
-    print(
+    return row, (
         f"at the same hyperparameters ours and FLARE differ by at most {energy:.1e} eV, "
         f"{force:.1e} eV/Å, and {ratio:.1e} of the log likelihood"
+    )
+
+
+def gap(options: argparse.Namespace, python: str) -> Row:
+    """Train metatrain's GAP; give its row."""
+    frames, test = data(options)
+    result = run_gap(
+        python,
+        frames,
+        labels_of(frames),
+        test,
+        {
+            "cutoff": 5.0,
+            # counts from 0: eight radial functions
+            "max_radial": 7,
+            "max_angular": 4,
+            "inducing": options.inducing,
+            "regularizer": options.gap_regularizers[0],
+            "regularizer_forces": options.gap_regularizers[1],
+        },
+        threads=options.threads,
+    )
+    return Row(
+        "metatrain GAP",
+        result["cpu"],
+        result["seconds"],
+        result["cpu_predict"],
+        result["peak_mib"],
+        *force_mae(result["forces"], labels_of(test)),
+        "regularisers " + ", ".join(f"{value:g}" for value in options.gap_regularizers),
     )
 
 
@@ -168,23 +245,47 @@ def main() -> None:
     parser.add_argument("--inducing", type=int, default=500)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--gap-regularizers", type=float, nargs=2, default=(1e-4, 1e-5))
     parser.add_argument("--sets", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sets:
         ours(options)
         return
+    torch.set_num_threads(options.threads)
     print(
         f"{options.metal}: {options.frames} frames, {options.inducing} inducing environments, "
-        f"{options.threads} thread(s)",
+        f"{options.threads} thread(s); seconds, MiB, eV/Å\n"
+        "                    train/CPU    ratio     wall  predict  peak/MiB       MAE      %",
         flush=True,
     )
-    for sets in (1, 4):
-        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--sets", str(sets)], check=True)
-    python = os.environ.get("DOSML_FLARE_PYTHON")
-    if python:
-        flare(options, python)
-    else:
-        print("DOSML_FLARE_PYTHON is not set: FLARE is left out")
+    one, four, others, notes = [], [], [], []
+
+    def round_of_ours() -> None:
+        one.append(ours_apart(1))
+        four.append(ours_apart(4))
+
+    round_of_ours()
+    for name, run in (("DOSML_FLARE_PYTHON", flare), ("DOSML_METATRAIN_PYTHON", gap)):
+        python = os.environ.get(name)
+        if not python:
+            notes.append(f"{name} is not set: its row is left out")
+            continue
+        found = run(options, python)
+        others.append(found[0] if isinstance(found, tuple) else found)
+        notes += [found[1]] if isinstance(found, tuple) else []
+        round_of_ours()
+    while len(one) < 3:
+        round_of_ours()
+    fastest = middle(one).cpu
+    for row in (middle(one), middle(four), *others):
+        row.show(fastest)
+    ratios = sorted(b.cpu / a.cpu for a, b in zip(one, four, strict=True))
+    print(
+        f"four label sets take {ratios[len(ratios) // 2]:.2f} of the CPU time of one (median of "
+        f"{len(ratios)} pairs, {ratios[0]:.2f} to {ratios[-1]:.2f})"
+    )
+    for note in notes:
+        print(note)
 
 
 if __name__ == "__main__":
