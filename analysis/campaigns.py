@@ -153,7 +153,9 @@ def _metal(subject: str, folder: Path) -> str:
     import ase.io
 
     for path in sorted((folder / "label_sets").glob("*.extxyz")):
-        return str(ase.io.read(path, index=0).get_chemical_symbols()[0])
+        with path.open(encoding="utf-8") as handle:
+            frame = next(iter(ase.io.iread(handle, index=0, format="extxyz")))
+        return str(frame.get_chemical_symbols()[0])
     raise InputError(
         f"{folder} is a study of {subject} without label_sets: what metal it is cannot be told"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,7 +116,8 @@ def phonon_bands(
         )
     # both signs: what is cubic in the displacement, the largest error, drops out
     phonon.generate_displacements(distance=displacement, is_plusminus=True)
-    cells = [phonon.supercell, *phonon.supercells_with_displacements]
+    cells: list[Any] = [phonon.supercell]
+    cells += phonon.supercells_with_displacements or []
     computed = []
     for number, cell in enumerate(cells, 1):
         atoms = Atoms(
@@ -268,7 +269,11 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
     figure = new_figure(5.2, 3.6)
     axes = figure.subplots()
     for k, (name, one) in enumerate(bands.items()):
-        look = {"color": f"C{k}", "ls": "-" if k == 0 else "--", "lw": 1.4 if k == 0 else 1.1}
+        look: dict[str, Any] = {
+            "color": f"C{k}",
+            "ls": "-" if k == 0 else "--",
+            "lw": 1.4 if k == 0 else 1.1,
+        }
         lines = axes.plot(one.distance, one.frequencies, **look)
         lines[0].set_label(name)
     axes.axhline(0, color=LINE_COLOUR, lw=0.8)

@@ -70,7 +70,7 @@ def read_structure(text: str) -> Atoms:
         import ase.io
 
         try:
-            atoms = ase.io.read(path)
+            atoms = next(iter(ase.io.iread(str(path), index=-1)))
         except Exception as error:  # each format of ase fails in its own way
             raise FrameError(f"cannot read the structure {path}: {error}") from error
         if not (atoms.pbc.all() and atoms.cell.rank == 3):
