@@ -172,10 +172,11 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
         # a share alone hides which of its two parts moved
         ticks = [
             f"{_short(swap, line.case)}\nMAE {line.force_mae_ev_per_angstrom:.3f}\n"
-            f"MAV {line.force_mav_ev_per_angstrom:.2f} eV/Å"
+            f"MAV {line.force_mav_ev_per_angstrom:.2f}"
             for line in table.itertuples()
         ]
         right.set_xticks(range(len(table)), ticks)
+        right.set(xlabel="MAE and MAV in eV/Å")
         right.set(ylabel="force error, 100 MAE/MAV (%)", xlim=(-0.5, len(table) - 0.5))
         right.set_ylim(bottom=0)
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
