@@ -190,27 +190,34 @@ def _controls(ranking: pd.DataFrame) -> str:
 
 
 def _elsewhere(study: JoinedStudy) -> list[str]:
-    """Other settings and tiers, for the measure that is strongest at the reference."""
-    every, ranking = study.correlations, study.ranking
-    if every is None or ranking is None:
+    """Ask the same of other settings and of single tiers."""
+    every = study.correlations
+    if every is None:
         return []
-    place = int(np.argmax(np.abs(ranking["pearson"].to_numpy(float))))
-    measure = str(ranking.iloc[place]["measure"])
     parts = []
-    for _, row in every[every["measure"] == measure].iterrows():
-        here = (row["sigma_ev"], row["electrons_per_atom_shift"])
-        if row["target"] == TARGET and here != study.reference:
-            parts.append(f"{row['pearson']:+.2f} at {setting_words(*here)}")
-        elif str(row["target"]).startswith(f"{TARGET}_tier_"):
-            tier = str(row["target"]).removeprefix(f"{TARGET}_tier_")
-            parts.append(f"{row['pearson']:+.2f} on {tier} frames alone")
+    for (target, width, shift), group in every.groupby(
+        ["target", "sigma_ev", "electrons_per_atom_shift"], sort=False
+    ):
+        here = (float(width), float(shift))
+        if target == TARGET and here != study.reference:
+            name = f"at {setting_words(*here)}"
+        elif str(target).startswith(f"{TARGET}_tier_"):
+            name = f"on {str(target).removeprefix(f'{TARGET}_tier_')} frames alone"
+        else:
+            continue
+        top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
+        parts.append(
+            f"{name} {_named(top)}, r = {top['pearson']:+.2f}, p = {_p(top['pearson_p_holm'])} "
+            f"(n = {top['n']})"
+        )
     if not parts:
         return []
-    n = int(every[every["measure"] == measure]["n"].min())
     return [
         (
-            f"The same measure, “{describe(measure).heading}”, elsewhere (r, n = {n}): "
-            f"{', '.join(parts)}."
+            f"The same question elsewhere, strongest measure and p after correction for the measures "
+            f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
+            f"for all {len(every)} tests of this report the smallest p is "
+            f"{_p(float(every['pearson_p_holm_all'].min()))}."
         )
     ]
 
@@ -226,8 +233,8 @@ def _within(study: JoinedStudy) -> list[str]:
         f"Inside metals, across settings ({best['n_metals']} metals, {best['n_points']} points, "
         f"each metal's mean taken out): {_named(best)} follows the force error most surely, r = "
         f"{best['pearson']:+.2f}, p = {_p(best['p_holm'])} after correction; {len(kept)} of "
-        f"{len(within)} measures pass. Smeared measures fall with σ by construction, so this is "
-        f"the effect of σ"
+        f"{len(within)} measures pass. Smeared measures fall with σ by construction and "
+        f"stand for it"
     )
     if len(honest):
         row = honest.iloc[0]

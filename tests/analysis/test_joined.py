@@ -88,6 +88,7 @@ def test_the_answer_follows_from_the_numbers(tmp_path, slope, noise, word):
     assert answer.word == word
     assert "n = 12" in answer.headline
     assert "12 metals" in answer.sentences[0]
+    assert "on cold frames alone “" in " ".join(answer.sentences)
     assert all(sentence.endswith(".") for sentence in answer.sentences)
 
 
