@@ -179,7 +179,15 @@ def create(
 
     say(f"{name}: virtual environment in {folder}")
     run([sys.executable, "-m", "venv", folder])
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+    ]
     locks = files("dosml.learners.peers") / "locks"
     requirements = folder / "requirements.txt"
     requirements.write_text((locks / f"{name}.txt").read_text(encoding="utf-8"), encoding="utf-8")

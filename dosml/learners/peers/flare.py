@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ase.data import atomic_numbers
 from pydantic import Field
@@ -37,7 +37,7 @@ class FlareSettings(PeerSettings):
 
 
 #: TM23: gradient tolerance 1e-4 and 200 iterations from these noises.
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"epochs": 200},
     "quick": {"epochs": 3, "n_max": 4, "l_max": 2, "n_inducing": 60, "cutoff": 4.5},
 }

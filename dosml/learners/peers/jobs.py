@@ -86,7 +86,7 @@ def write_frames(
     """
     out = []
     for index in chosen:
-        atoms = frames[index].copy()  # type: ignore[no-untyped-call]
+        atoms = frames[index].copy()
         atoms.info = {"REF_energy": float(labels.energies[index])}
         atoms.arrays["REF_forces"] = np.array(labels.forces[index])
         if labels.stresses is not None:

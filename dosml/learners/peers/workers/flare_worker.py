@@ -77,7 +77,7 @@ def build(
     frames: Sequence[Atoms],
     inducing: Sequence[list[int]],
 ) -> Process:
-    """Make the process of labelled frames; zip needs no strictness, the lengths are ours."""
+    """Make the process of labelled frames."""
     process = Process(settings, hyperparameters)
     for atoms, chosen in zip(frames, inducing, strict=True):
         process.add(atoms, chosen)
@@ -91,7 +91,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     del job
     settings = json.loads((folder / "config.json").read_text())
-    frames = ase.io.read(folder / "train.extxyz", ":")
+    frames = list(ase.io.read(folder / "train.extxyz", ":"))
     sizes = np.array([len(atoms) for atoms in frames])
     counts = np.array([[np.sum(a.numbers == z) for z in settings["species"]] for a in frames])
     energies = np.array([atoms.info["REF_energy"] for atoms in frames])
@@ -138,7 +138,7 @@ class FlareCalculator(Calculator):
     implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012 (ase)
 
     def __init__(self, process: Process) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.process = process
 
     def calculate(
@@ -148,7 +148,7 @@ class FlareCalculator(Calculator):
         system_changes: Sequence[str] = all_changes,
     ) -> None:
         """Predict; all properties come at once."""
-        super().calculate(atoms, list(properties), list(system_changes))
+        super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         settings = self.process.settings
         frame = self.process.structure(self.atoms)
@@ -166,7 +166,7 @@ def load(model: Path, device: str) -> Calculator:
     """Rebuild the process; FLARE runs on processors only."""
     del device
     read = json.loads(model.read_text())
-    frames = ase.io.read(model.with_name(model.name + ".extxyz"), ":")
+    frames = list(ase.io.read(model.with_name(model.name + ".extxyz"), ":"))
     process = build(read["settings"], read["hyperparameters"], frames, read["inducing"])
     return FlareCalculator(process)
 

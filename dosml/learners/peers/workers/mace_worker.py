@@ -11,8 +11,6 @@ from worker_common import choose_device, count_parameters, drop_broken_checkpoin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ase.calculators.calculator import Calculator
-
 
 def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Run mace_run_train on `config.yaml`; it goes on from the latest checkpoint by itself."""
@@ -45,7 +43,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
 
 
-def load(model: Path, device: str) -> Calculator:
+def load(model: Path, device: str) -> Any:
     """Give the ase calculator of a model."""
     import mace  # noqa: F401 - must come before e3nn
     from mace.calculators import MACECalculator

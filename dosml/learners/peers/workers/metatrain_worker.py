@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker_common import choose_device, count_parameters, drop_broken_checkpoints, run
-
-if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
 
 
 def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +43,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
 
 
-def load(model: Path, device: str) -> Calculator:
+def load(model: Path, device: str) -> Any:
     """Give the ase calculator of an exported model."""
     # without it an exported SOAP-BPNN gives right energies and wrong forces
     import sphericart.torch  # noqa: F401

@@ -11,8 +11,6 @@ from worker_common import choose_device, count_parameters, drop_broken_checkpoin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ase.calculators.calculator import Calculator
-
 
 def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Run nequip-train on `config.yaml`, from the last checkpoint where there is one."""
@@ -63,7 +61,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 MONITORED = "val0_epoch/weighted_sum"
 
 
-def load(model: Path, device: str) -> Calculator:
+def load(model: Path, device: str) -> Any:
     """Give the ase calculator of a checkpoint (its averaged weights)."""
     from nequip.ase import NequIPCalculator
 

@@ -1,0 +1,79 @@
+"""A stand-in peer, run by this Python, with everything real but the physics."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from dosml.learners.base import TrainingLabels
+from dosml.learners.peers import base, calculator, catalogue, environments, jobs, learner, process
+
+HERE = Path(__file__).parent
+
+
+class FakeSettings(base.PeerSettings):
+    epochs: int = 3
+    seconds: float = 0.0
+    fail: bool = False
+
+
+def _configure(settings, data):
+    content = settings.model_dump(include={"epochs", "seconds", "fail", "cutoff"})
+    return {"config.json": json.dumps({**content, "species": data.species})}
+
+
+FAKE = base.Adapter(
+    name="fake",
+    settings=FakeSettings,
+    presets={"paper": {"epochs": 7, "cutoff": 6.0}},
+    packages=("numpy",),
+    worker="fake_worker.py",
+    model_file="fake.json",
+    configure=_configure,
+    epochs_done=lambda folder: int((folder / "epochs.txt").read_text()),
+)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """The adapter of the stand-in peer; this Python is its environment."""
+    here = environments.Environment(
+        name="fake",
+        folder=Path(sys.prefix),
+        python_version="3",
+        created="",
+        size_mb=0,
+        seconds=0.0,
+        versions={"numpy": np.__version__},
+    )
+    real = jobs.worker_path
+
+    def worker_path(name):
+        return HERE / name if name == FAKE.worker else real(name)
+
+    monkeypatch.setattr(environments, "find", lambda _: here)
+    monkeypatch.setitem(environments.ENVIRONMENT_OF, "fake", "fake")
+    monkeypatch.setitem(catalogue.ADAPTERS, "fake", FAKE)
+    monkeypatch.setattr(learner, "worker_path", worker_path)
+    monkeypatch.setattr(process, "worker_path", worker_path)
+    monkeypatch.setenv("PYTHONPATH", str(real("worker_common.py").parent))
+    assert calculator.adapter("fake") is FAKE
+    return FAKE
+
+
+@pytest.fixture
+def data():
+    """Six rattled cells of copper and labels that are easy to recognise."""
+    frames = []
+    for seed in range(6):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.1, seed=seed)
+        frames.append(atoms)
+    return frames, TrainingLabels(
+        energies=np.full(6, -8.0),
+        forces=[-atoms.positions for atoms in frames],
+        stresses=np.tile([0.3, 0.3, 0.3, 0.0, 0.0, 0.0], (6, 1)),
+    )
