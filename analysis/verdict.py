@@ -212,14 +212,13 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
         )
     if not parts:
         return []
-    return [
-        (
-            f"The same question elsewhere, strongest measure and p after correction for the measures "
-            f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
-            f"for all {len(every)} tests of this report the smallest p is "
-            f"{_p(float(every['pearson_p_holm_all'].min()))}."
-        )
-    ]
+    text = (
+        f"The same question elsewhere, strongest measure and p after correction for the measures "
+        f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
+        f"for all {len(every)} tests of this report the smallest p is "
+        f"{_p(float(every['pearson_p_holm_all'].min()))}."
+    )
+    return [text]
 
 
 def _within(study: JoinedStudy) -> list[str]:
