@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -19,7 +21,7 @@ from dosml.files import whole_file
 from dosml.learners.peers.build_flare import build_flare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: Environment variable that names the folder of all environments.
 FOLDER_VARIABLE = "DOSML_ENVIRONMENTS"
@@ -162,10 +164,36 @@ def create(
     EnvironmentBuildError
         If a step fails; its output is in `create.log` in the folder.
     """
-    found = find(name)
-    if found is not None:
-        return found
-    recipe, folder = RECIPES[name], environments_folder() / name
+    folder = environments_folder() / name
+    with _one_at_a_time(folder):
+        return find(name) or _build(name, folder, torch_index, say)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold a lock beside the folder; the kernel lets go of it when the process ends."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f".{folder.name}.lock").open("w")
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder.parent} ({error.strerror}): name another folder in "
+            f"{FOLDER_VARIABLE}"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise EnvironmentBuildError(
+                f"another process is making {folder}: wait for it to end"
+            ) from error
+        # pip inherits it: where this process is killed, nobody removes the folder under pip
+        os.set_inheritable(lock.fileno(), True)
+        yield
+
+
+def _build(name: str, folder: Path, torch_index: str, say: Callable[[str], None]) -> Environment:
+    recipe = RECIPES[name]
     began = time.perf_counter()
     if folder.exists():
         say(f"{folder} is not complete: starting anew")
@@ -257,6 +285,7 @@ def _run(command: Sequence[str | Path], log: Path, variables: dict[str, str] | N
         done = subprocess.run(  # noqa: S603 - no shell, our own words
             words,
             check=False,
+            close_fds=False,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
