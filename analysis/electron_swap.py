@@ -148,10 +148,10 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
     with house_style():
         figure = new_figure(7.2, 3.2)
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        for number, line in enumerate(table.itertuples()):
+        for number, line in enumerate(_records(table)):
             colour = f"C{number}"
-            if line.case in curves:
-                curve, shift = curves[line.case]
+            if line["case"] in curves:
+                curve, shift = curves[line["case"]]
                 part = curve[
                     (curve["electrons_per_atom_shift"] == shift) & (curve["sigma_ev"] == swap.width)
                 ]
@@ -159,10 +159,10 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
                     part["energy_ev"],
                     part["d_bare_states_per_ev_atom"],
                     color=colour,
-                    label=line.case,
+                    label=line["case"],
                 )
-            ends = (line.force_percent_error_low, line.force_percent_error_high)
-            value = line.force_percent_error
+            ends = (line["force_percent_error_low"], line["force_percent_error_high"])
+            value = line["force_percent_error"]
             bars = [[max(value - ends[0], 0)], [max(ends[1] - value, 0)]]
             right.errorbar(number, value, yerr=bars, color=colour, marker="o", capsize=3)
         left.axvline(0, color="#444444", lw=1)
@@ -171,9 +171,9 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
         left.set_ylim(bottom=0)
         # a share alone hides which of its two parts moved
         ticks = [
-            f"{_short(swap, line.case)}\nMAE {line.force_mae_ev_per_angstrom:.3f}\n"
-            f"MAV {line.force_mav_ev_per_angstrom:.2f}"
-            for line in table.itertuples()
+            f"{_short(swap, line['case'])}\nMAE {line['force_mae_ev_per_angstrom']:.3f}\n"
+            f"MAV {line['force_mav_ev_per_angstrom']:.2f}"
+            for line in _records(table)
         ]
         right.set_xticks(range(len(table)), ticks)
         right.set(xlabel="MAE and MAV in eV/Å")
@@ -190,6 +190,10 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
             f"trained anew with {abs(swap.shift):g} electrons "
             f"{'removed' if swap.shift < 0 else 'added'} per atom.",
         )
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.to_dict("records")
 
 
 def _short(swap: Swap, case: str) -> str:
@@ -213,16 +217,16 @@ def swap_terminal(table: pd.DataFrame) -> Table:
         "chi_4",
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
-    for row in table.itertuples():
-        low, high = row.force_percent_error_low, row.force_percent_error_high
+    for row in _records(table):
+        low, high = row["force_percent_error_low"], row["force_percent_error_high"]
         shown.add_row(
-            row.case,
-            f"{row.force_percent_error:.1f} ({low:.1f}-{high:.1f})",
-            f"{row.force_mae_ev_per_angstrom:.3f}",
-            f"{row.force_mav_ev_per_angstrom:.2f}",
-            f"{row.d_band_center_ev:.2f}",
-            f"{row.d_electrons_of_ten:.1f}",
-            f"{row.n_times_ten_minus_n:.1f}",
-            f"{row.chi_4_states2_per_ev_atom2:.2f}",
+            row["case"],
+            f"{row['force_percent_error']:.1f} ({low:.1f}-{high:.1f})",
+            f"{row['force_mae_ev_per_angstrom']:.3f}",
+            f"{row['force_mav_ev_per_angstrom']:.2f}",
+            f"{row['d_band_center_ev']:.2f}",
+            f"{row['d_electrons_of_ten']:.1f}",
+            f"{row['n_times_ten_minus_n']:.1f}",
+            f"{row['chi_4_states2_per_ev_atom2']:.2f}",
         )
     return shown

@@ -115,12 +115,10 @@ def link_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
     panels[0].set_ylim(bottom=0)
     shifted = "electrons_per_atom_shift" in study.varies
     panels[0].legend(loc="best" if shifted else "lower left")
-    labels = {
-        ("sigma_ev",): "σ in eV",
-        ("electrons_per_atom_shift",): "electrons added per atom",
-    }.get(tuple(study.varies), "σ in eV, electrons added per atom")
+    labels = {"sigma_ev": "σ in eV", "electrons_per_atom_shift": "electrons added per atom"}
+    words = ", ".join(labels[name] for name in study.varies)
     figure.suptitle(
-        f"n = {len(table)} settings of one metal ({study.formula}), labels: {labels}. "
+        f"n = {len(table)} settings of one metal ({study.formula}), labels: {words}. "
         f"No claim of correlation.",
         fontsize=9,
     )
@@ -141,9 +139,8 @@ def _link_panel(axes: Axes, study: ScanStudy, table: pd.DataFrame, column: str) 
     for k, setting in enumerate(study.settings):
         shift = shift_text(setting.electrons_per_atom_shift)
         width = f"{setting.smearing.width:g}"
-        text = {("sigma_ev",): width, ("electrons_per_atom_shift",): shift}.get(
-            tuple(study.varies), f"{width}, {shift}"
-        )
+        values = {"sigma_ev": width, "electrons_per_atom_shift": shift}
+        text = ", ".join(values[name] for name in study.varies)
         axes.annotate(text, (smeared[k], y[k]), (6, -2), textcoords="offset points", fontsize=8)
     axes.set_xlim(0, 1.12 * max(smeared.max(), bare.max()))
 
