@@ -234,7 +234,7 @@ def _describe(name: str, bands: PhononBands) -> str:
     share = 100 * float(deep.any(axis=1).mean())
     return text + (
         f"Imaginary modes at {share:.0f} % of the points: the crystal is not stable at this "
-        f"lattice. The deepest, {abs(values.min()):.2f}i THz, is at q = "
+        f"lattice, or the supercell is too small (try a longer one). The deepest, {abs(values.min()):.2f}i THz, is at q = "
         f"{_q(bands.q_points[point])}, {_near(bands, point)}."
     )
 
@@ -247,6 +247,15 @@ def _near(bands: PhononBands, point: int) -> str:
 
 def _q(q: NDArray[np.float64]) -> str:
     return "(" + ", ".join(f"{value:.3g}" for value in q) + ")"
+
+
+def _broken(bands: PhononBands) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances and frequencies with a gap where the path jumps."""
+    jumps = np.flatnonzero(np.diff(bands.distance) < 1e-8) + 1
+    return (
+        np.insert(bands.distance, jumps, np.nan),
+        np.insert(bands.frequencies, jumps, np.nan, axis=0),
+    )
 
 
 def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
@@ -274,7 +283,7 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
             "ls": "-" if k == 0 else "--",
             "lw": 1.4 if k == 0 else 1.1,
         }
-        lines = axes.plot(one.distance, one.frequencies, **look)
+        lines = axes.plot(*_broken(one), **look)
         lines[0].set_label(name)
     axes.axhline(0, color=LINE_COLOUR, lw=0.8)
     first = next(iter(bands.values()))
@@ -295,6 +304,7 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
             ha="right",
             va="top",
             fontsize=8,
+            bbox={"color": "white", "pad": 1},
         )
     axes.grid(visible=False, axis="x")
     figure.legend(loc="outside upper right", ncols=2)

@@ -130,7 +130,9 @@ def test_words_table_and_figure_of_two_calculators(bands):
     assert set(table["label"]) >= {"", "G", "X", "L"}
     with house_style():
         axes = phonon_figure(both, "fcc").axes[0]
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), bands.frequencies[:, 0])
+    drawn = axes.lines[0].get_ydata()
+    np.testing.assert_allclose(drawn[np.isfinite(drawn)], bands.frequencies[:, 0])
+    assert np.isnan(drawn).sum() == 1  # nothing is drawn across the jump from K to U
     assert "Γ" in [tick.get_text() for tick in axes.get_xticklabels()]
 
 
