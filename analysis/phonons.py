@@ -234,8 +234,9 @@ def _describe(name: str, bands: PhononBands) -> str:
     share = 100 * float(deep.any(axis=1).mean())
     return text + (
         f"Imaginary modes at {share:.0f} % of the points: the crystal is not stable at this "
-        f"lattice, or the supercell is too small (try a longer one). The deepest, {abs(values.min()):.2f}i THz, is at q = "
-        f"{_q(bands.q_points[point])}, {_near(bands, point)}."
+        f"lattice, or the supercell is too small (try a longer one). The deepest, "
+        f"{abs(values.min()):.2f}i THz, is at q = {_q(bands.q_points[point])}, "
+        f"{_near(bands, point)}."
     )
 
 
