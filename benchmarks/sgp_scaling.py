@@ -4,8 +4,9 @@
 
 Frames are rattled bcc supercells of 54 atoms (15.9 Å^3 per atom, Mo's) with synthetic labels; what
 labels cost does not depend on what they say. With `--full N` the last part measures N frames at the
-size of a whole TM23 metal (M = 2700, B2 with n_max = 9, l_max = 5) and extrapolates openly to 2700
-frames: kernel rows grow with the frames, the rest does not.
+size of a whole TM23 metal (M = 2700, B2 with n_max = 9, l_max = 5) and extrapolates to 2700 frames
+by the number of operations of each stage at the speed that was measured. `--only-full` leaves the
+tables out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 import numpy as np
 import torch
 from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 from dosml.learners.base import TrainingLabels
 from dosml.learners.sgp.learner import SgpLearner
@@ -24,6 +26,10 @@ from dosml.learners.sgp.settings import SgpSettings
 
 #: Frames of a whole TM23 metal, and inducing environments of the paper.
 WHOLE = 2700
+#: Atoms of the synthetic frames.
+ATOMS = 54
+#: Likelihood evaluations that real label sets take at most.
+EVALUATIONS = 40
 
 
 def frames_and_labels(count: int, seed: int = 0) -> tuple[list, TrainingLabels]:
@@ -32,7 +38,7 @@ def frames_and_labels(count: int, seed: int = 0) -> tuple[list, TrainingLabels]:
     frames, energies, forces = [], [], []
     for _ in range(count):
         atoms = bulk("Mo", "bcc", a=3.17, cubic=True) * (3, 3, 3)
-        move = rng.normal(scale=0.2 * rng.uniform(0.3, 1.0), size=(54, 3))
+        move = rng.normal(scale=0.2 * rng.uniform(0.3, 1.0), size=(ATOMS, 3))
         atoms.positions += move
         frames.append(atoms)
         energies.append(2.0 * (move**2).sum())
@@ -59,7 +65,7 @@ def measure(count: int, device: str, **options: float) -> dict[str, float]:
     }
     began = clock()
     models.predict(frames[:10])
-    predict = (clock() - began) / 540
+    predict = (clock() - began) / (10 * ATOMS)
     return {
         "frames": count,
         "M": int(facts["n_inducing"]),
@@ -83,12 +89,75 @@ def show(row: dict[str, float]) -> None:
     )
 
 
+def operations(frames: int, pairs: float, candidates: int, size: int, features: int) -> dict:
+    """Floating-point operations of the matrix products (docs/sgp.md), by stage.
+
+    Parameters
+    ----------
+    frames
+        Of `ATOMS` atoms.
+    pairs
+        Neighbours of an atom.
+    candidates
+        Atoms among which inducing environments are chosen.
+    size, features
+        M and the length of the descriptor.
+    """
+    atoms = frames * ATOMS
+    return {
+        "inducing": candidates * size**2 + 2 * candidates * features * size,
+        "kernel": (3 * pairs + 9) * 2 * atoms * features * size + 6 * atoms * size**2,
+        "likelihood": 2 * size**3,
+    }
+
+
+def extrapolate(row: dict[str, float]) -> None:
+    """Say what a whole TM23 metal takes: each stage by its operations at the measured speed."""
+    frames, _ = frames_and_labels(5)
+    pairs = sum(len(neighbor_list("i", frame, 5.0)) for frame in frames) / (5 * ATOMS)
+    size, features = int(row["M"]), int(row["features"])
+    most = SgpSettings().max_candidates
+    here = operations(int(row["frames"]), pairs, int(row["frames"]) * ATOMS, size, features)
+    whole = operations(WHOLE, pairs, most, size, features)
+    here["likelihood"] *= row["evaluations"]
+    # what real label sets take to converge
+    whole["likelihood"] *= EVALUATIONS
+    print(
+        f"a whole TM23 metal: {WHOLE} frames of {ATOMS} atoms, {pairs:.1f} neighbours, M = {size}, "
+        f"{features} features, {EVALUATIONS} likelihood evaluations"
+    )
+    total = 0.0
+    for stage, count in whole.items():
+        speed = here[stage] / row[stage]
+        seconds = count / speed
+        total += seconds
+        print(
+            f"  {stage:<10} {here[stage] / 1e9:9.0f} Gflop measured in {row[stage]:7.1f} s "
+            f"({speed / 1e9:5.1f} Gflop/s); whole {count / 1e9:9.0f} Gflop, {seconds:7.0f} s"
+        )
+    print(
+        f"  in all {total:.0f} s = {total / 60:.0f} min; each further label set adds its likelihood"
+    )
+
+
+def tables(device: str, base: dict[str, float]) -> None:
+    """Vary the number of frames, of inducing environments, and the descriptor."""
+    for count in (10, 20, 40):
+        show(measure(count, device, **base, n_inducing=250))
+    for size in (125, 500, 1000):
+        show(measure(20, device, **base, n_inducing=size))
+    for n_max, l_max in ((4, 3), (6, 4), (10, 5)):
+        shape = {"cutoff": 5.0, "n_max": n_max, "l_max": l_max}
+        show(measure(20, device, **shape, n_inducing=250))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--full", type=int, default=0)
+    parser.add_argument("--only-full", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     clock = "CPU" if options.device == "cpu" else "wall"
@@ -100,14 +169,9 @@ def main() -> None:
     )
     base = {"cutoff": 5.0, "n_max": 8, "l_max": 4}
     measure(2, options.device, **base, n_inducing=50)
-    for count in (10, 20, 40):
-        show(measure(count, options.device, **base, n_inducing=250))
-    for size in (125, 500, 1000):
-        show(measure(20, options.device, **base, n_inducing=size))
-    for n_max, l_max in ((4, 3), (6, 4), (10, 5)):
-        shape = {"cutoff": 5.0, "n_max": n_max, "l_max": l_max}
-        show(measure(20, options.device, **shape, n_inducing=250))
-    if options.full and options.full * 54 < WHOLE:
+    if not options.only_full:
+        tables(options.device, base)
+    if options.full and options.full * ATOMS < WHOLE:
         print(f"--full {options.full} has fewer atoms than M = {WHOLE}: take at least 50 frames")
     elif options.full:
         row = measure(
@@ -120,14 +184,7 @@ def main() -> None:
             max_iterations=5,
         )
         show(row)
-        kernel = row["kernel"] * WHOLE / options.full
-        step = row["likelihood"] / row["evaluations"]
-        # 40 evaluations: what real label sets take to converge
-        print(
-            f"a whole TM23 metal ({WHOLE} frames of 54 atoms, M = {row['M']}): kernel rows "
-            f"{kernel:.0f} s by extrapolation in the number of frames, likelihood "
-            f"{40 * step:.0f} s for 40 evaluations of {step:.2f} s"
-        )
+        extrapolate(row)
 
 
 if __name__ == "__main__":
