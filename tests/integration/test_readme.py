@@ -14,10 +14,15 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from dosml.learners.peers.environments import ENVIRONMENT_OF, find
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
+    "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2",
+    "dosml learning-curve": "--preset quick --epochs 2 --l-max 0,1 --sizes 3,5",
+    "dosml transfer": "--preset quick --epochs 2",
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
     "dosml train labels.extxyz --grid": "--cutoff 4 --n-max 3,4 --l-max 2 --zeta 2",
@@ -28,7 +33,13 @@ SMALLER = {
     "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --out {tmp}/demo"',
 }
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
-RUN_BY_CI = {"make test", "make lint", "make typecheck", "bash .ci/run"}
+RUN_BY_CI = {
+    "make test",
+    "make lint",
+    "make typecheck",
+    "bash .ci/run",
+    "dosml env create nequip",
+}
 
 pytestmark = [
     pytest.mark.skipif(not README.exists(), reason="only in a checkout"),
@@ -70,6 +81,12 @@ def workplace(tmp_path):
         atoms.arrays["REF_forces"] = atoms.get_forces()
         atoms.calc = None
     ase.io.write(tmp_path / "labels.extxyz", frames)
+    for number, atoms in enumerate(frames):
+        atoms.info["tier"] = ("cold", "melt")[number % 2]
+        atoms.info["split"] = "train" if number < 6 else "test"
+    scan = tmp_path / "dosml-smear-scan-Cu" / "label_sets"
+    scan.mkdir(parents=True)
+    ase.io.write(scan / "sigma_0.2.extxyz", frames)
     for name in re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(), flags=re.DOTALL):
         (tmp_path / name[0]).write_text(name[1])
     return tmp_path
@@ -88,6 +105,10 @@ def test_command(command: str, workplace: Path) -> None:
         cwd = ROOT
     if "--dry-run" in command:
         extra = ""
+    learners = re.search(r"--learner (\S+)", command)
+    for learner in learners.group(1).split(",") if learners else ():
+        if learner != "sgp" and find(ENVIRONMENT_OF[learner]) is None:
+            pytest.skip(f"needs dosml env create {learner}")
     for tool in ("sbatch",):
         if tool in command and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
