@@ -218,7 +218,9 @@ class JoinedStudy:
             return None
         table = pd.DataFrame(rows)
         table["p_holm"] = holm(table["p"])
-        return table.sort_values("p", kind="stable", ignore_index=True)
+        # many tie at the smallest p that so few permutations allow
+        order = np.lexsort((-table["pearson"].abs(), table["p"]))
+        return table.iloc[order].reset_index(drop=True)
 
     @cached_property
     def ours_for_published(self) -> pd.DataFrame | None:

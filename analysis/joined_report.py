@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
 from dosml.analysis.columns import COLUMNS, Column
 from dosml.analysis.interactive import explorer, periodic_table, plotly_library
-from dosml.analysis.joined import TARGET, JoinedStudy, published_ranking
+from dosml.analysis.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
 from dosml.analysis.joined_columns import describe, format_value
 from dosml.analysis.joined_figures import draw_joined_figures
 from dosml.analysis.report import embedded, fact_groups, page
@@ -126,13 +127,20 @@ def joined_limits(study: JoinedStudy) -> list[str]:
     study
         The joined campaigns.
     """
+    from scipy import stats
+
     n = len(study.campaigns)
+    bound = ""
+    if n >= FEWEST_METALS:
+        t = float(stats.t.ppf(0.975, n - 2))
+        bound = (
+            f"With that many a single correlation must exceed {t / math.sqrt(n - 2 + t * t):.2f} "
+            f"in size to pass p < 0.05, and one that holds for other metals may still be missed. "
+        )
     lines = [
         (
-            f"n = {n} metals. With n = 12 a single correlation must exceed 0.58 in size to pass p "
-            f"< 0.05, and one that holds for other metals may still be missed. Metals are no "
-            f"random sample: neighbours in the periodic table resemble each other, so the "
-            f"intervals are narrower than they should be."
+            f"n = {n} metals. {bound}Metals are no random sample: neighbours in the periodic "
+            f"table resemble each other, so the intervals are narrower than they should be."
         ),
         (
             "Correlation across metals is not cause: crystal structure, number of atoms, melting "

@@ -60,7 +60,7 @@ def report_campaigns(
     facts: dict[str, object] = {
         "command": "dosml " + shlex.join(sys.argv[1:]),
         "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
-        f"settings of {campaigns[0].metal}": {
+        "settings": {
             key: settings[key] for key in COMPARED if settings.get(key) is not None
         },
         "versions": {

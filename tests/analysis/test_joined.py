@@ -13,6 +13,7 @@ from dosml.analysis.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.joined import TARGET, JoinedStudy, published_ranking
 from dosml.analysis.joined_columns import MEASURES, describe, format_value
 from dosml.analysis.joined_figures import _apart
+from dosml.analysis.joined_report import joined_limits
 from dosml.analysis.published import published_table
 from dosml.analysis.verdict import verdict
 from dosml.errors import InputError
@@ -214,3 +215,8 @@ def test_every_measure_has_a_heading_and_a_format():
     assert format_value("melting_temperature_k", 1358.0) == "1358"
     assert format_value("d_band_center_vijay2022_ev", float("nan")) == "–"
     assert format_value("metal", "Ti") == "Ti"
+
+
+def test_the_bound_of_a_single_correlation_is_that_of_the_t_distribution(related):
+    # tables of critical values: 0.576 for n = 12 at the two-sided 5 % level
+    assert "With that many a single correlation must exceed 0.58" in joined_limits(related)[0]
