@@ -27,6 +27,8 @@ SMALLER = {
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
     "dosml train labels.extxyz --grid": "--cutoff 4 --n-max 3,4 --l-max 2 --zeta 2",
     "dosml train labels.extxyz --sizes": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
+    "dosml study": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml phonons": "--min-length 5 --points 20",
     "dosml nelect-scan Os": "--electrons=-1,0 --train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml nelect-scan": "--train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml map": "--sigma 1,2 --electrons=-1,0 --train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
