@@ -195,14 +195,13 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
     if every is None:
         return []
     parts = []
-    for (target, width, shift), group in every.groupby(
-        ["target", "sigma_ev", "electrons_per_atom_shift"], sort=False
-    ):
-        here = (float(width), float(shift))
+    for _, group in every.groupby(["target", "sigma_ev", "electrons_per_atom_shift"], sort=False):
+        target = str(group["target"].iloc[0])
+        here = (float(group["sigma_ev"].iloc[0]), float(group["electrons_per_atom_shift"].iloc[0]))
         if target == TARGET and here != study.reference:
             name = f"at {setting_words(*here)}"
-        elif str(target).startswith(f"{TARGET}_tier_"):
-            name = f"on {str(target).removeprefix(f'{TARGET}_tier_')} frames alone"
+        elif target.startswith(f"{TARGET}_tier_"):
+            name = f"on {target.removeprefix(f'{TARGET}_tier_')} frames alone"
         else:
             continue
         top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
