@@ -27,7 +27,7 @@ def learning_curve(
     label_sets: options.LabelSets = None,
     cutoff: options.Cutoff = None,
     n_max: options.RadialFunctions = None,
-    preset: options.Preset = None,
+    learner_preset: options.LearnerPreset = None,
     epochs: options.Epochs = None,
     device: options.Device = None,
     seed: options.Seed = None,

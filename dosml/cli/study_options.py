@@ -29,7 +29,7 @@ LabelSets = Annotated[
 ]
 Cutoff = Annotated[float | None, typer.Option(help="Cutoff in Å.")]
 RadialFunctions = Annotated[Number, typer.Option(help="Radial functions of a descriptor.")]
-Preset = Annotated[Text, typer.Option(help="Of the peers: default, quick or paper.")]
+LearnerPreset = Annotated[Text, typer.Option(help="Of the peers: default, quick or paper.")]
 Epochs = Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
 Device = Annotated[Text, typer.Option(help="Where to train: cpu or cuda.")]
 Seed = Annotated[Number, typer.Option(help="Seed of every draw. Default: 0.")]

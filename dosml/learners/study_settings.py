@@ -47,7 +47,7 @@ class StudySettings(BaseModel):
     label_sets: WordList | None = None
     cutoff: float | None = Field(default=None, gt=0)
     n_max: int | None = Field(default=None, ge=1)
-    preset: str | None = None
+    learner_preset: str | None = None
     epochs: int | None = Field(default=None, ge=1)
     device: str | None = None
     learner_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -98,7 +98,7 @@ class StudySettings(BaseModel):
         given = {
             "cutoff": self.cutoff,
             "n_max": self.n_max,
-            "preset": self.preset,
+            "preset": self.learner_preset,
             "epochs": self.epochs,
             "device": self.device,
             "seed": self.seed,

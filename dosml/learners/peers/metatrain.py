@@ -70,7 +70,7 @@ SOAP_PRESETS = {
 PET_PRESETS = {
     "quick": {"epochs": 10, "d_pet": 16, "d_node": 32, "d_head": 16, "d_feedforward": 32,
               "num_heads": 2, "num_gnn_layers": 1, "num_attention_layers": 1,
-              "learning_rate": 1e-3},
+              "learning_rate": 5e-3},
 }  # fmt: skip
 
 
