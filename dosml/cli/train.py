@@ -42,7 +42,7 @@ def train(
     ] = None,
     l_max: Annotated[Text, typer.Option(help="Largest l of the descriptor. Default: 3.")] = None,
     zeta: Annotated[Text, typer.Option(help="Power of the kernel. Default: 2.")] = None,
-    descriptor: Annotated[Text, typer.Option(help="B1 or B2. Default: B2.")] = None,
+    descriptor: Annotated[Text, typer.Option(help="B1, B2 or B1+B2. Default: B2.")] = None,
     inducing: Annotated[
         Number, typer.Option(help="Inducing environments at most. Default: 1000.")
     ] = None,

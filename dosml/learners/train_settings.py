@@ -33,7 +33,7 @@ class TrainSettings(BaseModel):
     test_file: Path | None = None
     hold_out: float | None = Field(default=None, gt=0, lt=1)
     stress: bool = True
-    descriptor: Literal["B1", "B2"] | None = None
+    descriptor: Literal["B1", "B2", "B1+B2"] | None = None
     cutoff: FloatList | None = None
     n_max: IntList | None = None
     l_max: IntList | None = None

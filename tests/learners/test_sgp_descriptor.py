@@ -8,12 +8,18 @@ from sgp_data import alloy, molecule, naive_descriptor, rattled
 from dosml.errors import LearnerError
 from dosml.learners.sgp.descriptor import Descriptor, radial_basis
 from dosml.learners.sgp.geometry import BatchSource, PairBuilder, frame_slices
+from dosml.learners.sgp.joint import JointDescriptor
 
 CPU = torch.device("cpu")
 
 
 def build(frames, species, kind="B2", *, cutoff=4.0, n_max=4, l_max=3):
-    descriptor = Descriptor(kind, cutoff, n_max, l_max, len(species))
+    if kind == "B1+B2":
+        descriptor = JointDescriptor(
+            cutoff, n_max, l_max, len(species), pair_n_max=5, pair_weight=0.3
+        )
+    else:
+        descriptor = Descriptor(kind, cutoff, n_max, l_max, len(species))
     builder = PairBuilder(cutoff, descriptor.l_max, species, device=CPU)
     batch = builder.build(frames)
     return descriptor, batch, descriptor.environments(batch)
@@ -43,6 +49,18 @@ def test_matches_plain_loops(name, kind):
     np.testing.assert_allclose(ours, raw, rtol=1e-10, atol=1e-10 * np.abs(raw).max())
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_joint_descriptor_holds_both_with_their_weights(name):
+    atoms, species = CASES[name]
+    descriptor, _, envs = build([atoms], species, "B1+B2", l_max=2, n_max=3)
+    pairs = naive_descriptor(atoms, "B1", species, cutoff=4.0, n_max=5, l_max=0)
+    triplets = naive_descriptor(atoms, "B2", species, cutoff=4.0, n_max=3, l_max=2)
+    unit = [raw / np.linalg.norm(raw, axis=1, keepdims=True) for raw in (pairs, triplets)]
+    wanted = np.concatenate([np.sqrt(0.3) * unit[0], np.sqrt(0.7) * unit[1]], axis=1)
+    assert descriptor.n_features == wanted.shape[1]
+    np.testing.assert_allclose(envs.values.numpy(), wanted, atol=1e-10)
+
+
 def test_feature_count_is_the_papers():
     """B2 of one species has n_max (n_max + 1) / 2 (l_max + 1) entries (TM23, methods)."""
     assert Descriptor("B2", 5.0, 8, 4, 1).n_features == 8 * 9 // 2 * 5
@@ -57,7 +75,7 @@ def test_radial_basis_slope():
     torch.testing.assert_close(slope, numeric, rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", ["B1", "B2"])
+@pytest.mark.parametrize("kind", ["B1", "B2", "B1+B2"])
 @pytest.mark.parametrize("name", CASES)
 def test_pair_gradients_by_finite_differences(name, kind):
     atoms, species = CASES[name]
@@ -79,7 +97,7 @@ def test_pair_gradients_by_finite_differences(name, kind):
         np.testing.assert_allclose(exact, (shifted[0] - shifted[1]) / (2 * h), atol=2e-8)
 
 
-@pytest.mark.parametrize("kind", ["B1", "B2"])
+@pytest.mark.parametrize("kind", ["B1", "B2", "B1+B2"])
 def test_pull_back_is_the_transpose_of_pair_gradients(kind):
     descriptor, batch, envs = build([alloy(1), rattled(seed=2)], [22, 29], kind)
     rng = np.random.default_rng(5)

@@ -148,6 +148,7 @@ class Dense:
         (1, "B2", "alloy", True),
         (3, "B2", "alloy", False),
         (2, "B1", "alloy", True),
+        (2, "B1+B2", "copper", True),
     ],
 )
 def test_agrees_with_dense_dtc(zeta, descriptor, system, stress):

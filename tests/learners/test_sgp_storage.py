@@ -38,6 +38,18 @@ def test_round_trip_is_exact(models, index, tmp_path):
     assert again.facts()[0] == models.facts()[index]
 
 
+def test_round_trip_of_the_joint_descriptor(tmp_path):
+    frames, test = [alloy(n) for n in range(4)], [alloy(8)]
+    common = {"cutoff": 4.0, "n_max": 3, "l_max": 2, "n_inducing": 15}
+    settings = SgpSettings(**common, descriptor="B1+B2", pair_n_max=6, pair_weight=0.2)
+    fitted = SgpLearner(settings).fit(frames, [toy_labels(frames)])
+    fitted.save(tmp_path / "model.npz")
+    again = load_model(tmp_path / "model.npz").predict(test, uncertainties=True)[0]
+    wanted = fitted.predict(test, uncertainties=True)[0]
+    np.testing.assert_allclose(again.forces[0], wanted.forces[0], rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(again.uncertainties[0], wanted.uncertainties[0], rtol=1e-9)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_model_from_a_gpu_loads_where_there_is_none(models, tmp_path):
     path = tmp_path / "model.npz"

@@ -73,6 +73,8 @@ class Environments:
     radial, radial_slope
         R_n and R_n' of each pair in the channel of its neighbour's species, zero in the
         others; shape (n_pairs, n_channels).
+    parts
+        Of a descriptor that joins others (see `dosml.learners.sgp.joint`): theirs.
     """
 
     values: torch.Tensor
@@ -80,6 +82,7 @@ class Environments:
     coefficients: torch.Tensor
     radial: torch.Tensor
     radial_slope: torch.Tensor
+    parts: tuple[Environments, ...] = ()
 
     def to(self, dtype: torch.dtype) -> Environments:
         """Give the same environments in another precision."""
@@ -89,6 +92,7 @@ class Environments:
             self.coefficients.to(dtype),
             self.radial.to(dtype),
             self.radial_slope.to(dtype),
+            tuple(part.to(dtype) for part in self.parts),
         )
 
 
@@ -124,9 +128,10 @@ class Descriptor:
         radial, slope = radial_basis(batch.distances, self.cutoff, self.n_max)
         if self.n_species > 1:
             radial, slope = self._into_channels(batch, radial), self._into_channels(batch, slope)
-        n_harmonics = batch.harmonics.shape[1]
+        harmonics = self._own(batch.harmonics)
+        n_harmonics = harmonics.shape[1]
         coefficients = radial.new_zeros((batch.n_atoms, self.n_channels * n_harmonics))
-        bonds = radial[:, :, None] * batch.harmonics[:, None, :]
+        bonds = radial[:, :, None] * harmonics[:, None, :]
         coefficients.index_add_(0, batch.centre, bonds.flatten(1))
         coefficients = coefficients.view(-1, self.n_channels, n_harmonics)
         raw = self._invariants(coefficients)
@@ -201,8 +206,9 @@ class Descriptor:
             pair = slope[batch.centre]
             radial = torch.bmm(envs.radial[:, None, :], pair)
             radial_slope = torch.bmm(envs.radial_slope[:, None, :], pair)[:, 0]
-            stretch = (radial_slope * batch.harmonics).sum(dim=1, keepdim=True)
-            turn = torch.bmm(batch.harmonic_gradients, radial.transpose(1, 2))[:, :, 0]
+            stretch = (radial_slope * self._own(batch.harmonics)).sum(dim=1, keepdim=True)
+            angular = self._own(batch.harmonic_gradients)
+            turn = torch.bmm(angular, radial.transpose(1, 2))[:, :, 0]
             out.append(stretch * unit + turn)
         return torch.stack(out)
 
@@ -228,6 +234,10 @@ class Descriptor:
             block.addcmul_(radial[:, None, c, None, None], across[:, :, c:])
             block.addcmul_(radial[:, None, c:, None], across[:, :, c, None])
         return out.flatten(2)
+
+    def _own(self, harmonics: torch.Tensor) -> torch.Tensor:
+        """Harmonics up to this l_max; a batch may hold more, for another descriptor."""
+        return harmonics[..., : (self.l_max + 1) ** 2]
 
     def _into_channels(self, batch: PairBatch, values: torch.Tensor) -> torch.Tensor:
         wide = values.new_zeros((values.shape[0], self.n_species, self.n_max))

@@ -12,6 +12,7 @@ from dosml.errors import LearnerError
 from dosml.learners.base import Prediction
 from dosml.learners.sgp.descriptor import Descriptor
 from dosml.learners.sgp.geometry import PairBuilder, frame_slices
+from dosml.learners.sgp.joint import JointDescriptor
 from dosml.learners.sgp.kernel import VOIGT, Inducing, environment_rows
 
 if TYPE_CHECKING:
@@ -59,20 +60,31 @@ class SharedBasis:
 
     def descriptor(self) -> Descriptor:
         """Make the descriptor of the settings."""
+        settings, device = self.settings, torch.device(self.settings.device)
+        if settings.descriptor == "B1+B2":
+            return JointDescriptor(
+                self.cutoff,
+                settings.n_max,
+                settings.l_max,
+                len(self.species),
+                pair_n_max=settings.pair_n_max,
+                pair_weight=settings.pair_weight,
+                device=device,
+            )
         return Descriptor(
-            self.settings.descriptor,
+            settings.descriptor,
             self.cutoff,
-            self.settings.n_max,
-            self.settings.l_max,
+            settings.n_max,
+            settings.l_max,
             len(self.species),
-            device=torch.device(self.settings.device),
+            device=device,
         )
 
     def pair_builder(self) -> PairBuilder:
         """Make the maker of neighbour pairs for the settings."""
         return PairBuilder(
             self.cutoff,
-            self.settings.l_max if self.settings.descriptor == "B2" else 0,
+            0 if self.settings.descriptor == "B1" else self.settings.l_max,
             self.species,
             device=torch.device(self.settings.device),
         )

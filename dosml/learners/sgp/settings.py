@@ -31,7 +31,7 @@ class SgpSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    descriptor: Literal["B1", "B2"] = "B2"
+    descriptor: Literal["B1", "B2", "B1+B2"] = "B2"
     cutoff: float | None = Field(
         default=None,
         gt=0,
@@ -40,6 +40,15 @@ class SgpSettings(BaseModel):
     n_max: int = Field(default=8, ge=1, le=24)
     l_max: int = Field(default=3, ge=0, le=12)
     zeta: int = Field(default=2, ge=1, le=8)
+    pair_n_max: int = Field(
+        default=16, ge=1, le=24, description="radial functions of B1 in B1+B2; no effect elsewhere"
+    )
+    pair_weight: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of B1 in the scalar product of B1+B2; no effect elsewhere",
+    )
     n_inducing: int = Field(
         default=1000, ge=1, description="largest number of inducing environments"
     )
