@@ -71,6 +71,7 @@ def verdict(study: JoinedStudy) -> Verdict:
         _best(ranking),
         _controls(ranking),
         *_elsewhere(study),
+        *_falls(study),
         *_within(study),
         *_chain(study),
         *_ours_and_published(study),
@@ -218,6 +219,28 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
         f"{_p(float(every['pearson_p_holm_all'].min()))}."
     )
     return [text]
+
+
+def _falls(study: JoinedStudy) -> list[str]:
+    """Count the metals whose error falls from the reference to the farthest common setting."""
+    from scipy import stats
+
+    if len(study.common) < 2:
+        return []
+    far = study.common[-1]
+    start = study.at(study.reference).set_index("metal")[TARGET]
+    change = (study.at(far).set_index("metal")[TARGET] - start).dropna()
+    fall, moved = int((change < 0).sum()), int((change != 0).sum())
+    if moved == 0:
+        return []
+    p = float(stats.binomtest(fall, moved).pvalue)
+    return [
+        (
+            f"From {setting_words(*study.reference)} to {setting_words(*far)} the force error falls in "
+            f"{fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the median "
+            f"(two-sided sign test p = {_p(p)})."
+        )
+    ]
 
 
 def _within(study: JoinedStudy) -> list[str]:

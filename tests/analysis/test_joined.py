@@ -220,3 +220,10 @@ def test_every_measure_has_a_heading_and_a_format():
 def test_the_bound_of_a_single_correlation_is_that_of_the_t_distribution(related):
     # tables of critical values: 0.576 for n = 12 at the two-sided 5 % level
     assert "With that many a single correlation must exceed 0.58" in joined_limits(related)[0]
+
+
+def test_metals_whose_error_falls_are_counted(related):
+    # 1.8 points from 0.2 to 2 eV, beside noise of 0.3: 12 of 12, p = 2 / 2^12
+    text = next(line for line in verdict(related).sentences if "sign test" in line)
+    assert "σ = 0.2 eV to σ = 2 eV the force error falls in 12 of 12 metals" in text
+    assert "p = 0.0005" in text
