@@ -234,13 +234,12 @@ def _falls(study: JoinedStudy) -> list[str]:
     if moved == 0:
         return []
     p = float(stats.binomtest(fall, moved).pvalue)
-    return [
-        (
-            f"From {setting_words(*study.reference)} to {setting_words(*far)} the force error falls in "
-            f"{fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the median "
-            f"(two-sided sign test p = {_p(p)})."
-        )
-    ]
+    text = (
+        f"From {setting_words(*study.reference)} to {setting_words(*far)} the force error falls "
+        f"in {fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the "
+        f"median (two-sided sign test p = {_p(p)})."
+    )
+    return [text]
 
 
 def _within(study: JoinedStudy) -> list[str]:
