@@ -116,7 +116,8 @@ class JoinedStudy:
         import pandas as pd
 
         parts = []
-        for campaign in self.campaigns:
+        # by symbol: permutations must not depend on the order in which metals are named
+        for campaign in sorted(self.campaigns, key=lambda one: one.metal):
             part = campaign.results.copy()
             part.insert(0, "metal", campaign.metal)
             part["d_filling_product"] = part["d_band_filling"] * (1 - part["d_band_filling"])

@@ -227,3 +227,8 @@ def test_metals_whose_error_falls_are_counted(related):
     text = next(line for line in verdict(related).sentences if "sign test" in line)
     assert "σ = 0.2 eV to σ = 2 eV the force error falls in 12 of 12 metals" in text
     assert "p = 0.0005" in text
+
+
+def test_the_order_of_the_campaigns_does_not_matter(related):
+    turned = JoinedStudy(related.campaigns[::-1])
+    pd.testing.assert_frame_equal(turned.ranking, related.ranking)
