@@ -108,7 +108,7 @@ def _write(points: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, pd.DataFra
     varied = [name for name in BY if len(set(points[name])) > 1] or ["learner"]
     with house_style():
         record = save_figure(
-            learning_curve_figure(points, by=varied),
+            learning_curve_figure(points.assign(l_max="l_max " + points["l_max"]), by=varied),
             folder / "figures",
             "learning_curve",
             title="Learning curves",
