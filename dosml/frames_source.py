@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,10 @@ from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import canonical, frame_id, read_frames
-from dosml.relabel.sampling import TIERS, sample_frames
+from dosml.relabel.sampling import sample_frames
 from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import content_hash
-from dosml.relabel.structures import build_structure
+from dosml.relabel.structures import CELLS, CellRecipe, build_structure
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.progress import Reporter
+    from dosml.relabel.engines.base import Engine
     from dosml.settings import ScanSettings
 
 #: Part of the name of kept frames: raised when the sampling would give other frames.
@@ -58,17 +60,38 @@ def planned_atoms(settings: ScanSettings) -> tuple[int, int]:
     if settings.target_is_file:
         frames = own_frames(settings)
         return len(frames), len(frames[0])
+    recipe = cell_recipe(settings)
     start = build_structure(
-        settings.target, prototype=settings.prototype, min_length=settings.min_length
+        settings.target,
+        prototype=settings.prototype,
+        min_length=recipe.min_length,
+        primitive=recipe.primitive,
+        vacancy=recipe.vacancy,
     )
     return settings.train + settings.test, len(start)
 
 
-def tier_counts(total: int) -> dict[str, int]:
+def engine_of(settings: ScanSettings) -> Engine:
+    """Engine that makes the labels of a scan.
+
+    Raises
+    ------
+    InputError, EngineError
+        See `make_engine`.
+    """
+    return make_engine(settings.engine, preset=settings.preset, kpoints=settings.kpoints)
+
+
+def cell_recipe(settings: ScanSettings) -> CellRecipe:
+    """Cells to sample: as asked for, else as the engine wants."""
+    recipe = CELLS[settings.cell or engine_of(settings).default_cell]
+    return replace(recipe, min_length=settings.min_length or recipe.min_length)
+
+
+def tier_counts(total: int, tiers: Sequence[str]) -> dict[str, int]:
     """Spread a number of frames evenly over the tiers, the colder ones first."""
-    names = list(TIERS)
     return {
-        name: total // len(names) + (index < total % len(names)) for index, name in enumerate(names)
+        name: total // len(tiers) + (index < total % len(tiers)) for index, name in enumerate(tiers)
     }
 
 
@@ -84,19 +107,22 @@ def get_frames(settings: ScanSettings, folder: Path, reporter: Reporter) -> list
     """
     if settings.target_is_file:
         return own_frames(settings)
+    recipe = cell_recipe(settings)
     content: dict[str, object] = {
         "recipe": RECIPE,
         "symbol": settings.target,
         "prototype": settings.prototype,
-        "min_length": settings.min_length,
+        "min_length": recipe.min_length,
         "train": settings.train,
         "test": settings.test,
         "seed": settings.seed,
         "sampler": settings.sampler,
     }
+    if recipe.primitive:
+        content |= {"cell": "small"}
     if settings.sampler == "engine":
         content |= {
-            "engine": make_engine(settings.engine).fingerprint(),
+            "engine": engine_of(settings).fingerprint(),
             "setting": _sampling_setting(settings).as_dict(),
         }
     path = folder / "frames" / f"{content_hash(content)}.extxyz"
@@ -143,11 +169,13 @@ def own_frames(settings: ScanSettings) -> list[Atoms]:
 
 
 def _sample(settings: ScanSettings, reporter: Reporter) -> list[Atoms]:
-    train, test = tier_counts(settings.train), tier_counts(settings.test)
-    counts = {tier: train[tier] + test[tier] for tier in TIERS}
+    recipe = cell_recipe(settings)
+    train = tier_counts(settings.train, recipe.tiers)
+    test = tier_counts(settings.test, recipe.tiers)
+    counts = {tier: train[tier] + test[tier] for tier in recipe.tiers}
     factory = None
     if settings.sampler == "engine":
-        engine = make_engine(settings.engine, kpoints=settings.kpoints)
+        engine = engine_of(settings)
         factory = partial(engine.calculator, _sampling_setting(settings))
     with reporter.bar("sampling", sum(counts.values())) as update:
         sampled = sample_frames(
@@ -155,12 +183,14 @@ def _sample(settings: ScanSettings, reporter: Reporter) -> list[Atoms]:
             n_frames_per_tier=counts,
             seed=settings.seed,
             prototype=settings.prototype,
-            min_length=settings.min_length,
+            min_length=recipe.min_length,
+            primitive=recipe.primitive,
+            vacancy=recipe.vacancy,
             calculator_factory=factory,
             progress=lambda done, _total: update(done),
         )
     frames = [canonical(atoms) for atoms in sampled]
-    for tier in TIERS:
+    for tier in recipe.tiers:
         of_tier = [frame for frame in frames if frame.info["tier"] == tier]
         # as in TM23: the last frames of a trajectory are held out, away in time from training
         for number, frame in enumerate(of_tier):

@@ -17,11 +17,10 @@ from dosml.campaign import Campaign, logger
 from dosml.electron_settings import ElectronScanSettings
 from dosml.errors import LabelError
 from dosml.findings import write_findings
-from dosml.frames_source import get_frames, planned_atoms, subject_of
+from dosml.frames_source import engine_of, get_frames, planned_atoms, subject_of
 from dosml.label_sets import export_label_sets, make_labels, pair, try_settings
 from dosml.learner_findings import write_learner_findings
 from dosml.learners.scan_learners import make_learners
-from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
@@ -84,7 +83,7 @@ def make_swap(settings: ScanSettings) -> Swap | None:
 
 def make_plan(settings: ScanSettings) -> list[str]:
     """Lines that say what a run would do, with counts and an estimate; nothing is written."""
-    engine = make_engine(settings.engine, kpoints=settings.kpoints)
+    engine = engine_of(settings)
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
@@ -128,7 +127,7 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     DosmlError
         With one line for the user; everything finished stays in the folder.
     """
-    engine = make_engine(settings.engine, kpoints=settings.kpoints)
+    engine = engine_of(settings)
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)

@@ -50,8 +50,9 @@ class ScanSettings(BaseModel):
     target: str
     sigma: FloatList
     scheme: str = "fermi-dirac"
-    kpoints: IntList = (1, 1, 1)
     engine: str = "xtb"
+    preset: str | None = None
+    kpoints: IntList | None = None
     learner: str = "sgp"
     sampler: Literal["classical", "engine"] = "classical"
     train: int = Field(default=27, ge=2)
@@ -60,12 +61,13 @@ class ScanSettings(BaseModel):
     workers: int = Field(default_factory=available_cores, ge=1)
     out: Path | None = None
     prototype: str | None = None
-    min_length: float = Field(default=7.0, gt=0)
+    cell: Literal["published", "small"] | None = None
+    min_length: float | None = Field(default=None, gt=0)
     cutoff: float | None = Field(default=None, gt=0)
     n_max: int | None = Field(default=None, ge=1)
     l_max: int | None = Field(default=None, ge=0)
     inducing: int | None = Field(default=None, ge=1)
-    preset: str | None = None
+    learner_preset: str | None = None
     epochs: int | None = Field(default=None, ge=1)
     learner_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     device: str | None = None
@@ -80,10 +82,10 @@ class ScanSettings(BaseModel):
             )
         if len(set(self.sigma)) != len(self.sigma):
             raise ValueError(f"--sigma holds a width twice: {join_numbers(self.sigma)}")
-        if len(self.kpoints) != 3 or any(number < 1 for number in self.kpoints):
+        grid = self.kpoints
+        if grid is not None and (len(grid) != 3 or any(number < 1 for number in grid)):
             raise ValueError(
-                "--kpoints takes three numbers from 1 up, such as 2,2,2; got "
-                f"{join_numbers(self.kpoints)}"
+                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(grid)}"
             )
         if not self.learners or len(set(self.learners)) < len(self.learners):
             raise ValueError(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Temperature of each tier in units of the melting temperature.
 TIERS = {"cold": 0.25, "warm": 0.75, "melt": 1.25}
+#: `hot` is the crystal at the melt's temperature: cells of few atoms do not melt.
+TEMPERATURES = {**TIERS, "hot": TIERS["melt"]}
 
 #: Time is counted in steps, because the step grows with the mass as the phonon periods do
 #: (`default_timestep`): 2 ps and 0.4 ps for Ti. The spacing is several phonon periods and several
@@ -75,6 +77,8 @@ def sample_frames(
     seed: int,
     prototype: str | None = None,
     min_length: float = 7.0,
+    primitive: bool = False,
+    vacancy: bool = True,
     calculator_factory: Callable[[], Calculator] | None = None,
     equilibration_steps: int | None = None,
     spacing_steps: int | None = None,
@@ -85,10 +89,10 @@ def sample_frames(
 
     Parameters
     ----------
-    symbol, prototype, min_length
+    symbol, prototype, min_length, primitive, vacancy
         As in `dosml.relabel.structures.build_structure`.
     n_frames_per_tier
-        Number of frames by tier; the tiers are those of `TIERS`. A larger number continues the
+        Number of frames by tier, see A larger number continues the
         same trajectory: the first frames stay the same.
     seed
         Chooses vacancy, velocities and thermostat noise. The same seed gives the same bits.
@@ -109,11 +113,18 @@ def sample_frames(
     UnknownElementError, InputError, FrameError
         As `build_structure` and `sample_tier`; InputError also for an unknown tier.
     """
-    unknown = [tier for tier in n_frames_per_tier if tier not in TIERS]
+    unknown = [tier for tier in n_frames_per_tier if tier not in TEMPERATURES]
     if unknown:
-        raise InputError(f"unknown tier {unknown[0]!r}: choose from {', '.join(TIERS)}")
+        raise InputError(f"unknown tier {unknown[0]!r}: choose from {', '.join(TEMPERATURES)}")
     metal = element(symbol)
-    start = build_structure(symbol, prototype=prototype, min_length=min_length, seed=seed)
+    start = build_structure(
+        symbol,
+        prototype=prototype,
+        min_length=min_length,
+        primitive=primitive,
+        vacancy=vacancy,
+        seed=seed,
+    )
     total = sum(n_frames_per_tier.values())
     frames: list[Atoms] = []
 
@@ -124,10 +135,10 @@ def sample_frames(
     for tier, n_frames in n_frames_per_tier.items():
         part = sample_tier(
             start,
-            temperature=TIERS[tier] * metal.melting_temperature,
+            temperature=TEMPERATURES[tier] * metal.melting_temperature,
             n_frames=n_frames,
             # a stream of its own: the frames of one tier do not depend on the others asked for
-            seed=(seed, list(TIERS).index(tier)),
+            seed=(seed, list(TEMPERATURES).index(tier)),
             calculator=None if calculator_factory is None or not n_frames else calculator_factory(),
             melt=tier == "melt",
             equilibration_steps=equilibration_steps,

@@ -19,6 +19,34 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Lattice, Structure
 
+
+@dataclass(frozen=True)
+class CellRecipe:
+    """How big a sampled cell is and what it holds.
+
+    Attributes
+    ----------
+    min_length
+        Least length (Å) of every supercell vector.
+    primitive
+        Repeat the primitive cell instead of the conventional one of cubic crystals.
+    vacancy
+        Remove one random atom.
+    tiers
+        Names of the temperatures; a small periodic crystal does not melt, it is superheated.
+    """
+
+    min_length: float
+    primitive: bool
+    vacancy: bool
+    tiers: tuple[str, str, str]
+
+
+#: `published`: Owen et al. `small`: 8 atoms of an fcc, bcc or hcp metal.
+CELLS = {
+    "published": CellRecipe(7.0, primitive=False, vacancy=True, tiers=("cold", "warm", "melt")),
+    "small": CellRecipe(4.3, primitive=True, vacancy=False, tiers=("cold", "warm", "hot")),
+}
 MIN_ATOMS = 2
 MAX_ATOMS = 500
 
@@ -94,6 +122,7 @@ def build_structure(
     *,
     prototype: str | None = None,
     min_length: float = 7.0,
+    primitive: bool = False,
     vacancy: bool = True,
     seed: int = 0,
 ) -> Atoms:
@@ -107,6 +136,8 @@ def build_structure(
         One of `PROTOTYPES`; the ground-state crystal if None.
     min_length
         Least length (Å) of every supercell vector; omega cells are 3 x 3 x 3 or larger.
+    primitive
+        Repeat the primitive cell, which allows fewer atoms, instead of the conventional one.
     vacancy
         Remove one random atom.
     seed
@@ -130,6 +161,8 @@ def build_structure(
     metal = element(symbol)
     name = prototype or metal.prototype
     structure = _structure(metal, prototype)
+    if primitive:
+        structure = structure.get_primitive_structure()
     if not (math.isfinite(min_length) and min_length > 0):
         raise InputError(f"min_length must be a positive length in Å, got {min_length}")
     repeats = [

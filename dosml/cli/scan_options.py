@@ -17,7 +17,26 @@ Number = int | None
 Target = Annotated[Text, typer.Argument(help="An element (Ti) or your own frames (frames.extxyz).")]
 Scheme = Annotated[Text, typer.Option(help="Smearing scheme. Default: fermi-dirac.")]
 Engine = Annotated[Text, typer.Option(help="What computes the labels. Default: xtb.")]
-Kpoints = Annotated[Text, typer.Option(help="k-point grid, such as 2,2,2. Default: 1,1,1.")]
+Preset = Annotated[
+    Text,
+    typer.Option(
+        help="Settings of the engine gpaw: laptop (300 eV, small cells) or paper (520 eV, dense "
+        "k-points, published cells). Default: laptop."
+    ),
+]
+Kpoints = Annotated[
+    Text,
+    typer.Option(
+        help="k-point grid, such as 2,2,2. Default: xtb the Gamma point, gpaw by its preset."
+    ),
+]
+Cell = Annotated[
+    Text,
+    typer.Option(
+        help="Sampled cells: published (one vacancy, vectors from 7 Å) or small (primitive cells "
+        "repeated, no vacancy, vectors from 4.3 Å, no melt). Default: as the engine wants."
+    ),
+]
 Learner = Annotated[
     Text,
     typer.Option(
@@ -25,7 +44,7 @@ Learner = Annotated[
         "but sgp need dosml env create. Default: sgp."
     ),
 ]
-Preset = Annotated[
+LearnerPreset = Annotated[
     Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")
 ]
 Epochs = Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
@@ -44,7 +63,8 @@ Prototype = Annotated[
     Text, typer.Option(help="Crystal other than the ground state, such as omega for Ti.")
 ]
 MinLength = Annotated[
-    float | None, typer.Option(help="Shortest supercell vector in Å. Default: 7.0.")
+    float | None,
+    typer.Option(help="Shortest supercell vector in Å. Default: 7.0 or 4.3, see --cell."),
 ]
 Cutoff = Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
 RadialFunctions = Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]

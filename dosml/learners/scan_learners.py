@@ -25,7 +25,7 @@ def learner_options(settings: ScanSettings, learner: str) -> dict[str, object]:
         "n_max": settings.n_max,
         "l_max": settings.l_max,
         "n_inducing": settings.inducing,
-        "preset": settings.preset,
+        "preset": settings.learner_preset,
         "epochs": settings.epochs,
         "device": settings.device,
         "seed": settings.seed,

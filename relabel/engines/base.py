@@ -37,6 +37,10 @@ class Engine(Protocol):
     def warning(self) -> str:
         """What a reader of its numbers must know, in one sentence."""
 
+    @property
+    def default_cell(self) -> str:
+        """Name of the cells that it labels in minutes, one of `dosml.relabel.structures.CELLS`."""
+
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting, versions included."""
 

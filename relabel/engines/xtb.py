@@ -80,6 +80,11 @@ class XtbEngine:
             "approximation, not DFT."
         )
 
+    @property
+    def default_cell(self) -> str:
+        """Cells that it labels in seconds."""
+        return "published"
+
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting."""
         return {

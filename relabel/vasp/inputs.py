@@ -13,8 +13,8 @@ from pymatgen.io.vasp.inputs import Kpoints
 from pymatgen.io.vasp.sets import BadInputSetWarning, MatPESStaticSet, VaspInputSet
 
 from dosml.errors import EngineError
+from dosml.relabel.bands import band_count
 from dosml.relabel.elements import element
-from dosml.relabel.vasp.bands import band_count
 from dosml.relabel.vasp.protocol import smearing_tags
 
 if TYPE_CHECKING:

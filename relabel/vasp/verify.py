@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.io.vasp import read_vasp
 
+from dosml.relabel.bands import EMPTY
 from dosml.relabel.frames import canonical, frame_id
-from dosml.relabel.vasp.bands import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

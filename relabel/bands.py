@@ -59,7 +59,7 @@ def band_count(
     n_electrons
         NELECT, charge included.
     zval
-        ZVAL of the POTCAR.
+        Valence electrons of the PAW data set (ZVAL of the POTCAR).
     valence_electrons
         d + s electrons of the metal (its group number).
     volume

@@ -1,0 +1,195 @@
+"""Real DFT without a licence: GPAW, plane waves and PAW, PBE.
+
+Mortensen et al., J. Chem. Phys. 160, 092503 (2024). The calculation of one frame is kept alive
+along its ladder of smearings, so that each setting starts from its neighbour's converged density
+and orbitals; a copy on disk lets a ladder that was cut off continue.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from dosml.errors import EngineError, EngineMissingError
+from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure
+from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, check_grid, preset_of
+from dosml.theory.smearing import parse_scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+    from dosml.relabel.label import Label
+    from dosml.relabel.setting import ElectronicSetting
+
+INSTALL = (
+    "the engine gpaw needs GPAW and its PAW data: apt install g++ libxc-dev libopenblas-dev "
+    "libfftw3-dev, then CC=g++ pip install 'dosml[gpaw]' (the README has the lines)"
+)
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return {"gpaw": version("gpaw"), "gpaw_data": version("gpaw-data")}
+    except PackageNotFoundError as error:
+        raise EngineMissingError(INSTALL) from error
+
+
+def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
+    """GPAW's words for a smearing.
+
+    Raises
+    ------
+    EngineError
+        If GPAW does not have the scheme.
+    """
+    family, order = parse_scheme(setting.smearing.scheme)
+    width = setting.smearing.width
+    if family == "methfessel-paxton":
+        return {"name": "methfessel-paxton", "order": order, "width": width}
+    if family == "gaussian":
+        return {"name": "methfessel-paxton", "order": 0, "width": width}
+    names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
+    if family not in names:
+        raise EngineError(f"the engine gpaw cannot smear with {setting.smearing.scheme}")
+    return {"name": names[family], "width": width}
+
+
+@dataclass(frozen=True)
+class GpawEngine:
+    """PBE labels from GPAW.
+
+    Attributes
+    ----------
+    preset
+        One of `dosml.relabel.engines.gpaw_presets.PRESETS`.
+    kpoints
+        Gamma-centred grid for all frames; None: by the preset's spacing.
+    """
+
+    preset: str = "laptop"
+    kpoints: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown preset or grid."""
+        preset_of(self.preset)
+        if self.kpoints is not None:
+            check_grid(self.kpoints)
+
+    @property
+    def numbers(self) -> GpawPreset:
+        """Numerical settings of the preset."""
+        return PRESETS[self.preset]
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return "gpaw"
+
+    @property
+    def warning(self) -> str:
+        """What a reader of its numbers must know."""
+        grid = (
+            f"k-points {self.numbers.kpoint_spacing:g} 1/Å apart"
+            if self.kpoints is None
+            else "{} x {} x {} k-points".format(*self.kpoints)
+        )
+        return (
+            f"Labels are PBE from GPAW, plane waves to {self.numbers.energy_cutoff:g} eV, {grid}"
+            + (
+                ": small cells, converged only as docs/engines.md says."
+                if self.default_cell == "small"
+                else "."
+            )
+        )
+
+    @property
+    def default_cell(self) -> str:
+        """Cells that the preset labels in minutes."""
+        return "small" if self.preset == "laptop" else "published"
+
+    def fingerprint(self) -> dict[str, str | float]:
+        """Everything that a label depends on besides frame and setting."""
+        from dosml.relabel.engines.gpaw_run import CONVERGENCE
+
+        grid = "by spacing" if self.kpoints is None else "x".join(map(str, self.kpoints))
+        return {
+            "engine": self.name,
+            "method": "PBE",
+            **_versions(),
+            "energy_cutoff_ev": self.numbers.energy_cutoff,
+            "kpoint_spacing": self.numbers.kpoint_spacing,
+            "kpoints": grid,
+            **{f"convergence_{name}": value for name, value in CONVERGENCE.items()},
+            "dos_broadening_ev": LEVEL_BROADENING,
+        }
+
+    def check(self, setting: ElectronicSetting) -> None:
+        """Refuse what GPAW does not have.
+
+        Raises
+        ------
+        EngineError
+            For an unknown smearing scheme, or where the PAW data cannot be found.
+        EngineMissingError
+            If GPAW or its data are not installed.
+        """
+        _versions()
+        occupations(setting)
+
+    def seconds_per_label(self, n_atoms: int) -> float:
+        """Rough cost of one label on one core: measured 22 s for 8 Ti atoms in a ladder."""
+        return float(22.0 * (n_atoms / 8) ** 2)
+
+    def calculator(self, setting: ElectronicSetting) -> Calculator:
+        """Ase calculator (free energy, forces, stress) at this setting."""
+        from dosml.relabel.engines.gpaw_run import ase_calculator
+
+        self.check(setting)
+        return ase_calculator(self, setting)
+
+    def label_ladder(
+        self,
+        frame: Atoms,
+        settings: Sequence[ElectronicSetting],
+        done: Collection[ElectronicSetting],
+        restart_folder: Path,
+    ) -> Iterator[tuple[ElectronicSetting, Label | LabelFailure]]:
+        """Label one frame, for each number of electrons from the widest smearing down."""
+        from dosml.relabel.engines.gpaw_run import Ladder
+
+        ordered = sorted(
+            settings, key=lambda one: (one.electrons_per_atom_shift, -one.smearing.width)
+        )
+        for _, group in groupby(ordered, key=lambda one: one.electrons_per_atom_shift):
+            rungs = list(group)
+            ladder = Ladder(self, frame, rungs)
+            previous: Path | None = None
+            for setting in rungs:
+                kept = restart_folder / f"{setting.name}.gpw"
+                if setting in done:
+                    previous = kept if kept.exists() else previous
+                    continue
+                outcome = ladder.label(setting, previous)
+                if not isinstance(outcome, LabelFailure):
+                    with suppress(OSError):  # without it a successor starts from atoms
+                        ladder.keep(kept)
+                yield setting, outcome
+                if previous is not None and previous != kept and kept.exists():
+                    previous.unlink(missing_ok=True)
+                previous = kept if kept.exists() else previous
+        shutil.rmtree(restart_folder, ignore_errors=True)
+
+    def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
+        """Label one frame at one setting from the superposition of atoms."""
+        from dosml.relabel.engines.gpaw_run import Ladder
+
+        self.check(setting)
+        return Ladder(self, frame, [setting]).label(setting, None)
