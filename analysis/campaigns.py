@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 #: Settings of a run that decide its numbers and should be the same in campaigns that are joined.
 COMPARED = (
     "engine",
+    "preset",
     "kpoints",
+    "cell",
     "learner",
+    "learner_preset",
     "sampler",
     "train",
     "test",

@@ -60,9 +60,7 @@ def report_campaigns(
     facts: dict[str, object] = {
         "command": "dosml " + shlex.join(sys.argv[1:]),
         "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
-        "settings": {
-            key: settings[key] for key in COMPARED if settings.get(key) is not None
-        },
+        "settings": {key: settings[key] for key in COMPARED if settings.get(key) is not None},
         "versions": {
             "dosml": __version__,
             "python": platform.python_version(),
