@@ -153,6 +153,7 @@ def test_frames_of_another_file_are_held_out(labels, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_grid_goes_on_where_it_was(labels, tmp_path):
     arguments = [
         *("train", str(labels), "--grid", *GRID, "--inducing", "40", "--max-iterations", "8"),
@@ -161,7 +162,7 @@ def test_a_killed_grid_goes_on_where_it_was(labels, tmp_path):
     command = [sys.executable, "-m", "dosml", *arguments]
     points = tmp_path / "grid" / "points"
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while not (points.is_dir() and any(points.glob("[!.]*.json"))):
         assert time.monotonic() < deadline
         assert first.poll() is None
@@ -171,7 +172,7 @@ def test_a_killed_grid_goes_on_where_it_was(labels, tmp_path):
     time.sleep(1)  # workers see the end of their parent
     kept = {path.name: path.stat().st_mtime_ns for path in points.glob("[!.]*.json")}
     assert not (tmp_path / "grid" / "grid.csv").exists()
-    second = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert second.returncode == 0, second.stderr
     assert {name: (points / name).stat().st_mtime_ns for name in kept} == kept
     _check_grid(tmp_path / "grid", labels)
