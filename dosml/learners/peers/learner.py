@@ -140,7 +140,7 @@ class PeerLearner:
                 "learner": self.name,
                 "n_frames": len(frames),
                 **job.facts(),
-                "folder": str(job.folder),
+                "training": job.folder.name,
             }
             for job in jobs
         ]
@@ -291,7 +291,7 @@ class PeerModels:
         return predictions
 
     def facts(self) -> list[dict[str, Any]]:
-        """Cost and size of each model, with the folder of its training."""
+        """Give cost and size of each model, with the name of its training's folder."""
         return [dict(one) for one in self._facts]
 
     def save(self, path: Path, index: int) -> None:

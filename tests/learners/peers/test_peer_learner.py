@@ -51,7 +51,7 @@ def test_watched_frames_are_not_trained_on_and_the_same_for_all_sets(fake, data,
     models = make(fake, tmp_path, validation=0.34).fit(
         frames, [labels, replace(labels, energies=labels.energies - 4)]
     )
-    folders = [Path(one["folder"]) for one in models.facts()]
+    folders = [tmp_path / one["training"] for one in models.facts()]
     records = [json.loads((folder / "job.json").read_text()) for folder in folders]
     assert records[0]["validated_on"] == records[1]["validated_on"]
     assert sorted(records[0]["validated_on"] + records[0]["trained_on"]) == list(range(6))
