@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
     "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2",
-    "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0,1 --sizes 3,5",
+    "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0 --sizes 3,5",
     "dosml transfer": "--learner-preset quick --epochs 2",
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
