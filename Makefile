@@ -11,10 +11,11 @@ BIN := $(VENV)/bin
 # PyTorch's own index holds the small CPU build; PyPI's Linux build brings gigabytes of CUDA
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test lint typecheck wheel clean
+.PHONY: help demo test gpaw lint typecheck wheel clean
 help:
 	@echo "make demo       install into $(VENV) and run: dosml smear-scan $(METAL)"
 	@echo "make test       install and run the tests"
+	@echo "make gpaw       add the engine GPAW to $(VENV) (compiles it, minutes)"
 	@echo "make lint       ruff"
 	@echo "make typecheck  mypy on what the wheel holds"
 	@echo "make wheel      build dist/*.whl"
@@ -41,6 +42,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
+
+# GPAW is compiled: it needs a C++ compiler, libxc, OpenBLAS and FFTW (see the README)
+gpaw: $(VENV)/.gpaw
+$(VENV)/.gpaw: $(VENV)/.installed
+	CC=g++ GPAW_CONFIG=$(abspath .ci/gpaw-siteconfig.py) $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[gpaw]'
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ import numpy as np
 from dosml.errors import InputError
 from dosml.files import whole_file
 from dosml.relabel.elements import element
+from dosml.relabel.engines.dataset import DatasetEngine, dataset_frames
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.sampling import sample_frames
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 #: Part of the name of kept frames: raised when the sampling would give other frames.
 RECIPE = 1
+#: Settings that decide frames and labels, which a dataset brings along.
+_FIXED_BY_DATASET = {
+    *("engine", "preset", "kpoints", "sampler", "train", "test", "prototype", "cell", "min_length"),
+}
 #: Fewest frames on either side of a split that still give an error with an interval.
 FEWEST = 2
 
@@ -57,8 +62,10 @@ def subject_of(settings: ScanSettings) -> str:
 
 def planned_atoms(settings: ScanSettings) -> tuple[int, int]:
     """Frames in the scan and atoms in the first one, without sampling."""
-    if settings.target_is_file:
-        frames = own_frames(settings)
+    if settings.target_is_file or settings.dataset is not None:
+        frames = (
+            own_frames(settings) if settings.target_is_file else dataset_frames(settings.target)
+        )
         return len(frames), len(frames[0])
     recipe = cell_recipe(settings)
     start = build_structure(
@@ -79,7 +86,32 @@ def engine_of(settings: ScanSettings) -> Engine:
     InputError, EngineError
         See `make_engine`.
     """
+    if settings.dataset is not None:
+        return DatasetEngine(settings.target)
     return make_engine(settings.engine, preset=settings.preset, kpoints=settings.kpoints)
+
+
+def with_dataset(settings: ScanSettings) -> ScanSettings:
+    """Leave settings as they are, or give them the dataset's own numbers of frames.
+
+    Raises
+    ------
+    InputError
+        If the dataset does not hold the metal, or if an option would change its labels.
+    """
+    if settings.dataset is None:
+        return settings
+    given = settings.model_fields_set & _FIXED_BY_DATASET
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        raise InputError(f"{names} cannot be chosen with --dataset: its frames and labels are made")
+    train, test = split(dataset_frames(settings.target))
+    return settings.model_copy(update={"train": len(train), "test": len(test)})
+
+
+def scheme_of(settings: ScanSettings) -> str:
+    """Smearing scheme of a scan: as asked for, else the engine's own."""
+    return settings.scheme or engine_of(settings).default_scheme
 
 
 def cell_recipe(settings: ScanSettings) -> CellRecipe:
@@ -107,6 +139,8 @@ def get_frames(settings: ScanSettings, folder: Path, reporter: Reporter) -> list
     """
     if settings.target_is_file:
         return own_frames(settings)
+    if settings.dataset is not None:
+        return dataset_frames(settings.target)
     recipe = cell_recipe(settings)
     content: dict[str, object] = {
         "recipe": RECIPE,
@@ -200,7 +234,7 @@ def _sample(settings: ScanSettings, reporter: Reporter) -> list[Atoms]:
 
 def _sampling_setting(settings: ScanSettings) -> ElectronicSetting:
     """Give the setting of dynamics with the engine: the physical one, the narrowest smearing."""
-    return ElectronicSetting(Smearing(settings.scheme, min(settings.sigma)))
+    return ElectronicSetting(Smearing(scheme_of(settings), min(settings.sigma)))
 
 
 def split(frames: Sequence[Atoms]) -> tuple[list[Atoms], list[Atoms]]:

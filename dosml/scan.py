@@ -17,7 +17,14 @@ from dosml.campaign import Campaign, logger
 from dosml.electron_settings import ElectronScanSettings
 from dosml.errors import LabelError
 from dosml.findings import write_findings
-from dosml.frames_source import engine_of, get_frames, planned_atoms, subject_of
+from dosml.frames_source import (
+    engine_of,
+    get_frames,
+    planned_atoms,
+    scheme_of,
+    subject_of,
+    with_dataset,
+)
 from dosml.label_sets import export_label_sets, make_labels, pair, try_settings
 from dosml.learner_findings import write_learner_findings
 from dosml.learners.scan_learners import make_learners
@@ -54,8 +61,9 @@ class ScanResult:
 
 def scan_settings(settings: ScanSettings) -> list[ElectronicSetting]:
     """Electronic settings of a scan: fewest electrons first, then the narrowest smearing."""
+    scheme = scheme_of(settings)
     return [
-        ElectronicSetting(Smearing(settings.scheme, width), shift)
+        ElectronicSetting(Smearing(scheme, width), shift)
         for shift in sorted(settings.shifts)
         for width in sorted(settings.sigma)
     ]
@@ -83,6 +91,7 @@ def make_swap(settings: ScanSettings) -> Swap | None:
 
 def make_plan(settings: ScanSettings) -> list[str]:
     """Lines that say what a run would do, with counts and an estimate; nothing is written."""
+    settings = with_dataset(settings)
     engine = engine_of(settings)
     electronic = scan_settings(settings)
     for setting in electronic:
@@ -100,7 +109,8 @@ def make_plan(settings: ScanSettings) -> list[str]:
         / min(settings.workers, n_frames)
     )
     n_test = min(settings.test, n_frames)
-    varied = f"{settings.scheme} sigma {', '.join(f'{one:g}' for one in sorted(settings.sigma))} eV"
+    widths = ", ".join(f"{one:g}" for one in sorted(settings.sigma))
+    varied = f"{electronic[0].smearing.scheme} sigma {widths} eV"
     if any(settings.shifts):
         shifts = ", ".join(f"{one:+g}" if one else "0" for one in sorted(settings.shifts))
         varied += f" x {shifts} electrons per atom"
@@ -127,6 +137,7 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     DosmlError
         With one line for the user; everything finished stays in the folder.
     """
+    settings = with_dataset(settings)
     engine = engine_of(settings)
     electronic = scan_settings(settings)
     for setting in electronic:

@@ -49,8 +49,9 @@ class ScanSettings(BaseModel):
 
     target: str
     sigma: FloatList
-    scheme: str = "fermi-dirac"
+    scheme: str | None = None
     engine: str = "xtb"
+    dataset: Literal["reference"] | None = None
     preset: str | None = None
     kpoints: IntList | None = None
     learner: str = "sgp"

@@ -15,8 +15,13 @@ Text = str | None
 Number = int | None
 
 Target = Annotated[Text, typer.Argument(help="An element (Ti) or your own frames (frames.extxyz).")]
-Scheme = Annotated[Text, typer.Option(help="Smearing scheme. Default: fermi-dirac.")]
-Engine = Annotated[Text, typer.Option(help="What computes the labels. Default: xtb.")]
+Scheme = Annotated[
+    Text,
+    typer.Option(
+        help="Smearing scheme. Default: fermi-dirac with xtb, methfessel-paxton-1 with gpaw."
+    ),
+]
+Engine = Annotated[Text, typer.Option(help="What computes the labels: xtb or gpaw. Default: xtb.")]
 Preset = Annotated[
     Text,
     typer.Option(
@@ -42,6 +47,13 @@ Learner = Annotated[
     typer.Option(
         help="Force fields to train, a comma list of sgp, nequip, mace, soap-bpnn, pet, flare; all "
         "but sgp need dosml env create. Default: sgp."
+    ),
+]
+Dataset = Annotated[
+    Text,
+    typer.Option(
+        help="Take frames and labels from a set that ships with dosml instead of computing them: "
+        "reference (PBE from GPAW)."
     ),
 ]
 LearnerPreset = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +19,7 @@ def smear_scan(
     ] = None,
     scheme: options.Scheme = None,
     engine: options.Engine = None,
+    dataset: options.Dataset = None,
     preset: options.Preset = None,
     kpoints: options.Kpoints = None,
     learner: options.Learner = None,
@@ -44,6 +45,18 @@ def smear_scan(
 ) -> None:
     """Label the same frames at several smearings, retrain a force field on each, and report.
 
+    With --dataset and no target, every metal of the dataset is taken.
+
     Run the same command again to continue a study that was stopped: only what is missing is done.
     """
-    options.run_command(SmearScanSettings, locals())
+    given = dict(locals())
+    if dataset is not None and target is None and config is None:
+        from dosml.cli.study import run_targets
+        from dosml.relabel.engines.dataset import dataset_metals
+
+        for own in ("target", "out", "config", "dry_run"):
+            given.pop(own)
+        folder = out or Path(f"dosml-{dataset}")
+        run_targets(dataset_metals(), given, None, small=False, out=folder, dry_run=dry_run)
+        return
+    options.run_command(SmearScanSettings, given)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dosml.cli import scan_options as scan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def study(
@@ -31,6 +34,7 @@ def study(
     ] = None,
     scheme: scan.Scheme = None,
     engine: scan.Engine = None,
+    preset: scan.Preset = None,
     kpoints: scan.Kpoints = None,
     learner: scan.Learner = None,
     sampler: scan.Sampler = None,
@@ -38,6 +42,7 @@ def study(
     test: Annotated[scan.Number, scan.test_frames(12)] = None,
     seed: scan.Seed = None,
     workers: scan.Workers = None,
+    cell: scan.Cell = None,
     min_length: scan.MinLength = None,
     cutoff: scan.Cutoff = None,
     n_max: scan.RadialFunctions = None,
@@ -56,9 +61,30 @@ def study(
     options: dict[str, Any] = dict(locals())
     for own in ("metals", "small", "out", "config", "dry_run"):
         options.pop(own)
+    run_targets(metals, options, config, small=small, out=out, dry_run=dry_run)
+
+
+def run_targets(
+    targets: Sequence[str],
+    options: Mapping[str, Any],
+    config: Path | None,
+    *,
+    small: bool,
+    out: Path,
+    dry_run: bool,
+) -> None:
+    """Scan several targets and report on all of them, or print the plan.
+
+    Raises
+    ------
+    DosmlError
+        With one line for the user.
+    typer.Exit
+        With code 1 if a target has no result.
+    """
     from dosml.study import run_study, study_plan, study_settings
 
-    settings = study_settings(metals, options, config, small=small, folder=out)
+    settings = study_settings(targets, options, config, small=small, folder=out)
     # heavy imports only now: errors in options and --help come at once
     from dosml.progress import Reporter
 

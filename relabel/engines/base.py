@@ -41,6 +41,10 @@ class Engine(Protocol):
     def default_cell(self) -> str:
         """Name of the cells that it labels in minutes, one of `dosml.relabel.structures.CELLS`."""
 
+    @property
+    def default_scheme(self) -> str:
+        """Smearing scheme where the user asks for none."""
+
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting, versions included."""
 

@@ -115,6 +115,11 @@ class GpawEngine:
         """Cells that the preset labels in minutes."""
         return "small" if self.preset == "laptop" else "published"
 
+    @property
+    def default_scheme(self) -> str:
+        """Scheme of the published labels."""
+        return "methfessel-paxton-1"
+
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting."""
         from dosml.relabel.engines.gpaw_run import CONVERGENCE

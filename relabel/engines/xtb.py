@@ -85,6 +85,11 @@ class XtbEngine:
         """Cells that it labels in seconds."""
         return "published"
 
+    @property
+    def default_scheme(self) -> str:
+        """The only scheme that it has."""
+        return "fermi-dirac"
+
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting."""
         return {

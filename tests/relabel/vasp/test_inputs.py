@@ -16,9 +16,9 @@ from golden_cases import FILES, GOLDEN, cases, small_cell, write_case
 from vasp_study import ZVAL, rattled, settings
 
 from dosml.errors import CampaignMismatchError, EngineError, InputError
+from dosml.relabel.bands import EMPTY, band_count, reach
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.setting import ElectronicSetting
-from dosml.relabel.bands import EMPTY, band_count, reach
 from dosml.relabel.vasp.jobs import find_jobs, resolve_jobs, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
 from dosml.relabel.vasp.verify import requested_frame
