@@ -155,10 +155,10 @@ class GpawEngine:
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
-        from dosml.relabel.engines.gpaw_run import ase_calculator
+        from dosml.relabel.engines.gpaw_run import GpawCalculator
 
         self.check(setting)
-        return ase_calculator(self, setting)
+        return GpawCalculator(self, setting)
 
     def label_ladder(
         self,

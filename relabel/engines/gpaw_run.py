@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
 from gpaw import GPAW, KohnShamConvergenceError, Mixer
 from gpaw.dos import get_projector_numbers
 from gpaw.setup import create_setup
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
 
     from dosml.relabel.engines.gpaw import GpawEngine
     from dosml.relabel.setting import ElectronicSetting
@@ -187,43 +187,50 @@ def make_calculator(
     )
 
 
-def ase_calculator(engine: GpawEngine, setting: ElectronicSetting) -> Calculator:
-    """Make a calculator that follows a moving frame and starts anew when its cell changes."""
-    from ase.calculators.calculator import Calculator as Base
-    from ase.calculators.calculator import all_changes
+class GpawCalculator(Calculator):
+    """Ase calculator that follows a moving frame and starts anew when its cell changes.
 
-    class GpawCalculator(Base):
-        implemented_properties = ("energy", "free_energy", "forces", "stress")
+    `energy` is the free energy F, of which the forces are derivatives.
 
-        def __init__(self) -> None:
-            super().__init__()
-            self._shape: tuple[Any, ...] | None = None
-            self._inner: Any = None
+    Parameters
+    ----------
+    engine, setting
+        As of a label.
+    """
 
-        def calculate(
-            self,
-            atoms: Atoms | None = None,
-            properties: Sequence[str] = ("energy",),
-            system_changes: Sequence[str] = all_changes,
-        ) -> None:
-            super().calculate(atoms, properties, system_changes)
-            shape = (tuple(self.atoms.numbers), self.atoms.cell.array.tobytes())
-            if shape != self._shape:
-                bands = number_of_bands(self.atoms, [setting])
-                self._inner = make_calculator(engine, self.atoms, setting, bands=bands)
-                self._shape = shape
-            atoms = self.atoms.copy()
-            atoms.calc = self._inner
-            free_energy = float(atoms.get_potential_energy(force_consistent=True))
-            self.results = {
-                "energy": free_energy,
-                "free_energy": free_energy,
-                "forces": atoms.get_forces(),
-            }
-            if "stress" in properties:
-                self.results["stress"] = atoms.get_stress()
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
-    return GpawCalculator()
+    def __init__(self, engine: GpawEngine, setting: ElectronicSetting) -> None:
+        """Wait for the first frame."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._engine, self._setting = engine, setting
+        self._shape: tuple[Any, ...] | None = None
+        self._inner: Any = None
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results`; called by ase."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        frame: Any = self.atoms
+        shape = (tuple(frame.numbers), frame.cell.array.tobytes())
+        if shape != self._shape:
+            bands = number_of_bands(frame, [self._setting])
+            self._inner = make_calculator(self._engine, frame, self._setting, bands=bands)
+            self._shape = shape
+        moved = frame.copy()
+        moved.calc = self._inner
+        free_energy = float(moved.get_potential_energy(force_consistent=True))
+        self.results = {
+            "energy": free_energy,
+            "free_energy": free_energy,
+            "forces": moved.get_forces(),
+        }
+        if "stress" in properties:
+            self.results["stress"] = moved.get_stress()
 
 
 def to_label(atoms: Atoms) -> Label:
