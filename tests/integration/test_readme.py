@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import ase.io
@@ -24,6 +25,8 @@ SMALLER = {
     "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0 --sizes 3,5",
     "dosml transfer": "--learner-preset quick --epochs 2",
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan --dataset": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan Ti --engine gpaw": "--train 3 --test 3 --sigma 1,2 --kpoints 1,1,1",
     "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
     "dosml train labels.extxyz --grid": "--cutoff 4 --n-max 3,4 --l-max 2 --zeta 2",
     "dosml train labels.extxyz --sizes": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
@@ -37,6 +40,7 @@ SMALLER = {
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
 RUN_BY_CI = {
     "make test",
+    "make gpaw",
     "make lint",
     "make typecheck",
     "bash .ci/run",
@@ -111,6 +115,8 @@ def test_command(command: str, workplace: Path) -> None:
     for learner in learners.group(1).split(",") if learners else ():
         if learner != "sgp" and find(ENVIRONMENT_OF[learner]) is None:
             pytest.skip(f"needs dosml env create {learner}")
+    if "gpaw" in command and find_spec("gpaw") is None:
+        pytest.skip("needs make gpaw")
     for tool in ("sbatch",):
         if tool in command and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
