@@ -28,6 +28,14 @@ TARGET = "force_percent_error"
 #: Fewest metals behind a ranking: a metal left out must leave enough for a straight line.
 FEWEST_METALS = MINIMUM_POINTS
 
+#: What a reader must know of the labels, by engine.
+ENGINE_WARNINGS = {
+    "xtb": "Labels are GFN1-xTB at the Gamma point of small cells: a semi-empirical approximation, "
+    "not DFT. The order of metals in it need not be that of DFT.",
+    "reference": "Labels are PBE of 8-atom cells from the shipped reference set: crystals only, no "
+    "melt, k-points converged only as its data card says.",
+}
+
 
 @dataclass(frozen=True)
 class JoinedStudy:
@@ -100,12 +108,7 @@ class JoinedStudy:
         """Why the numbers of the metals may not be comparable."""
         engines = {str(campaign.settings.get("engine")) for campaign in self.campaigns}
         lines = differences(self.campaigns)
-        if "xtb" in engines:
-            lines.insert(
-                0,
-                "Labels are GFN1-xTB at the Gamma point of small cells: a semi-empirical "
-                "approximation, not DFT. The order of metals in it need not be that of DFT.",
-            )
+        lines = [ENGINE_WARNINGS[name] for name in sorted(engines & set(ENGINE_WARNINGS))] + lines
         if len({campaign.version for campaign in self.campaigns}) > 1:
             lines.append("The campaigns were written by different versions of dosml.")
         return lines + [f"{metal} has no result: {why}" for metal, why in self.failures.items()]

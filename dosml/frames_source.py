@@ -106,7 +106,9 @@ def with_dataset(settings: ScanSettings) -> ScanSettings:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
         raise InputError(f"{names} cannot be chosen with --dataset: its frames and labels are made")
     train, test = split(dataset_frames(settings.target))
-    return settings.model_copy(update={"train": len(train), "test": len(test)})
+    return settings.model_copy(
+        update={"train": len(train), "test": len(test), "engine": settings.dataset}
+    )
 
 
 def scheme_of(settings: ScanSettings) -> str:

@@ -42,6 +42,7 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "kpoints": "[1, 1, 1]",
         "engine": '"xtb"',
         "preset": '"laptop"',
+        "dataset": '"reference"',
         "learner": '"sgp"',
         "sampler": '"engine"',
         "train": "6",
