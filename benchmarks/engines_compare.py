@@ -122,11 +122,12 @@ def main() -> None:
     parser.add_argument("--metals", default=",".join(dataset_metals()))
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
+    pd.set_option("display.float_format", "{:.3g}".format)
     table, found = [], {}
     for metal in given.metals.split(","):
         more, found[metal] = rows(metal, given.frames)
         table += more
-    print(pd.DataFrame(table).T.to_string(float_format="%.3g"))
+    print(pd.DataFrame(table).T.to_string())
     if given.figure:
         draw(found, given.figure)
 

@@ -242,8 +242,8 @@ def test_numbers_out_of_range(change):
 
 
 def test_what_cannot_be_sampled():
-    with pytest.raises(InputError, match="cold, warm, melt"):
-        sample_frames("Cu", n_frames_per_tier={"hot": 1}, seed=0)
+    with pytest.raises(InputError, match="cold, warm, melt, hot"):
+        sample_frames("Cu", n_frames_per_tier={"boiling": 1}, seed=0)
     with pytest.raises(UnknownElementError):
         sample_frames("Al", n_frames_per_tier={"cold": 1}, seed=0)
     alloy = build_structure("Cu")
