@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
+AnySettings = TypeVar("AnySettings", bound=BaseModel)
 
 
 def _split(value: object) -> object:
@@ -170,12 +171,38 @@ def load_scan_settings(
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
+    nothing = f"nothing to scan: name an element (dosml {model.command} Ti) or a frame file"
+    return join_settings(model, options, config, required="target", nothing=nothing)
+
+
+def join_settings(
+    model: type[AnySettings],
+    options: Mapping[str, Any],
+    config: Path | None,
+    *,
+    required: str,
+    nothing: str,
+) -> AnySettings:
+    """Join a TOML file and command-line options for any settings model.
+
+    Parameters
+    ----------
+    model, options, config
+        As for `load_scan_settings`.
+    required
+        Name of the setting that says what the command works on.
+    nothing
+        Message where it is not given.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a key is unknown or a value cannot be used.
+    """
     values = read_toml(model, config) if config is not None else {}
     values.update({key: value for key, value in options.items() if value is not None})
-    if "target" not in values:
-        raise InputError(
-            f"nothing to scan: name an element (dosml {model.command} Ti) or a frame file"
-        )
+    if values.get(required) in (None, [], ()):
+        raise InputError(nothing)
     try:
         return model.model_validate(values)
     except ValidationError as error:

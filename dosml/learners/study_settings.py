@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dosml.campaign import Campaign, logger
 from dosml.errors import InputError
@@ -17,7 +17,7 @@ from dosml.learners.label_files import LabelledFrames, label_files, read_label_s
 from dosml.learners.points import PointStore
 from dosml.learners.registry import make_learner, option_names
 from dosml.relabel.elements import ELEMENTS
-from dosml.settings import IntList, available_cores, first_message, read_toml
+from dosml.settings import IntList, available_cores, join_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,17 +145,11 @@ def load_study_settings(
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values = read_toml(model, config) if config is not None else {}
-    values.update({key: value for key, value in options.items() if value is not None})
-    if "target" not in values:
-        raise InputError(
-            f"no labels named: give an element that was scanned (dosml {model.command} Ti), a "
-            "campaign folder or an extxyz label set"
-        )
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise InputError(first_message(error)) from error
+    nothing = (
+        f"no labels named: give an element that was scanned (dosml {model.command} Ti), a "
+        "campaign folder or an extxyz label set"
+    )
+    return join_settings(model, options, config, required="target", nothing=nothing)
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dosml.errors import InputError
-from dosml.settings import FloatList, IntList, available_cores, first_message, read_toml
+from dosml.settings import FloatList, IntList, available_cores, join_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,14 +111,8 @@ def load_train_settings(options: Mapping[str, Any], config: Path | None) -> Trai
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values = read_toml(TrainSettings, config) if config is not None else {}
-    values.update({key: value for key, value in options.items() if value is not None})
-    if not values.get("targets"):
-        raise InputError(
-            "nothing to train on: name an extxyz label set (dosml train labels.extxyz) or the "
-            "folder of a scan"
-        )
-    try:
-        return TrainSettings.model_validate(values)
-    except ValidationError as error:
-        raise InputError(first_message(error)) from error
+    nothing = (
+        "nothing to train on: name an extxyz label set (dosml train labels.extxyz) or the folder "
+        "of a scan"
+    )
+    return join_settings(TrainSettings, options, config, required="targets", nothing=nothing)
