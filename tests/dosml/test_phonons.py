@@ -24,6 +24,7 @@ class Counting(EMT):
 @pytest.fixture
 def emt(monkeypatch):
     """The engine gives EMT's forces; how often it is asked is counted."""
+    pytest.importorskip("phonopy", reason="the phonons extra is not installed")
     Counting.computed = 0
     monkeypatch.setattr(XtbEngine, "calculator", lambda _engine, _setting: Counting())
 
