@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 import typer
 
-from dosml.cli import study_options as options  # noqa: TC001 - typer reads it at run time
+from dosml.cli import study_options as options
+from dosml.cli.shared_options import spelled_out
 
 
+@spelled_out({"command": "learning-curve"})
 def learning_curve(
     target: options.Target = None,
     *,
@@ -24,32 +25,24 @@ def learning_curve(
     repeats: Annotated[
         options.Number, typer.Option(help="Draws of the subsets. Default: 1.")
     ] = None,
-    label_sets: options.LabelSets = None,
-    cutoff: options.Cutoff = None,
-    n_max: options.RadialFunctions = None,
-    learner_preset: options.LearnerPreset = None,
-    epochs: options.Epochs = None,
-    device: options.Device = None,
-    seed: options.Seed = None,
-    workers: options.Workers = None,
-    no_stress: options.NoStress = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: dosml-learning-curve-TARGET.")
-    ] = None,
-    config: options.Config = None,
+    **given: Unpack[options.TrainingOptions],
 ) -> None:
     """Train learners on growing numbers of frames and fit error = a N^-b (TM23, Fig. 6).
 
     Run the same command again to continue a study that was stopped: only what is missing is
     trained.
     """
-    given: dict[str, Any] = dict(locals())
-    given.pop("config"), given.pop("no_stress")
-    given["stress"] = False if no_stress else None
+    own = {
+        "target": target,
+        "learner": learner,
+        "l_max": l_max,
+        "sizes": sizes,
+        "repeats": repeats,
+    }
     # heavy imports only now: --help comes at once
-    from dosml.learners.study_settings import CurveSettings, load_study_settings
+    from dosml.learners.study_settings import CurveSettings
 
-    settings = load_study_settings(CurveSettings, given, config)
+    settings = options.read_options(CurveSettings, own, given)
     from dosml.learners.curve_study import learning_curve as run
     from dosml.progress import Reporter
 

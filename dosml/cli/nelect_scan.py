@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from dosml.cli import scan_options as options
+from dosml.cli.shared_options import spelled_out
 from dosml.electron_settings import ElectronScanSettings
 
 
+@spelled_out(options.scan_words(ElectronScanSettings), without=["dataset"])
 def nelect_scan(
     target: options.Target = None,
     electrons: Annotated[
@@ -39,30 +41,7 @@ def nelect_scan(
     sigma: Annotated[
         options.Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")
     ] = None,
-    scheme: options.Scheme = None,
-    engine: options.Engine = None,
-    preset: options.Preset = None,
-    kpoints: options.Kpoints = None,
-    learner: options.Learner = None,
-    sampler: options.Sampler = None,
-    train: Annotated[options.Number, options.train_frames(18)] = None,
-    test: Annotated[options.Number, options.test_frames(9)] = None,
-    seed: options.Seed = None,
-    workers: options.Workers = None,
-    out: Annotated[Path | None, options.out_folder("nelect-scan")] = None,
-    prototype: options.Prototype = None,
-    cell: options.Cell = None,
-    min_length: options.MinLength = None,
-    cutoff: options.Cutoff = None,
-    n_max: options.RadialFunctions = None,
-    l_max: options.LargestL = None,
-    inducing: options.Inducing = None,
-    learner_preset: options.LearnerPreset = None,
-    epochs: options.Epochs = None,
-    device: options.Device = None,
-    retry_failed: options.RetryFailed = None,
-    config: options.Config = None,
-    dry_run: options.DryRun = False,
+    **given: Unpack[options.ScanOptions],
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.
 
@@ -70,9 +49,14 @@ def nelect_scan(
     engine fails on most frames is named and left out; the others stay. Run the same command again
     to continue a scan that was stopped.
     """
-    given = locals()
-    given["as"], given["with"] = given.pop("as_element"), given.pop("with_campaign")
-    result = options.run_command(ElectronScanSettings, given)
+    own = {
+        "target": target,
+        "electrons": electrons,
+        "as": as_element,
+        "with": with_campaign,
+        "sigma": sigma,
+    }
+    result = options.run_command(ElectronScanSettings, own, given)
     if result is None or result.swap is None:
         return
     from rich.console import Console

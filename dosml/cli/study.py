@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from dosml.cli import scan_options as scan
+from dosml.cli.shared_options import spelled_out
+from dosml.settings import SmearScanSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+@spelled_out(scan.scan_words(SmearScanSettings), without=["prototype", "out"])
 def study(
     metals: Annotated[
         list[str], typer.Argument(help="Elements (Ti V Cr); a frame file stands for its metal.")
@@ -25,55 +28,41 @@ def study(
             "--test 6, a fifth of the labels.",
         ),
     ] = False,
-    out: Annotated[
-        Path, typer.Option(help="Study folder; each metal's campaign folder lies in it.")
+    folder: Annotated[
+        Path, typer.Option("--out", help="Study folder; each metal's campaign folder lies in it.")
     ] = Path("dosml-study"),
     sigma: Annotated[
         scan.Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
-    scheme: scan.Scheme = None,
-    engine: scan.Engine = None,
-    preset: scan.Preset = None,
-    kpoints: scan.Kpoints = None,
-    learner: scan.Learner = None,
-    sampler: scan.Sampler = None,
-    train: Annotated[scan.Number, scan.train_frames(27)] = None,
-    test: Annotated[scan.Number, scan.test_frames(12)] = None,
-    seed: scan.Seed = None,
-    workers: scan.Workers = None,
-    cell: scan.Cell = None,
-    min_length: scan.MinLength = None,
-    cutoff: scan.Cutoff = None,
-    n_max: scan.RadialFunctions = None,
-    l_max: scan.LargestL = None,
-    inducing: scan.Inducing = None,
-    device: scan.Device = None,
-    retry_failed: scan.RetryFailed = None,
-    config: scan.Config = None,
-    dry_run: scan.DryRun = False,
+    **given: Unpack[scan.ScanOptions],
 ) -> None:
     """Scan several metals one after the other and report whether the d-DOS tells the force error.
 
     A metal that fails is named and left out. Run the same command again to continue a study that
     was stopped, or with more metals to extend it.
     """
-    options: dict[str, Any] = dict(locals())
-    for own in ("metals", "small", "out", "config", "dry_run"):
-        options.pop(own)
-    run_targets(metals, options, config, small=small, out=out, dry_run=dry_run)
+    run_targets(metals, {"sigma": sigma}, given, small=small, folder=folder)
 
 
 def run_targets(
     targets: Sequence[str],
-    options: Mapping[str, Any],
-    config: Path | None,
+    own: Mapping[str, object],
+    shared: scan.ScanOptions,
     *,
     small: bool,
-    out: Path,
-    dry_run: bool,
+    folder: Path,
 ) -> None:
     """Scan several targets and report on all of them, or print the plan.
+
+    Parameters
+    ----------
+    targets
+        Elements or frame files.
+    own, shared
+        What the command line gave for the options of a smearing scan and of all scans.
+    small, folder
+        `--small` and `--out` of `dosml study`.
 
     Raises
     ------
@@ -84,16 +73,17 @@ def run_targets(
     """
     from dosml.study import run_study, study_plan, study_settings
 
-    settings = study_settings(targets, options, config, small=small, folder=out)
+    options = {**own, **scan.settings_given(shared), "out": None}  # each metal has its folder in it
+    settings = study_settings(targets, options, shared["config"], small=small, folder=folder)
     # heavy imports only now: errors in options and --help come at once
     from dosml.progress import Reporter
 
     reporter = Reporter()
-    if dry_run:
+    if shared["dry_run"]:
         for line in study_plan(settings):
             reporter.console.print(line, highlight=False, soft_wrap=True)
         return
-    outcomes = run_study(settings, out, reporter)
+    outcomes = run_study(settings, folder, reporter)
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     for outcome in failed:
         reporter.warn(f"{outcome.target} has no result: {outcome.failure}")
@@ -101,6 +91,6 @@ def run_targets(
     if done:
         from dosml.joined import report_campaigns
 
-        report_campaigns(done, out, reporter, outcomes=outcomes)
+        report_campaigns(done, folder, reporter, outcomes=outcomes)
     if failed:
         raise typer.Exit(code=1)

@@ -1,11 +1,18 @@
-"""Options of the studies of trainings, declared once."""
+"""Options of the studies of trainings, written once."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, TypedDict, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dosml.learners.study_settings import StudySettings
+
+    AnyStudy = TypeVar("AnyStudy", bound=StudySettings)
 
 Text = str | None
 Number = int | None
@@ -24,17 +31,45 @@ Learner = Annotated[
         "create. Default: sgp."
     ),
 ]
-LabelSets = Annotated[
-    Text, typer.Option(help="Label sets to use, such as sigma_0.2,sigma_2. Default: all.")
-]
-Cutoff = Annotated[float | None, typer.Option(help="Cutoff in Å.")]
-RadialFunctions = Annotated[Number, typer.Option(help="Radial functions of a descriptor.")]
-LearnerPreset = Annotated[Text, typer.Option(help="Of the peers: default, quick or paper.")]
-Epochs = Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
-Device = Annotated[Text, typer.Option(help="Where to train: cpu or cuda.")]
-Seed = Annotated[Number, typer.Option(help="Seed of every draw. Default: 0.")]
-Workers = Annotated[Number, typer.Option(help="Processor cores to use. Default: all.")]
-NoStress = Annotated[bool, typer.Option("--no-stress", help="Leave the stresses out.")]
-Config = Annotated[
-    Path | None, typer.Option(help="TOML file with any of these options; the command line wins.")
-]
+
+
+class TrainingOptions(TypedDict, total=False):
+    """Options of all these studies in the order of --help; see `dosml.cli.shared_options`.
+
+    `{command}` is the command's name.
+    """
+
+    label_sets: Annotated[
+        Text, typer.Option(help="Label sets to use, such as sigma_0.2,sigma_2. Default: all.")
+    ]
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff in Å.")]
+    n_max: Annotated[Number, typer.Option(help="Radial functions of a descriptor.")]
+    learner_preset: Annotated[Text, typer.Option(help="Of the peers: default, quick or paper.")]
+    epochs: Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
+    device: Annotated[Text, typer.Option(help="Where to train: cpu or cuda.")]
+    seed: Annotated[Number, typer.Option(help="Seed of every draw. Default: 0.")]
+    workers: Annotated[Number, typer.Option(help="Processor cores to use. Default: all.")]
+    no_stress: Annotated[bool, typer.Option("--no-stress", help="Leave the stresses out.")]
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-{command}-TARGET.")]
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with any of these options; the command line wins."),
+    ]
+
+
+def read_options(
+    model: type[AnyStudy], own: Mapping[str, object], shared: TrainingOptions
+) -> AnyStudy:
+    """Make the settings of a study from what the command line gave; None: not given.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+    from dosml.learners.study_settings import load_study_settings
+
+    options = {**own, **shared, "stress": False if shared["no_stress"] else None}
+    for key in ("no_stress", "config"):
+        options.pop(key)
+    return load_study_settings(model, options, shared["config"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
-from dosml.cli import study_options as options  # noqa: TC001 - typer reads it at run time
+from dosml.cli import study_options as options
+from dosml.cli.shared_options import spelled_out
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@spelled_out({"command": "transfer"})
 def transfer(
     target: options.Target = None,
     *,
@@ -22,32 +23,23 @@ def transfer(
         typer.Option(help="Tiers to train on, such as cold. Default: each of them."),
     ] = None,
     l_max: Annotated[options.Number, typer.Option(help="Largest l.")] = None,
-    label_sets: options.LabelSets = None,
-    cutoff: options.Cutoff = None,
-    n_max: options.RadialFunctions = None,
-    learner_preset: options.LearnerPreset = None,
-    epochs: options.Epochs = None,
-    device: options.Device = None,
-    seed: options.Seed = None,
-    workers: options.Workers = None,
-    no_stress: options.NoStress = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: dosml-transfer-TARGET.")
-    ] = None,
-    config: options.Config = None,
+    **given: Unpack[options.TrainingOptions],
 ) -> None:
     """Train learners on one tier and test them on all: cold to warm and melt (TM23, Fig. 4).
 
     Run the same command again to continue a study that was stopped: only what is missing is
     trained.
     """
-    given: dict[str, Any] = dict(locals())
-    given.pop("config"), given.pop("no_stress")
-    given["stress"] = False if no_stress else None
+    own = {
+        "target": target,
+        "learner": learner,
+        "train_on": train_on,
+        "l_max": l_max,
+    }
     # heavy imports only now: --help comes at once
-    from dosml.learners.study_settings import TransferSettings, load_study_settings
+    from dosml.learners.study_settings import TransferSettings
 
-    settings = load_study_settings(TransferSettings, given, config)
+    settings = options.read_options(TransferSettings, own, given)
     from dosml.learners.transfer_study import transfer as run
     from dosml.progress import Reporter
 
