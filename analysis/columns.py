@@ -363,10 +363,15 @@ def describe(name: str) -> Column:
 
 
 def format_value(name: str, value: object) -> str:
-    """Format one cell for people: fixed digits by column, "–" for a missing number."""
+    """Format one cell of a results table for people."""
+    return number_text(value, describe(name).digits)
+
+
+def number_text(value: object, digits: int) -> str:
+    """Format a value for people: fixed digits, "–" for a missing number, words as they are."""
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real):
         number = float(value)
-        return "–" if math.isnan(number) else f"{number:.{describe(name).digits}f}"
+        return "–" if math.isnan(number) else f"{number:.{digits}f}"
     return str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from dosml.analysis import columns
 from dosml.analysis.columns import Column
 
@@ -119,13 +117,6 @@ def describe(name: str) -> Column:
         If there is no such column.
     """
     return JOINED_COLUMNS[name] if name in JOINED_COLUMNS else columns.describe(name)
-
-
-def format_value(name: str, value: object) -> str:
-    """Format one cell for people, as `dosml.analysis.columns.format_value` does."""
-    if name in JOINED_COLUMNS and isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.{JOINED_COLUMNS[name].digits}f}"
-    return str(value) if name in JOINED_COLUMNS else columns.format_value(name, value)
 
 
 def heading(name: str) -> str:

@@ -6,12 +6,12 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from dosml.analysis.columns import COLUMNS, Column
+from dosml.analysis.columns import Column
 from dosml.analysis.interactive import explorer, periodic_table, plotly_library
 from dosml.analysis.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
-from dosml.analysis.joined_columns import describe, format_value
+from dosml.analysis.joined_columns import describe
 from dosml.analysis.joined_figures import draw_joined_figures
-from dosml.analysis.report import embedded, fact_groups, page
+from dosml.analysis.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.study import setting_words
 from dosml.analysis.tables import write_tables
 from dosml.analysis.verdict import Verdict, verdict
@@ -108,7 +108,7 @@ def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path
         crossed_table=_statistics(study.ours_for_published),
         interactive=[explorer(study), periodic_table(study)],
         library=plotly_library(),
-        figures=[embedded(figure) for figure in figures],
+        figures=[picture(f.title, f.caption, f.png) for f in figures],
         limits=joined_limits(study),
         command=str(study.facts.get("command", "")),
         facts=fact_groups(study.facts),
@@ -171,23 +171,12 @@ def _metal_table(study: JoinedStudy, folder: Path) -> dict[str, object]:
     rows = study.at(study.reference).sort_values(TARGET, ascending=False)
     names = [name for name in _METAL_COLUMNS if rows[name].notna().any()]
     places = {c.metal: c.folder / "report.html" for c in study.campaigns}
-    cells = []
-    for _, row in rows.iterrows():
-        line = [_cell(name, row) for name in names]
-        report = places[str(row["metal"])]
-        if report.exists():
-            line[0]["link"] = os.path.relpath(report, folder).replace(os.sep, "/")
-        cells.append(line)
-    return {"heads": [describe(name) for name in names], "rows": cells}
-
-
-def _cell(name: str, row: pd.Series) -> dict[str, str]:
-    interval = ""
-    if f"{name}_low" in COLUMNS and row[f"{name}_low"] < row[f"{name}_high"]:
-        low, high = (format_value(f"{name}_{end}", row[f"{name}_{end}"]) for end in ("low", "high"))
-        interval = f"{low} to {high}"
-    text = format_value(name, row[name])
-    return {"text": text, "interval": interval, "key": str(row[name]), "link": ""}
+    links = {
+        metal: os.path.relpath(report, folder).replace(os.sep, "/")
+        for metal, report in places.items()
+        if report.exists()
+    }
+    return sortable_table(rows, [describe(name) for name in names], links=links)
 
 
 def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:
@@ -195,20 +184,5 @@ def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:
     if table is None:
         return None
     names = [name for name in _STATISTICS if name in table.columns and table[name].notna().any()]
-    rows = []
-    for _, row in table.iterrows():
-        line = []
-        for name in names:
-            value = row[name]
-            text, interval = str(value), ""
-            if name == "measure":
-                text = describe(text).heading
-            elif not name.startswith("n"):
-                text = f"{value:.{_STATISTICS[name].digits}f}" if value == value else "–"  # noqa: PLR0124
-            if name == "pearson" and "pearson_low" in table.columns:
-                low, high = row["pearson_low"], row["pearson_high"]
-                interval = f"{low:.2f} to {high:.2f}" if low == low else ""  # noqa: PLR0124
-            key = text if name == "measure" else str(value)
-            line.append({"text": text, "interval": interval, "key": key, "link": ""})
-        rows.append(line)
-    return {"heads": [_STATISTICS[name] for name in names], "rows": rows}
+    named = table.assign(measure=[describe(name).heading for name in table["measure"]])
+    return sortable_table(named, [_STATISTICS[name] for name in names])

@@ -169,7 +169,8 @@ def _facts(
             int(label.facts.get("attempts", 1)) > 1 for label in labels
         ),
         "largest occupation of the highest band": f"{highest:.1e}",
-        "wall time of this run": f"{seconds:.0f} s on {settings.workers} processes",
+        "wall time of this run": f"{seconds:.0f} s on {settings.workers} process"
+        + "es" * (settings.workers > 1),
         "seed": settings.seed,
         "learner": {
             f"{label_set.setting.name}": facts

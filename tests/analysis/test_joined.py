@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from dosml.analysis.campaigns import campaign_folders, read_campaign
+from dosml.analysis.columns import number_text
 from dosml.analysis.correlation import correlate
 from dosml.analysis.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.joined import TARGET, JoinedStudy, published_ranking
-from dosml.analysis.joined_columns import MEASURES, describe, format_value
+from dosml.analysis.joined_columns import MEASURES, describe
 from dosml.analysis.joined_figures import _apart
 from dosml.analysis.joined_report import joined_limits
 from dosml.analysis.published import published_table
@@ -209,12 +210,10 @@ def test_names_in_the_margin_keep_a_distance_and_their_mean():
     assert _apart([0.0, 0.0, 0.1], 1.0) == pytest.approx([-1 + 0.1 / 3, 0.1 / 3, 1 + 0.1 / 3])
 
 
-def test_every_measure_has_a_heading_and_a_format():
+def test_every_measure_has_a_heading():
     for name in [*MEASURES, "melting_temperature_k", "metal"]:
         assert describe(name).heading
-    assert format_value("melting_temperature_k", 1358.0) == "1358"
-    assert format_value("d_band_center_vijay2022_ev", float("nan")) == "–"
-    assert format_value("metal", "Ti") == "Ti"
+    assert number_text(1358.0, describe("melting_temperature_k").digits) == "1358"
 
 
 def test_the_bound_of_a_single_correlation_is_that_of_the_t_distribution(related):
