@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.columns import number_text
 
@@ -93,6 +93,25 @@ def _cells(table: pd.DataFrame, column: Column, links: Mapping[str, str]) -> lis
         }
         for value, interval in zip(table[column.name], intervals, strict=True)
     ]
+
+
+def new_section(
+    title: str, name: str, *, command: str = "", warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Make an empty section for the macro `study` of the templates."""
+    return {
+        "title": title,
+        "name": name,
+        "command": command,
+        "text": [],
+        "findings": [],
+        "warnings": list(warnings),
+        "figures": [],
+        "table": None,
+        "matrix": None,
+        "more": None,
+        "links": [],
+    }
 
 
 def fact_lines(value: object) -> list[str]:

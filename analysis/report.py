@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.columns import describe, format_value
 from dosml.analysis.findings import findings, limits, warnings
+from dosml.analysis.learner_section import LEARNER_FIGURE, learner_section
 from dosml.analysis.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.study import setting_name
+from dosml.analysis.study_sections import study_sections
+from dosml.errors import InputError
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from dosml.analysis.figure_style import FigureRecord
     from dosml.analysis.study import ScanStudy
+
+#: What the last report is made of, so that it can be written again when studies come to it.
+CONTENT = "report.json"
 
 #: The first table: a column, or a column with the ends of its interval in one cell.
 _MAIN = (
@@ -43,9 +52,16 @@ _MAIN = (
 
 
 def write_report(
-    path: Path, study: ScanStudy, table: pd.DataFrame, figures: Sequence[FigureRecord]
+    path: Path,
+    study: ScanStudy,
+    table: pd.DataFrame,
+    figures: Sequence[FigureRecord],
+    *,
+    learners: pd.DataFrame | None = None,
 ) -> None:
-    """Write the report, whole or not at all.
+    """Write the report, whole or not at all, and beside it what it is made of (`report.json`).
+
+    Studies of trainings in the same folder (`dosml.analysis.study_sections`) are sections of it.
 
     Parameters
     ----------
@@ -55,32 +71,87 @@ def write_report(
         The scan and its `dosml.analysis.study.summarise`.
     figures
         From `dosml.analysis.figures.draw_figures`; their PNG files are embedded.
+    learners
+        From `dosml.analysis.learner_table.learner_table` where the scan trained several.
 
     Raises
     ------
     DiskSpaceError
         If the disk is full.
     """
-    html = page(
-        "report.html",
-        formula=study.formula,
-        n_frames=len(study.tiers),
-        n_test=len(study.test_tiers),
-        settings=[setting_name(s) for s in study.settings],
-        engine=str(study.facts.get("engine", "")),
-        scheme=study.reference.smearing.scheme,
-        reference=setting_name(study.reference),
-        findings=findings(study, table),
-        warnings=warnings(study, table),
-        limits=limits(study),
-        figures=[picture(f.title, f.caption, f.png) for f in figures],
-        main=_main_table(study, table),
-        every=_full_table(table),
-        command=str(study.facts.get("command", "")),
-        dropped=fact_lines(study.facts.get("dropped_frames", [])),
-        facts=fact_groups(study.facts),
-        bootstrap=f"{len(study.weights)} resamples, seed {study.bootstrap_seed}",
-    )
+    content = {
+        "formula": study.formula,
+        "n_frames": len(study.tiers),
+        "n_test": len(study.test_tiers),
+        "settings": [setting_name(s) for s in study.settings],
+        "engine": str(study.facts.get("engine", "")),
+        "scheme": study.reference.smearing.scheme,
+        "reference": setting_name(study.reference),
+        "findings": findings(study, table),
+        "warnings": warnings(study, table),
+        "limits": limits(study),
+        "figures": [
+            {"title": f.title, "caption": f.caption, "png": os.path.relpath(f.png, path.parent)}
+            for f in figures
+        ],
+        "main": _main_table(study, table),
+        "every": _full_table(table),
+        "command": str(study.facts.get("command", "")),
+        "dropped": fact_lines(study.facts.get("dropped_frames", [])),
+        "facts": fact_groups(study.facts),
+        "bootstrap": f"{len(study.weights)} resamples, seed {study.bootstrap_seed}",
+        "learners": None if learners is None else learner_section(study, learners),
+    }
+    with whole_file(path.with_name(CONTENT)) as partial:
+        partial.write_text(json.dumps(content, default=asdict, indent=1), encoding="utf-8")
+    _render(path, content)
+
+
+def rewrite_report(folder: Path) -> Path | None:
+    """Write the report of a finished scan again, with the studies that came to it since.
+
+    Parameters
+    ----------
+    folder
+        The campaign.
+
+    Returns
+    -------
+    Path or None
+        The report; None where the scan has not come to its report yet, or an older version of
+        dosml wrote it.
+
+    Raises
+    ------
+    InputError
+        If what the report is made of cannot be read.
+    DiskSpaceError
+        If the disk is full.
+    """
+    place = folder / CONTENT
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+        report = folder / "report.html"
+        _render(report, content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {place} ({type(error).__name__}: {error}): run the scan again, it writes "
+            "the file anew"
+        ) from error
+    return report
+
+
+def _render(path: Path, content: Mapping[str, Any]) -> None:
+    folder = path.parent
+    figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
+    studies = study_sections(folder)
+    if content["learners"] is not None:
+        drawn = folder / "figures" / "learners.png"
+        own = [picture(*LEARNER_FIGURE, drawn)] if drawn.is_file() else []
+        studies.insert(0, {**content["learners"], "figures": own})
+    html = page("report.html", **{**content, "figures": figures, "studies": studies})
     with whole_file(path) as partial:
         partial.write_text(html, encoding="utf-8")
 

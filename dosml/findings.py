@@ -66,8 +66,9 @@ def write_findings(
     dropped_settings: Sequence[str],
     seconds: float,
     swap: Swap | None = None,
+    by_learner: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, Path]:
-    """Write `results.csv`, `results.parquet`, `figures/` and `report.html`.
+    """Write `results.csv`, `results.parquet`, `figures/`, `report.html` and `report.json`.
 
     Parameters
     ----------
@@ -79,6 +80,8 @@ def write_findings(
         Wall time of this run so far.
     swap
         Comparison with another metal's electrons, if the scan was made for it.
+    by_learner
+        From `dosml.learner_findings.write_learner_findings`, if the scan trained several learners.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def write_findings(
         write_tables(compared, folder, "electron_swap")
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
-    write_report(report, study, table, figures)
+    write_report(report, study, table, figures, learners=by_learner)
     return table, report
 
 

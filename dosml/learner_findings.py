@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figure_style import house_style, save_figure
+from dosml.analysis.learner_section import LEARNER_FIGURE
 from dosml.analysis.learner_table import HeldOut, learner_figure, learner_table
 from dosml.analysis.tables import write_tables
 
@@ -75,8 +76,8 @@ def write_learner_findings(
             learner_figure(table, x, label),
             folder / "figures",
             "learners",
-            title="Force error of every learner",
-            caption="100 MAE/MAV of the held-out forces with 95 % bootstrap intervals.",
+            title=LEARNER_FIGURE[0],
+            caption=LEARNER_FIGURE[1],
         )
     return table
 

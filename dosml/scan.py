@@ -178,6 +178,11 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
             for learner in learners
         }
         reporter.say("findings: tables, figures and report")
+        by_learner = None
+        if len(trainings) > 1:
+            by_learner = write_learner_findings(
+                campaign.folder, paired.frames, paired.label_sets, trainings, seed=settings.seed
+            )
         table, report = write_findings(
             campaign.folder,
             settings=settings,
@@ -189,12 +194,8 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
             dropped_settings=given_up,
             seconds=time.perf_counter() - start,
             swap=swap,
+            by_learner=by_learner,
         )
-        by_learner = None
-        if len(trainings) > 1:
-            by_learner = write_learner_findings(
-                campaign.folder, paired.frames, paired.label_sets, trainings, seed=settings.seed
-            )
     return ScanResult(
         settings.folder,
         table,

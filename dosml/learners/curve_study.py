@@ -13,12 +13,14 @@ from dosml.analysis.learner_table import COSTS, HeldOut
 from dosml.analysis.learning_curve_figure import learning_curve_figure
 from dosml.analysis.learning_curves import learning_curve_table, nested_subsets
 from dosml.analysis.tables import write_tables
+from dosml.attached_studies import attach_study
 from dosml.errors import InputError
 from dosml.learners.study_settings import open_study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dosml.analysis.figure_style import FigureRecord
     from dosml.learners.study_settings import CurveSettings, OpenStudy
     from dosml.progress import Reporter
 
@@ -67,7 +69,9 @@ def learning_curve(
                             f"{name}, l_max {label}, {row['label_set']}, {len(frames)} frames: "
                             f"{row['force_percent_error']:.1f} %"
                         )
-        return _write(pd.DataFrame(rows), study.store.folder)
+        points, fits, tables, figure = _write(pd.DataFrame(rows), study.store.folder)
+    shown = attach_study(settings, study, tables=tables, figures=[figure], reporter=reporter)
+    return points, fits, [*tables, figure.png, *shown]
 
 
 def _sizes(settings: CurveSettings, study: OpenStudy) -> list[int]:
@@ -100,18 +104,22 @@ def _rows(study: OpenStudy, held: list[HeldOut], seed: int) -> list[dict[str, An
     return rows
 
 
-def _write(points: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[Path]]:
-    files = write_tables(points, folder, "learning_curve")
+def _write(
+    points: pd.DataFrame, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame, list[Path], FigureRecord]:
+    tables = write_tables(points, folder, "learning_curve")
     fits = learning_curve_table(points, by=BY)
-    files += write_tables(fits, folder, "learning_curve_fit")
+    tables += write_tables(fits, folder, "learning_curve_fit")
     # a legend names only what differs between curves
     varied = [name for name in BY if len(set(points[name])) > 1] or ["learner"]
     with house_style():
-        record = save_figure(
+        figure = save_figure(
             learning_curve_figure(points.assign(l_max="l_max " + points["l_max"]), by=varied),
             folder / "figures",
             "learning_curve",
-            title="Learning curves",
-            caption="Force error of the held-out frames against the number of training frames.",
+            title="Force error against training frames",
+            caption="Force error of the held-out frames against the number of training frames, "
+            "both on logarithmic axes. Small points: each draw of the frames; large: geometric "
+            "mean over the draws; lines: the fitted laws.",
         )
-    return points, fits, [*files, record.png]
+    return points, fits, tables, figure

@@ -9,6 +9,7 @@ import pandas as pd
 from dosml.analysis.figure_style import house_style, save_figure
 from dosml.analysis.tables import write_tables
 from dosml.analysis.transfer import transfer_figure, transfer_table
+from dosml.attached_studies import attach_study
 from dosml.errors import InputError
 from dosml.learners.study_settings import open_study
 
@@ -67,7 +68,9 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> tuple[pd.DataFra
                 tables.append(table)
         joined = pd.concat(tables, ignore_index=True)
         joined["n_train"] = [len(groups[tier]) for tier in joined["trained_on"]]
-        return joined, [*write_tables(joined, study.store.folder, "transfer"), *files]
+        written = write_tables(joined, study.store.folder, "transfer")
+    shown = attach_study(settings, study, tables=written, reporter=reporter)
+    return joined, [*written, *files, *shown]
 
 
 def _groups(settings: TransferSettings, study: OpenStudy) -> dict[str, list[int]]:
