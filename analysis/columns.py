@@ -169,7 +169,7 @@ _COLUMNS = (
         "",
         "Share of the d weight in the moments window that the occupations f(e) of the setting "
         "fill.",
-        4,
+        3,
     ),
     Column(
         "d_electrons_per_atom",
@@ -182,41 +182,41 @@ _COLUMNS = (
     Column(
         "d_response_states2_per_ev_atom2",
         "d response",
-        "1/(eV atom²)",
+        "states²/eV/atom²",
         "∬ g_d(e) g_d(e') [f(e) - f(e')]/(e' - e) over pairs e < e' in the moments window, with "
         "the setting's occupations: first-order response of the d band; times (2 2 l; 0 0 0)² it "
         "is chi_l for l = 0, 2, 4.",
-        3,
+        2,
     ),
     Column(
         "d_response_unsmeared_states2_per_ev_atom2",
         "d response, unsmeared",
-        "1/(eV atom²)",
+        "states²/eV/atom²",
         "The same integral of the same levels filled without smearing.",
-        3,
+        2,
     ),
     Column(
         "n_d_fermi_states_per_ev_atom",
         "n_d(E_F), smeared",
-        "1/(eV atom)",
+        "states/eV/atom",
         "d-DOS at E_F convolved with the setting's own -df/de: what a calculation smeared with "
         "this σ prints. It falls with σ by construction.",
-        4,
+        3,
     ),
     Column(
         "n_d_fermi_bare_states_per_ev_atom",
         "n_d(E_F), bare",
-        "1/(eV atom)",
+        "states/eV/atom",
         "d-DOS at E_F with only the engine's fixed broadening.",
-        4,
+        3,
     ),
     Column(
         "n_d_unsmeared_fermi_states_per_ev_atom",
         "n_d, unsmeared",
-        "1/(eV atom)",
+        "states/eV/atom",
         "Bare d-DOS at the Fermi level to which the same electrons would fill the same levels "
         "without smearing: it changes only where levels change.",
-        4,
+        3,
     ),
     Column(
         "fermi_level_shift_ev",
@@ -229,32 +229,32 @@ _COLUMNS = (
     Column(
         "d_sharpness_states_per_ev2_atom",
         "d sharpness, smeared",
-        "1/(eV² atom)",
+        "states/eV²/atom",
         "Mean |dn_d/dE| of the smeared d-DOS over the sharpness window about E_F (its total "
         "variation there divided by the window's length).",
-        4,
+        2,
     ),
     Column(
         "d_sharpness_bare_states_per_ev2_atom",
         "d sharpness, bare",
-        "1/(eV² atom)",
+        "states/eV²/atom",
         "The same of the bare d-DOS. It also holds the jaggedness that few frames and the "
         "engine's broadening leave.",
-        4,
+        2,
     ),
     Column(
         "d_curvature_states_per_ev3_atom",
         "d curvature, smeared",
-        "1/(eV³ atom)",
+        "states/eV³/atom",
         "Mean |d²n_d/dE²| of the smeared d-DOS over the sharpness window.",
-        4,
+        2,
     ),
     Column(
         "d_curvature_bare_states_per_ev3_atom",
         "d curvature, bare",
-        "1/(eV³ atom)",
+        "states/eV³/atom",
         "The same of the bare d-DOS; it depends strongly on the engine's broadening.",
-        3,
+        2,
     ),
     Column(
         "smearing_weight_on_grid",

@@ -51,12 +51,12 @@ def d_block_quantities(study: JoinedStudy) -> list[tuple[str, pd.Series, int]]:
         (f"force error, {where} (%)", ours[TARGET], 1),
         ("published force error (%)", errors, 1),
         (
-            f"bare n_d(E_F), {where} (1/(eV atom))",
+            f"bare n_d(E_F), {where} (states/eV/atom)",
             ours["n_d_fermi_bare_states_per_ev_atom"],
             2,
         ),
         (
-            "unsmeared d response (1/(eV atom²))",
+            "unsmeared d response (states²/eV/atom²)",
             ours["d_response_unsmeared_states2_per_ev_atom2"],
             1,
         ),

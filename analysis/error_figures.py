@@ -88,7 +88,8 @@ def error_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
         label = f"{name.upper()} ({values[0]:.3g} eV/Å at left)"
         right.plot(x, values / values[0], label=label, **options)
     right.set(ylabel="relative to the first setting", title="The two parts")
-    right.set_ylim(bottom=0)
+    # the margin of a range that starts at zero, or markers at its top are cut
+    right.set_ylim(0, 1.05 * right.get_ylim()[1])
     right.legend()
     return figure
 
@@ -141,7 +142,7 @@ def _link_panel(axes: Axes, study: ScanStudy, table: pd.DataFrame, column: str) 
         width = f"{setting.smearing.width:g}"
         values = {"sigma_ev": width, "electrons_per_atom_shift": shift}
         text = ", ".join(values[name] for name in study.varies)
-        axes.annotate(text, (smeared[k], y[k]), (6, -2), textcoords="offset points", fontsize=8)
+        axes.annotate(text, (smeared[k], y[k]), (7, -9), textcoords="offset points", fontsize=8)
     axes.set_xlim(0, 1.12 * max(smeared.max(), bare.max()))
 
 

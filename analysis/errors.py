@@ -266,3 +266,36 @@ def paired_difference_interval(
         baseline, weights
     )
     return percentile_interval(difference)
+
+
+def error_columns(name: str, sums: FrameSums, weights: NDArray[np.float64]) -> dict[str, float]:
+    """Give 100 MAE / MAV in % and the ends of its interval as columns of a table.
+
+    Parameters
+    ----------
+    name
+        Of the value's column; those of the ends are `name`_low and `name`_high.
+    sums, weights
+        As in `percent_error_interval`.
+    """
+    low, high = percent_error_interval(sums, weights)
+    return {name: sums.percent_error, f"{name}_low": low, f"{name}_high": high}
+
+
+def difference_columns(
+    name: str, sums: FrameSums, baseline: FrameSums, weights: NDArray[np.float64]
+) -> dict[str, float]:
+    """Give the difference of two % errors and the ends of its paired interval as columns.
+
+    Parameters
+    ----------
+    name
+        As in `error_columns`.
+    sums, baseline, weights
+        As in `paired_difference_interval`.
+    """
+    if sums is baseline:
+        return {name: 0.0, f"{name}_low": 0.0, f"{name}_high": 0.0}
+    low, high = paired_difference_interval(sums, baseline, weights)
+    change = sums.percent_error - baseline.percent_error
+    return {name: change, f"{name}_low": low, f"{name}_high": high}

@@ -12,7 +12,7 @@ import numpy as np
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -83,6 +83,30 @@ def save_figure(
     with whole_file(pdf) as partial:
         figure.savefig(partial, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return FigureRecord(title=title, caption=caption, png=png, pdf=pdf)
+
+
+def save_figures(
+    figures: Iterable[tuple[str, str, str, Figure]], folder: Path
+) -> list[FigureRecord]:
+    """Draw figures in the house style and save each.
+
+    Parameters
+    ----------
+    figures
+        Name, title, caption and figure of each; a generator draws inside the style.
+    folder
+        Where to; made if it does not exist.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    with house_style():
+        return [
+            save_figure(figure, folder, name, title=title, caption=caption)
+            for name, title, caption, figure in figures
+        ]
 
 
 def scale_colours(count: int) -> list[tuple[float, float, float, float]]:

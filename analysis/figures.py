@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.electron_map import electron_axis_figure, map_figure
 from dosml.analysis.error_figures import PARITY_POINTS, error_figure, link_figure, parity_figure
-from dosml.analysis.figure_style import FigureRecord, house_style, save_figure
+from dosml.analysis.figure_style import FigureRecord, save_figures
 from dosml.analysis.setting_figures import (
     angular_figure,
     dos_figure,
@@ -61,11 +61,7 @@ def draw_figures(study: ScanStudy, table: pd.DataFrame, folder: Path) -> list[Fi
     DiskSpaceError
         If the disk is full.
     """
-    with house_style():
-        return [
-            save_figure(figure, folder, name, title=title, caption=caption)
-            for name, title, caption, figure in _figures(study, table)
-        ]
+    return save_figures(_figures(study, table), folder)
 
 
 def _figures(study: ScanStudy, table: pd.DataFrame) -> Iterator[tuple[str, str, str, Figure]]:

@@ -132,13 +132,13 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
     frozen, shift = "n_d_unsmeared_fermi_states_per_ev_atom", "fermi_level_shift_ev"
     return (
         f"From {setting_name(study.reference)} to {name} the smeared n_d(E_F) goes from "
-        f"{first[smeared]:.2f} to {last[smeared]:.2f} and the bare one from {first[bare]:.2f} to "
-        f"{last[bare]:.2f} states/eV/atom; the mean |dn_d/dE| goes from {first[slope]:.2f} to "
-        f"{last[slope]:.2f} smeared and from {first[bare_slope]:.2f} to {last[bare_slope]:.2f} "
-        f"bare, in states/eV²/atom. The smeared values change by construction. Smearing also moves "
-        f"E_F through the band, by {first[shift]:+.2f} eV and {last[shift]:+.2f} eV against the "
-        f"unsmeared filling of the same levels; n_d at the unsmeared Fermi level, which only "
-        f"moving levels change, goes from {first[frozen]:.2f} to {last[frozen]:.2f}."
+        f"{first[smeared]:.2f} to {last[smeared]:.2f} states/eV/atom (bare: {first[bare]:.2f} to "
+        f"{last[bare]:.2f}) and the mean |dn_d/dE| from {first[slope]:.2f} to {last[slope]:.2f} "
+        f"states/eV²/atom (bare: {first[bare_slope]:.2f} to {last[bare_slope]:.2f}). The smeared "
+        f"values change by construction. Smearing also moves E_F through the band: it lies "
+        f"{first[shift]:+.2f} eV, then {last[shift]:+.2f} eV, from where the same levels filled "
+        f"without smearing have it. There, at the unsmeared Fermi level, n_d goes from "
+        f"{first[frozen]:.2f} to {last[frozen]:.2f} states/eV/atom: only moving levels change that."
     )
 
 
@@ -175,13 +175,14 @@ def _angles(study: ScanStudy, angular: pd.DataFrame, name: str) -> str:
         left = 100 * (1 - group["explained"].to_numpy(float))
         error = group["percent_error"].to_numpy(float)
         parts.append(
-            f"at {setting} {left[0]:.2f} % of the squared force with pairs alone, {left[1]:.2f} % "
-            f"with triplets of l = 0 and {left[-1]:.2f} % with l up to {study.angular_basis.l_max} "
-            f"(force error {error[0]:.1f}, {error[1]:.1f} and {error[-1]:.1f} %)"
+            f"at {setting} {left[0]:.2f}, {left[1]:.2f} and {left[-1]:.2f} % (force error "
+            f"{error[0]:.1f}, {error[1]:.1f} and {error[-1]:.1f} %)"
         )
     return (
-        f"Without any learner: a linear force field leaves unexplained, on frames left out, "
-        f"{parts[0]}; {parts[1]}. The step from l = 0 on is what angles between neighbours add."
+        f"Without any learner: a linear force field of pairs alone, of triplets with l = 0 and of "
+        f"triplets with l up to {study.angular_basis.l_max} leaves unexplained, of the squared "
+        f"force on frames left out, {parts[0]}; {parts[1]}. The step from the second number to the "
+        f"third is what angles between neighbours add."
     )
 
 
@@ -192,11 +193,12 @@ def _patterns(power: pd.DataFrame, name: str) -> str:
     for kind, words in (("vector", "whole vectors"), ("radial", "radial parts")):
         above = part[part[kind] > part[f"{kind}_shuffled"] + 2 * part[f"{kind}_spread"]]
         which = ", ".join(f"{row['l']} ({row[kind]:.2f})" for _, row in above.iterrows())
-        kinds.append(f"{words} {'l = ' + which if which else 'at no l'}")
+        kinds.append(f"{words} at {'l = ' + which if which else 'no l'}")
     return (
-        f"The change of the forces to {name}, seen from each atom over its "
-        f"{part['neighbours'].iloc[0]:.1f} neighbours, has more power than the same changes dealt "
-        f"out at random (by two standard deviations; 1 is chance) in: {'; '.join(kinds)}."
+        f"Pattern of the change of the forces to {name}, seen from each atom over its "
+        f"{part['neighbours'].iloc[0]:.1f} neighbours: its power at angular momentum l is 1 where "
+        f"neighbours change independently of each other. It lies two standard deviations or more "
+        f"above that of the same changes dealt out at random for {'; '.join(kinds)}."
     )
 
 
@@ -238,9 +240,9 @@ def limits(study: ScanStudy) -> list[str]:
     lines = []
     if "xtb" in str(study.facts.get("engine", "")).lower():
         lines.append(
-            "GFN1-xTB is a semi-empirical tight-binding approximation, not density functional "
-            "theory. Its forces and its d band differ from DFT by amounts that depend on the "
-            "metal; every number here is a number of that model, at the Gamma point of one cell."
+            "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of "
+            "one cell. Its forces and its d band differ from those of density functional theory "
+            "by amounts that depend on the metal."
         )
     if scheme == "fermi-dirac":
         lines.append(

@@ -11,9 +11,8 @@ from dosml.analysis.d_block import d_block_figure
 from dosml.analysis.figure_style import (
     LINE_COLOUR,
     FigureRecord,
-    house_style,
     new_figure,
-    save_figure,
+    save_figures,
     scale_colours,
 )
 from dosml.analysis.joined import TARGET, JoinedStudy
@@ -51,11 +50,7 @@ def draw_joined_figures(study: JoinedStudy, folder: Path) -> list[FigureRecord]:
     DiskSpaceError
         If the disk is full.
     """
-    with house_style():
-        return [
-            save_figure(figure, folder, name, title=title, caption=caption)
-            for name, title, caption, figure in _figures(study)
-        ]
+    return save_figures(_figures(study), folder)
 
 
 def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:

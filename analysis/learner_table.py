@@ -11,8 +11,8 @@ from dosml.analysis.errors import (
     FrameSums,
     bootstrap_weights,
     component_sums,
-    paired_difference_interval,
-    percent_error_interval,
+    difference_columns,
+    error_columns,
 )
 from dosml.analysis.figure_style import new_figure
 
@@ -92,34 +92,17 @@ def learner_table(
         own = [held.force_sums() for _, held in settings]
         for number, (columns, held) in enumerate(settings):
             sums = own[number]
-            ends = percent_error_interval(sums, weights)
-            row: dict[str, Any] = {
-                "learner": learner,
-                **columns,
-                "force_percent_error": sums.percent_error,
-                "force_percent_error_low": ends.low,
-                "force_percent_error_high": ends.high,
-            }
-            row |= _difference("change_to_first_setting", sums, own[0], weights)
-            row |= _difference("difference_to_first_learner", sums, reference[number], weights)
+            row: dict[str, Any] = {"learner": learner, **columns}
+            row |= error_columns("force_percent_error", sums, weights)
+            row |= difference_columns("change_to_first_setting", sums, own[0], weights)
+            row |= difference_columns(
+                "difference_to_first_learner", sums, reference[number], weights
+            )
             row["force_mae_ev_per_angstrom"] = sums.mean_absolute_error
             row["energy_mae_ev_per_atom"] = held.energy_error()
             row |= {name: held.facts.get(name, np.nan) for name in COSTS}
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _difference(
-    name: str, sums: FrameSums, baseline: FrameSums, weights: NDArray[np.float64]
-) -> dict[str, float]:
-    if sums is baseline:
-        return {name: 0.0, f"{name}_low": 0.0, f"{name}_high": 0.0}
-    low, high = paired_difference_interval(sums, baseline, weights)
-    return {
-        name: sums.percent_error - baseline.percent_error,
-        f"{name}_low": low,
-        f"{name}_high": high,
-    }
 
 
 def learner_figure(table: pd.DataFrame, x: str, label: str) -> Figure:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Up to this many curves have colours of their own; more are coloured in order.
 _DISTINCT = 6
+#: Ranges of less than this ratio have evenly spaced ticks.
+_NEAR = 4
 _MARKERS = "os^Dv<>P"
 
 
@@ -41,11 +43,11 @@ def learning_curve_figure(
     matplotlib.figure.Figure
         Both axes logarithmic; draw inside `dosml.analysis.figure_style.house_style`.
     """
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-    figure = new_figure(4.8, 3.4)
-    axes = figure.subplots()
     groups = list(points.groupby(list(by), sort=True))
+    figure = new_figure(4.8, 3.1 + 0.17 * len(groups))
+    axes = figure.subplots()
     scale = scale_colours(len(groups))
     for k, (key, group) in enumerate(groups):
         colour = f"C{k}" if len(groups) <= _DISTINCT else scale[k]
@@ -69,9 +71,14 @@ def learning_curve_figure(
     axes.set(xscale="log", yscale="log", xlabel="training frames N", ylabel=label)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    low, high = axes.get_ylim()
+    # decades and their parts are too far apart where errors are close to each other
+    near = high < _NEAR * low
+    axes.yaxis.set_major_locator(
+        MaxNLocator(6, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
+    )
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title("error = a N$^{-b}$")
-    axes.legend()
+    figure.legend(loc="outside lower center")
     return figure

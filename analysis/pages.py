@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from dosml.analysis.columns import Column
 
+#: Width of the widest figures, 7.2 inches at 200 pixels per inch.
+_FULL_WIDTH_PIXELS = 1440
 #: Facts that have a place of their own in a report.
 _PLACED = ("command", "dropped_frames", "warnings", "limits")
 
@@ -46,9 +48,16 @@ def page(template: str, **content: object) -> str:
 
 
 def picture(title: str, caption: str, png: Path) -> dict[str, str]:
-    """Title and caption of a figure, and its PNG file as a data address."""
-    data = base64.b64encode(png.read_bytes()).decode("ascii")
-    return {"title": title, "caption": caption, "source": f"data:image/png;base64,{data}"}
+    """Title and caption of a figure, its PNG file as a data address, its width on a page (rem)."""
+    content = png.read_bytes()
+    # letters of all figures are as large on a page as they are in print: 7.2 inches are 56 rem
+    pixels = int.from_bytes(content[16:20], "big")
+    return {
+        "title": title,
+        "caption": caption,
+        "source": f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
+        "width": f"{min(56.0, 56 * pixels / _FULL_WIDTH_PIXELS):.1f}",
+    }
 
 
 def sortable_table(

@@ -17,3 +17,12 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
     });
   });
 });
+// tables and figures that do not fit say so
+const measure = function () {
+  document.querySelectorAll(".wide").forEach(function (box) {
+    box.classList.toggle("more", box.scrollWidth > box.clientWidth + 4);
+  });
+};
+window.addEventListener("load", measure);
+window.addEventListener("resize", measure);
+document.querySelectorAll("details").forEach(function (box) { box.addEventListener("toggle", measure); });

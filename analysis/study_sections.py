@@ -130,8 +130,8 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         (
             f"{_learners(points)}, trained on {_listed(sizes)} of the {total} training frames "
             f"({_by_tier(record['train_frames'])}); {draws}, smaller sets inside larger ones. "
-            f"Every model is tested on the same {sum(record['test_frames'].values())} held-out frames "
-            f"({_by_tier(record['test_frames'])})."
+            f"Every model is tested on the same {sum(record['test_frames'].values())} held-out "
+            f"frames ({_by_tier(record['test_frames'])})."
         ),
         (
             "The law: force error = a N^-b with N training frames, a straight line fitted to the "
@@ -170,20 +170,29 @@ def _exponents(fits: pd.DataFrame) -> str:
     known = fits["exponent_low"].notna()
     if not known.any():
         return f"Over {curves}, {range_words}; without intervals none of this is more than a guess."
-    above = int((fits["exponent_low"] > 0).sum())
-    count = "of none of them" if above == 0 else f"of {above} of the {int(known.sum())}"
-    if n == 1:
-        verb = "lies above zero" if above else "holds zero"
-        return f"Over one curve, {range_words}; its interval {verb}."
+    above, n_known = int((fits["exponent_low"] > 0).sum()), int(known.sum())
+    if above == 0:
+        return (
+            f"Over {curves}, {range_words}. No interval of b lies above zero: so few trainings do "
+            f"not settle whether more frames help."
+        )
+    if above == n_known:
+        return (
+            f"Over {curves}, {range_words}. Every interval of b lies above zero: more frames help."
+        )
     return (
-        f"Over {curves}, {range_words}. The interval of b lies above zero {count}: only there is "
-        f"it shown that more frames help."
+        f"Over {curves}, {range_words}. {above} of {n_known} intervals of b lie above zero: for "
+        f"these curves more frames help, for the others that is not settled."
     )
 
 
 def _interval_words(fits: pd.DataFrame) -> str:
     if int(fits["n_seeds"].max()) > 1:
-        return "Small: the 95 % interval of b from the scatter between draws (Student's t)."
+        text = "Small: the 95 % interval of b from the scatter between draws (Student's t)"
+        few = int(fits["n_seeds"].min()) == 2
+        return (
+            f"{text}; with two draws it is very wide, more draws narrow it." if few else f"{text}."
+        )
     if int(fits["n_sizes"].max()) > 2:
         return "Small: the 95 % interval of b from the distances of the points to the line."
     return "Two sizes and one draw give no interval, and R² is 1 whatever the errors are."
@@ -201,7 +210,8 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
             f"and tested on the held-out frames of every tier ({_by_tier(tested)}); seed "
             f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % bootstrap "
-            f"interval over the held-out frames of that tier. Framed: trained and tested on the same tier."
+            f"interval over the held-out frames of that tier. Framed: trained and tested on the "
+            f"same tier."
         )
     ]
     groups = list(table.groupby(["learner", "label_set"], sort=False))

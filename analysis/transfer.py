@@ -9,8 +9,8 @@ import numpy as np
 from dosml.analysis.errors import (
     FrameSums,
     bootstrap_weights,
-    paired_difference_interval,
-    percent_error_interval,
+    difference_columns,
+    error_columns,
 )
 from dosml.analysis.figure_style import new_figure
 from dosml.errors import InputError
@@ -65,25 +65,20 @@ def transfer_table(
         own = sums[tested].take(mask) if tested in sums else None
         for trained, every in sums.items():
             part = every.take(mask)
-            interval = percent_error_interval(part, weights)
-            row = {
-                "trained_on": trained,
-                "tested_on": tested,
-                "n_test_frames": len(part),
-                "percent_error": part.percent_error,
-                "percent_error_low": interval.low,
-                "percent_error_high": interval.high,
-                "mae": part.mean_absolute_error,
-                "mav": part.mean_absolute_value,
-                "change": float("nan"),
-                "change_low": float("nan"),
-                "change_high": float("nan"),
-            }
+            change = dict.fromkeys(("change", "change_low", "change_high"), float("nan"))
             if own is not None:
-                ends = paired_difference_interval(part, own, weights)
-                row["change"] = part.percent_error - own.percent_error
-                row["change_low"], row["change_high"] = ends
-            rows.append(row)
+                change = difference_columns("change", part, own, weights)
+            rows.append(
+                {
+                    "trained_on": trained,
+                    "tested_on": tested,
+                    "n_test_frames": len(part),
+                    **error_columns("percent_error", part, weights),
+                    "mae": part.mean_absolute_error,
+                    "mav": part.mean_absolute_value,
+                    **change,
+                }
+            )
     return pd.DataFrame(rows)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.errors import bootstrap_weights, percent_error_interval
+from dosml.analysis.errors import bootstrap_weights, error_columns
 from dosml.analysis.figure_style import house_style, save_figure
 from dosml.analysis.learner_table import COSTS, HeldOut
 from dosml.analysis.learning_curve_figure import learning_curve_figure
@@ -90,13 +90,10 @@ def _rows(study: OpenStudy, held: list[HeldOut], seed: int) -> list[dict[str, An
     rows = []
     for name, one in zip(study.data.names, held, strict=True):
         sums = one.force_sums()
-        ends = percent_error_interval(sums, weights)
         rows.append(
             {
                 "label_set": name,
-                "force_percent_error": sums.percent_error,
-                "force_percent_error_low": ends.low,
-                "force_percent_error_high": ends.high,
+                **error_columns("force_percent_error", sums, weights),
                 "energy_mae_ev_per_atom": one.energy_error(),
                 **{cost: one.facts.get(cost, np.nan) for cost in COSTS},
             }

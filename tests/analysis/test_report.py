@@ -117,8 +117,10 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, t
     write_report(tmp_path / "report.html", study, table, [])
     text = (tmp_path / "report.html").read_text("utf-8")
     first, last = angular["explained"].iloc[0], angular["explained"].iloc[3]
-    assert f"{100 * (1 - first):.2f} % of the squared force with pairs alone" in text
-    assert f"{100 * (1 - last):.2f} % with l up to 2" in text
+    second = angular["explained"].iloc[1]
+    shares = [f"{100 * (1 - one):.2f}" for one in (first, second, last)]
+    assert f"at σ = 0.2 eV {shares[0]}, {shares[1]} and {shares[2]} % (force error" in text
+    assert "triplets with l up to 2 leaves unexplained" in text
     csv, _ = write_tables(angular, tmp_path, "angular_resolution")
     assert csv.name == "angular_resolution.csv"
 
