@@ -52,22 +52,6 @@ class PairedLabels:
     dropped_settings: list[str]
 
 
-def ladder_order(settings: Sequence[ElectronicSetting]) -> list[ElectronicSetting]:
-    """Order in which each setting is a neighbour of the one before it.
-
-    The widest smearing comes first; the electron number goes up at one width and down at the next,
-    so that a label which starts from the density before it never starts far away.
-    """
-    ordered: list[ElectronicSetting] = []
-    widths = sorted({one.smearing.width for one in settings}, reverse=True)
-    for number, width in enumerate(widths):
-        row = [one for one in settings if one.smearing.width == width]
-        ordered += sorted(
-            row, key=lambda one: one.electrons_per_atom_shift, reverse=bool(number % 2)
-        )
-    return ordered
-
-
 def trial_frames(frames: Sequence[Atoms]) -> list[Atoms]:
     """First training frame of every tier."""
     train, _ = split(frames)
@@ -131,7 +115,7 @@ def make_labels(
         return
     with reporter.bar("labelling", total) as update:
         for report in label_frames(
-            engine, store, frames, ladder_order(settings), workers=workers, on_progress=update
+            engine, store, frames, settings, workers=workers, on_progress=update
         ):
             if report.made:
                 logger.info("made labels of frame %s: %s", report.frame_id, ", ".join(report.made))

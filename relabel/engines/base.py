@@ -63,9 +63,10 @@ class Engine(Protocol):
     ) -> Iterator[tuple[ElectronicSetting, Label | LabelFailure]]:
         """Label one frame at those settings that are not done, each from its neighbour's density.
 
-        The caller stores each label before it asks for the next. The density of a finished label
-        stays in `restart_folder` (this frame's own) until its successor is stored, so that a
-        ladder that was cut off at any moment continues to the same numbers.
+        The engine chooses the order (see `dosml.relabel.engines.ladder`); the caller stores each
+        label before it asks for the next. The density of a finished label stays in `restart_folder`
+        (this frame's own) until its successor is stored, so that a ladder that was cut off at any
+        moment continues to the same numbers.
         """
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:

@@ -7,16 +7,14 @@ and orbitals; a copy on disk lets a ladder that was cut off continue.
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dosml.errors import EngineError, EngineMissingError
 from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure
 from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, check_grid, preset_of
+from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
@@ -170,27 +168,12 @@ class GpawEngine:
         """Label one frame, for each number of electrons from the widest smearing down."""
         from dosml.relabel.engines.gpaw_run import Ladder
 
-        ordered = sorted(
-            settings, key=lambda one: (one.electrons_per_atom_shift, -one.smearing.width)
-        )
-        for _, group in groupby(ordered, key=lambda one: one.electrons_per_atom_shift):
-            rungs = list(group)
-            ladder = Ladder(self, frame, rungs)
-            previous: Path | None = None
-            for setting in rungs:
-                kept = restart_folder / f"{setting.name}.gpw"
-                if setting in done:
-                    previous = kept if kept.exists() else previous
-                    continue
-                outcome = ladder.label(setting, previous)
-                if not isinstance(outcome, LabelFailure):
-                    with suppress(OSError):  # without it a successor starts from atoms
-                        ladder.keep(kept)
-                yield setting, outcome
-                if previous is not None and previous != kept and kept.exists():
-                    previous.unlink(missing_ok=True)
-                previous = kept if kept.exists() else previous
-        shutil.rmtree(restart_folder, ignore_errors=True)
+        ordered = ladder_order(settings)
+        # one calculation, with its number of electrons, is in memory at a time
+        shifts = sorted({one.electrons_per_atom_shift for one in ordered})
+        rungs = ([one for one in ordered if one.electrons_per_atom_shift == n] for n in shifts)
+        ladders = ((Ladder(self, frame, own), own) for own in rungs)
+        return walk_ladder(ladders, done, restart_folder)
 
     def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
         """Label one frame at one setting from the superposition of atoms."""

@@ -52,6 +52,8 @@ _D = 2
 class Ladder:
     """The calculation of one frame at one number of electrons, kept alive along its smearings.
 
+    See `dosml.relabel.engines.ladder`.
+
     Parameters
     ----------
     engine, frame
@@ -64,6 +66,8 @@ class Ladder:
     EngineError
         If GPAW has no PAW data for the element.
     """
+
+    suffix = ".gpw"
 
     def __init__(
         self, engine: GpawEngine, frame: Atoms, rungs: Sequence[ElectronicSetting]
@@ -103,11 +107,8 @@ class Ladder:
         return LabelFailure("; ".join(reasons))
 
     def keep(self, path: Path) -> None:
-        """Write the state in one step."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp.gpw")
-        self._calculator.write(str(temporary), mode="all")
-        temporary.replace(path)
+        """Write density and orbitals."""
+        self._calculator.write(str(path), mode="all")
 
     def _converge(
         self,

@@ -6,7 +6,6 @@ DFT: it runs anywhere in seconds per label, and every number from it is shown wi
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +16,7 @@ from ase.units import Bohr, Hartree
 
 from dosml.errors import EngineError, EngineMissingError
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure, broaden
+from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
 from dosml.theory.fermi_level import chemical_potential
@@ -134,68 +134,16 @@ class XtbEngine:
         done: Collection[ElectronicSetting],
         restart_folder: Path,
     ) -> Iterator[tuple[ElectronicSetting, Label | LabelFailure]]:
-        """Label one frame from the widest smearing, which converges easily, to the narrowest."""
-        previous: Path | None = None
-        for setting in sorted(settings, key=lambda one: -one.smearing.width):
-            density = restart_folder / f"{setting.name}.npz"
-            if setting in done:
-                previous = density if density.exists() else previous
-                continue
-            outcome = self._label(frame, setting, _load(previous))
-            if isinstance(outcome, LabelFailure):
-                yield setting, outcome
-                continue
-            label, result = outcome
-            _keep(result, density)
-            yield setting, label
-            if previous is not None:
-                previous.unlink(missing_ok=True)
-            previous = density
-        shutil.rmtree(restart_folder, ignore_errors=True)
+        """Label one frame, each setting from its neighbour's density; see the protocol."""
+        return walk_ladder([(_Ladder(self, frame), ladder_order(settings))], done, restart_folder)
 
     def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
         """Label one frame at one setting from the superposition of atoms."""
         self.check(setting)
-        outcome = self._label(frame, setting, None)
-        return outcome if isinstance(outcome, LabelFailure) else outcome[0]
+        return _Ladder(self, frame).label(setting, None)
 
-    def _label(
-        self, frame: Atoms, setting: ElectronicSetting, previous: Any
-    ) -> tuple[Label, Any] | LabelFailure:
-        start = time.perf_counter()
-        reasons = []
-        for number, (damping, iterations, use_previous) in enumerate(ATTEMPTS, 1):
-            calculator = self._tblite(frame, setting)
-            calculator.set("mixer-damping", damping)
-            calculator.set("max-iter", iterations)
-            guess = previous if use_previous else None
-            try:
-                result = calculator.singlepoint(guess)
-                properties = result.dict()
-            except RuntimeError as error:
-                reasons.append(f"damping {damping:g}: {' '.join(str(error).split())}")
-                continue
-            facts = {
-                "attempts": number,
-                "seconds": time.perf_counter() - start,
-                "mixer_damping": damping,
-                "from_neighbour": int(guess is not None),
-            }
-            try:
-                label = _to_label(frame, setting, calculator, properties, facts)
-            except ValueError as error:  # no chemical potential: no electron is left, for instance
-                reasons.append(f"damping {damping:g}: {error}")
-                continue
-            if not np.isfinite(label.forces).all() or not np.isfinite(label.free_energy):
-                reasons.append(f"damping {damping:g}: forces that are not finite numbers")
-                continue
-            if (largest := np.abs(label.forces).max()) > LARGEST_FORCE:
-                reasons.append(f"damping {damping:g}: collapsed, with forces of {largest:.0f} eV/Å")
-                continue
-            return label, result
-        return LabelFailure("; ".join(reasons))
-
-    def _tblite(self, frame: Atoms, setting: ElectronicSetting) -> Any:
+    def tblite(self, frame: Atoms, setting: ElectronicSetting) -> Any:
+        """Make a calculator of tblite itself, which gives levels and orbitals too."""
         from tblite.interface import Calculator as Tblite
 
         calculator = Tblite(
@@ -218,16 +166,59 @@ def _silent(_: str) -> None:
     """Take tblite's log lines; its errors arrive as exceptions."""
 
 
-def _keep(result: Any, density: Path) -> None:
-    """Write a density in one step; where that fails the successor starts without it."""
-    density.parent.mkdir(parents=True, exist_ok=True)
-    temporary = density.with_suffix(".tmp.npz")
-    try:
-        result.save(str(temporary))
-    except RuntimeError:
-        temporary.unlink(missing_ok=True)
-        return
-    temporary.replace(density)
+class _Ladder:
+    """The frame of a ladder; see `dosml.relabel.engines.ladder`."""
+
+    suffix = ".npz"
+
+    def __init__(self, engine: XtbEngine, frame: Atoms) -> None:
+        self._engine = engine
+        self._frame = frame
+        self._result: Any = None
+
+    def label(self, setting: ElectronicSetting, previous: Path | None) -> Label | LabelFailure:
+        """Label the frame, from the neighbour's density where that converges."""
+        neighbour = _load(previous)
+        start = time.perf_counter()
+        reasons = []
+        for number, (damping, iterations, use_previous) in enumerate(ATTEMPTS, 1):
+            calculator = self._engine.tblite(self._frame, setting)
+            calculator.set("mixer-damping", damping)
+            calculator.set("max-iter", iterations)
+            guess = neighbour if use_previous else None
+            try:
+                result = calculator.singlepoint(guess)
+                properties = result.dict()
+            except RuntimeError as error:
+                reasons.append(f"damping {damping:g}: {' '.join(str(error).split())}")
+                continue
+            facts = {
+                "attempts": number,
+                "seconds": time.perf_counter() - start,
+                "mixer_damping": damping,
+                "from_neighbour": int(guess is not None),
+            }
+            try:
+                label = _to_label(self._frame, setting, calculator, properties, facts)
+            except ValueError as error:  # no chemical potential: no electron is left, for instance
+                reasons.append(f"damping {damping:g}: {error}")
+                continue
+            if not np.isfinite(label.forces).all() or not np.isfinite(label.free_energy):
+                reasons.append(f"damping {damping:g}: forces that are not finite numbers")
+                continue
+            if (largest := np.abs(label.forces).max()) > LARGEST_FORCE:
+                reasons.append(f"damping {damping:g}: collapsed, with forces of {largest:.0f} eV/Å")
+                continue
+            self._result = result
+            return label
+        return LabelFailure("; ".join(reasons))
+
+    def keep(self, path: Path) -> None:
+        """Write the density."""
+        try:
+            self._result.save(str(path))
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
 
 
 def _load(density: Path | None) -> Any:

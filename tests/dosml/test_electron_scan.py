@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dosml.electron_settings import ElectronScanSettings, MapSettings
 from dosml.errors import InputError, LabelError
-from dosml.label_sets import ladder_order, trial_frames
+from dosml.label_sets import trial_frames
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
@@ -183,12 +183,6 @@ def test_map_is_a_grid_in_table_figure_and_folder(frames, scanned) -> None:
     assert grid["n_times_ten_minus_n"].to_numpy() == pytest.approx(count * (10 - count))
     chi = 2 / 35 * result.table["d_response_states2_per_ev_atom2"]
     assert grid["chi_4_states2_per_ev_atom2"].to_numpy() == pytest.approx(chi.to_numpy())
-
-
-def test_order_of_a_ladder_never_jumps() -> None:
-    grid = [setting(shift, width) for shift in (-1, 0, 1) for width in (0.5, 2.0)]
-    walked = [(one.smearing.width, one.electrons_per_atom_shift) for one in ladder_order(grid)]
-    assert walked == [(2, -1), (2, 0), (2, 1), (0.5, 1), (0.5, 0), (0.5, -1)]
 
 
 def test_trial_takes_a_training_frame_of_every_tier() -> None:

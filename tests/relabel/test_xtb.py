@@ -117,7 +117,7 @@ def test_d_orbitals_come_in_the_order_of_real_harmonics() -> None:
     )
     frame = Atoms("Ti2", positions=[[0, 0, 0], 3.0 * direction], cell=[30] * 3, pbc=True)
     engine = XtbEngine()
-    calculator = engine._tblite(frame, setting(0.2))
+    calculator = engine.tblite(frame, setting(0.2))
     overlap = calculator.singlepoint().dict()["overlap-matrix"]
     momenta = calculator.get("angular-momenta")
     shells = calculator.get("orbital-map")
