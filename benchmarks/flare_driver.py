@@ -1,7 +1,4 @@
-"""Write a job for `flare_peer.py`, run it in FLARE's environment, read the result.
-
-The environment is named by DOSML_FLARE_PYTHON (see build_flare.sh).
-"""
+"""Write a job for `flare_peer.py`, run it in FLARE's environment, read the result."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.learners.peers.environments import find
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +21,15 @@ if TYPE_CHECKING:
     from dosml.learners.sgp.model import SgpModels
 
 PEER = Path(__file__).parent / "flare_peer.py"
+
+
+def flare_python() -> str | None:
+    """Interpreter of FLARE's environment, None where there is none.
+
+    DOSML_FLARE_PYTHON names it, by default that of `dosml env create flare`.
+    """
+    made = find("flare")
+    return os.environ.get("DOSML_FLARE_PYTHON") or (str(made.python) if made else None)
 
 
 def group(prefix: str, frames: Sequence[Atoms], species: Sequence[int]) -> dict[str, Any]:

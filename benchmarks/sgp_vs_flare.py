@@ -3,9 +3,10 @@
     python benchmarks/sgp_vs_flare.py FOLDER [--metal Mo] [--frames 100] [--inducing 500]
 
 FOLDER holds `maml_{metal}_AIMD.extxyz` and `maml_{metal}_Test.extxyz` (keys REF_energy,
-REF_forces). FLARE runs in the environment named by DOSML_FLARE_PYTHON (see build_flare.sh), GAP in
-the one named by DOSML_METATRAIN_PYTHON (`pip install "metatrain[gap]==2026.4.1"`); without them
-their rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å,
+REF_forces). FLARE runs with the interpreter DOSML_FLARE_PYTHON, by default in the environment of
+`dosml env create flare`, GAP with DOSML_METATRAIN_PYTHON (an environment with
+`pip install "metatrain[gap]==2026.4.1"`; that of `dosml env create metatrain` has no GAP); without
+them their rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å,
 zeta 2) and inducing environments; GAP chooses as many of its own and has a power spectrum of about
 the same size. FLARE gets `--steps` steps of L-BFGS-B from a sensible start; ours starts from the
 data, as it does by default, and runs until it converges; GAP does not optimise, its regularisers are
@@ -33,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.io import read
-from flare_driver import run_flare
+from flare_driver import flare_python, run_flare
 from gap_driver import run_gap
 
 from dosml.learners.base import TrainingLabels
@@ -270,10 +271,10 @@ def main() -> None:
         four.append(ours_apart(4))
 
     round_of_ours()
-    for name, run in (("DOSML_FLARE_PYTHON", flare), ("DOSML_METATRAIN_PYTHON", gap)):
-        python = os.environ.get(name)
+    gap_python = os.environ.get("DOSML_METATRAIN_PYTHON")
+    for name, run, python in (("FLARE", flare, flare_python()), ("GAP", gap, gap_python)):
         if not python:
-            notes.append(f"{name} is not set: its row is left out")
+            notes.append(f"{name} is not here: its row is left out (see the top of this file)")
             continue
         found = run(options, python)
         others.append(found[0] if isinstance(found, tuple) else found)

@@ -1,11 +1,10 @@
 """Parity with FLARE: same frames, hyperparameters and inducing environments.
 
-Needs FLARE in an environment of its own: build it with benchmarks/build_flare.sh and name its
-interpreter in DOSML_FLARE_PYTHON. FLARE's Python interface has no B1, so B2 is compared.
+Needs the environment of `dosml env create flare`, or another interpreter with FLARE, named in
+DOSML_FLARE_PYTHON. FLARE's Python interface has no B1, so B2 is compared.
 """
 
 import importlib.util
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,12 @@ DRIVER = Path(__file__).parents[2] / "benchmarks" / "flare_driver.py"
 
 @pytest.fixture(scope="module")
 def run_flare():
-    python = os.environ.get("DOSML_FLARE_PYTHON")
-    if not python:
-        pytest.skip("DOSML_FLARE_PYTHON is not set: build FLARE with benchmarks/build_flare.sh")
     spec = importlib.util.spec_from_file_location("flare_driver", DRIVER)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    python = module.flare_python()
+    if python is None:
+        pytest.skip("FLARE is not here: dosml env create flare")
     return lambda *args, **options: module.run_flare(python, *args, **options)
 
 
