@@ -70,17 +70,13 @@ def walk_ladder(
         previous: Path | None = None
         for setting in settings:
             kept = restart_folder / f"{setting.name}{calculation.suffix}"
-            if setting in done:
-                previous = kept if kept.exists() else previous
-                continue
-            outcome = calculation.label(setting, previous)
-            if isinstance(outcome, LabelFailure):
+            if setting not in done:
+                outcome = calculation.label(setting, previous)
+                if not isinstance(outcome, LabelFailure):
+                    with suppress(OSError):  # where it cannot be kept, a successor does without
+                        _write_whole(calculation, kept)
                 yield setting, outcome
-                continue
-            with suppress(OSError):  # where it cannot be kept, a successor starts without it
-                _write_whole(calculation, kept)
-            yield setting, outcome
-            # stored by now, so that this state takes the place of the one before
+            # its label is stored by now: its state takes the place of the one before
             if kept.exists():
                 if previous is not None:
                     previous.unlink(missing_ok=True)
