@@ -4,13 +4,13 @@
 
 FOLDER holds `maml_{metal}_AIMD.extxyz` and `maml_{metal}_Test.extxyz` (keys REF_energy,
 REF_forces). FLARE runs with the interpreter DOSML_FLARE_PYTHON, by default in the environment of
-`dosml env create flare`, GAP with DOSML_METATRAIN_PYTHON (an environment with
-`pip install "metatrain[gap]==2026.4.1"`; that of `dosml env create metatrain` has no GAP); without
-them their rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å,
-zeta 2) and inducing environments; GAP chooses as many of its own and has a power spectrum of about
-the same size. FLARE gets `--steps` steps of L-BFGS-B from a sensible start; ours starts from the
-data, as it does by default, and runs until it converges; GAP does not optimise, its regularisers are
-the best of those in benchmarks/NOTES.md for the test frames. GAP's error is the lower one at equal
+`dosml env create flare`, GAP with DOSML_METATRAIN_PYTHON (an environment with `pip install
+"metatrain[gap]==2026.4.1"`; that of `dosml env create metatrain` has no GAP); without them their
+rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, l_max 4, 5 Å, zeta
+2) and inducing environments; GAP chooses as many of its own and has a power spectrum of about the
+same size. FLARE gets `--steps` steps of L-BFGS-B from a sensible start; ours starts from the data,
+as it does by default, and runs until it converges; GAP does not optimise, its regularisers are the
+best of those in benchmarks/NOTES.md for the test frames. GAP's error is the lower one at equal
 size, so a row of ours with more radial functions stands beside it.
 
 CPU seconds (user and system) are the measure, because they depend little on what else the machine
