@@ -122,6 +122,22 @@ def cell_recipe(settings: ScanSettings) -> CellRecipe:
     return replace(recipe, min_length=settings.min_length or recipe.min_length)
 
 
+def settings_in_force(settings: ScanSettings) -> dict[str, object]:
+    """Spell out the defaults that the engine decides, for the record of the campaign.
+
+    So campaigns compare by what was done, not by what was typed.
+    """
+    engine = engine_of(settings)
+    record: dict[str, object] = settings.model_dump(mode="json")
+    record["scheme"] = scheme_of(settings)
+    if settings.dataset is None:
+        record["kpoints"] = engine.fingerprint().get("kpoints", "Gamma")
+    if settings.dataset is None and not settings.target_is_file:
+        record["cell"] = settings.cell or engine.default_cell
+        record["min_length"] = cell_recipe(settings).min_length
+    return record
+
+
 def tier_counts(total: int, tiers: Sequence[str]) -> dict[str, int]:
     """Spread a number of frames evenly over the tiers, the colder ones first."""
     return {

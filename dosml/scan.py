@@ -22,6 +22,7 @@ from dosml.frames_source import (
     get_frames,
     planned_atoms,
     scheme_of,
+    settings_in_force,
     subject_of,
     with_dataset,
 )
@@ -147,7 +148,7 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     start = time.perf_counter()
     with Campaign(settings.folder, subject_of(settings)) as campaign:
         logger.info("command: %s", shlex.join(sys.argv))
-        campaign.record(settings.model_dump(mode="json"))
+        campaign.record(settings_in_force(settings))
         reporter.say(f"campaign folder: {campaign.folder}")
         frames = get_frames(settings, campaign.folder, reporter)
         store = LabelStore(campaign.folder / "labels", engine.fingerprint())

@@ -13,6 +13,7 @@ from ase.build import bulk
 from rich.console import Console
 
 from dosml.errors import LabelError
+from dosml.frames_source import settings_in_force
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
@@ -177,3 +178,12 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
             settings.model_copy(update={"sigma": (0.25, 2.0)}),
             Reporter(Console(file=io.StringIO())),
         )
+
+
+def test_a_default_that_is_typed_leaves_the_same_record() -> None:
+    plain = settings_in_force(SmearScanSettings(target="Ti"))
+    typed = SmearScanSettings(
+        target="Ti", scheme="fermi-dirac", kpoints="1,1,1", cell="published", min_length=7.0
+    )
+    assert settings_in_force(typed) == plain
+    assert settings_in_force(SmearScanSettings(target="Ti", min_length=6.0)) != plain
