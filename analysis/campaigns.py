@@ -142,12 +142,21 @@ def differences(campaigns: Sequence[CampaignTables]) -> list[str]:
     for key in COMPARED:
         by_value: dict[str, list[str]] = {}
         for campaign in campaigns:
-            value = json.dumps(campaign.settings.get(key))
+            value = _value_words(campaign.settings.get(key))
             by_value.setdefault(value, []).append(campaign.metal)
         if len(by_value) > 1:
             text = "; ".join(f"{value} for {', '.join(who)}" for value, who in by_value.items())
-            lines.append(f"The campaigns differ in {key}: {text}. Part of what differs is that.")
+            lines.append(
+                f"The campaigns differ in {key.replace('_', ' ')}: {text}. Part of the difference "
+                f"between these metals may come from that."
+            )
     return lines
+
+
+def _value_words(value: object) -> str:
+    if value is None:
+        return "not given (the default)"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _metal(subject: str, folder: Path) -> str:

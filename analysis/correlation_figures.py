@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figure_style import LINE_COLOUR, new_figure
+from dosml.analysis.point_names import name_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +68,6 @@ def scatter_figure(
         slope, offset = np.polyfit(x, y, 1)
         line = np.array([x.min(), x.max()])
         axes.plot(line, slope * line + offset, color=LINE_COLOUR, lw=0.8)
-        for name, a, b in zip(part[metal], x, y, strict=True):
-            axes.annotate(name, (a, b), (3, 2), textcoords="offset points", fontsize=7)
         row = ranking[ranking["measure"] == measure].iloc[0]
         axes.set_title(
             f"r = {row['pearson']:+.2f} ({row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}), "
@@ -81,6 +80,9 @@ def scatter_figure(
         axes.set_ylabel(names.get(target, target), fontsize=8)
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
+    for axes, measure in zip(panels, chosen, strict=False):
+        part = table.dropna(subset=[measure, *needed])
+        name_points(axes, part[measure], part[target], list(part[metal]))
     return figure
 
 
@@ -121,7 +123,7 @@ def forest_figure(ranking: pd.DataFrame, *, labels: Mapping[str, str] | None = N
     right.plot(ranking["loo_mae"], place, "s", color="C2", label="this measure")
     right.plot(ranking["loo_mae_baseline"], place, "|", ms=10, mew=2, color="C1", label="baseline")
     right.plot(ranking["loo_mae_mean"], place, "|", ms=10, mew=2, color="black", label="mean")
-    right.set(xlabel="error for a metal left out")
+    right.set(xlabel="error for a metal left out (points)")
     right.set_xlim(0, 1.1 * ranking[["loo_mae", "loo_mae_mean"]].to_numpy(float).max())
     figure.legend(loc="outside upper right", ncols=5, columnspacing=1.2)
     return figure

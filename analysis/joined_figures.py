@@ -17,6 +17,7 @@ from dosml.analysis.figure_style import (
 )
 from dosml.analysis.joined import TARGET, JoinedStudy
 from dosml.analysis.joined_columns import MEASURES, describe, heading
+from dosml.analysis.point_names import name_points
 from dosml.analysis.study import setting_words
 
 if TYPE_CHECKING:
@@ -285,6 +286,5 @@ def published_figure(study: JoinedStudy) -> Figure | None:
 
 def _named_points(axes: Axes, names: pd.Series, x: pd.Series, y: pd.Series) -> None:
     axes.plot(x, y, "o", ms=4)
-    for name, a, b in zip(names, x, y, strict=True):
-        axes.annotate(str(name), (a, b), (3, 2), textcoords="offset points", fontsize=7)
     axes.margins(0.1)
+    name_points(axes, x, y, list(names))

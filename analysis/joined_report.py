@@ -50,11 +50,13 @@ _STATISTICS = {
     "spearman_p": Column("spearman_p", "p, ranks", "", "Permutation p-value of Spearman.", 4),
     "partial": Column("partial", "partial r", "", "Given the controls.", 2),
     "partial_p": Column("partial_p", "p, partial", "", "Permutation p-value of partial r.", 4),
-    "loo_mae": Column("loo_mae", "left out", "points", "Mean error for a metal left out.", 2),
-    "loo_mae_baseline": Column(
-        "loo_mae_baseline", "baseline", "points", "The same for the baseline.", 2
+    "loo_mae": Column(
+        "loo_mae", "left out", "points", "Mean error for a metal left out, by this measure.", 2
     ),
-    "loo_mae_mean": Column("loo_mae_mean", "mean", "points", "The same for the others' mean.", 2),
+    "loo_mae_baseline": Column(
+        "loo_mae_baseline", "baseline", "points", "The same by the baseline measure.", 2
+    ),
+    "loo_mae_mean": Column("loo_mae_mean", "mean", "points", "The same by the others' mean.", 2),
 }
 
 

@@ -114,8 +114,8 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     return "Undecided", (
         f"For these {n} metals at {where}: no measure of the d-DOS passes p < "
         f"{LEVEL:g} after the correction for {len(ranking)} tests and predicts metals left out; "
-        f"the strongest is {_named(top)}, {_r(top)}, p = {_p(top['pearson_p'])} before and "
-        f"{_p(top['pearson_p_holm'])} after correction."
+        f"the strongest is {_named(top)}, {_r(top)}, p {_p(top['pearson_p'])} before and "
+        f"p {_p(top['pearson_p_holm'])} after correction."
     )
 
 
@@ -135,7 +135,9 @@ def _r(row: pd.Series) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+    if value < 0.0001:
+        return "< 0.0001"
+    return f"= {value:.4f}" if value < 0.01 else f"= {value:.2f}"
 
 
 def _spread(study: JoinedStudy) -> list[str]:
@@ -185,7 +187,7 @@ def _controls(ranking: pd.DataFrame) -> str:
         return f"Too few metals to take {given} out of the correlation."
     return (
         f"With {given} taken out, the strongest correlation, that of {_named(strong)}, becomes "
-        f"{strong['partial']:+.2f} (p = {_p(strong['partial_p'])}, not corrected, n = "
+        f"{strong['partial']:+.2f} (p {_p(strong['partial_p'])}, not corrected, n = "
         f"{strong['n']})."
     )
 
@@ -207,7 +209,7 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
             continue
         top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
         parts.append(
-            f"{name} {_named(top)}, r = {top['pearson']:+.2f}, p = {_p(top['pearson_p_holm'])} "
+            f"{name} {_named(top)}, r = {top['pearson']:+.2f}, p {_p(top['pearson_p_holm'])} "
             f"(n = {top['n']})"
         )
     if not parts:
@@ -215,8 +217,8 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
     text = (
         f"The same question elsewhere, strongest measure and p after correction for the measures "
         f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
-        f"for all {len(every)} tests of this report the smallest p is "
-        f"{_p(float(every['pearson_p_holm_all'].min()))}."
+        f"for all {len(every)} tests of this report the smallest is "
+        f"p {_p(float(every['pearson_p_holm_all'].min()))}."
     )
     return [text]
 
@@ -237,7 +239,7 @@ def _falls(study: JoinedStudy) -> list[str]:
     text = (
         f"From {setting_words(*study.reference)} to {setting_words(*far)} the force error falls "
         f"in {fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the "
-        f"median (two-sided sign test p = {_p(p)})."
+        f"median (two-sided sign test p {_p(p)})."
     )
     return [text]
 
@@ -252,7 +254,7 @@ def _within(study: JoinedStudy) -> list[str]:
     text = (
         f"Inside metals, across settings ({best['n_metals']} metals, {best['n_points']} points, "
         f"each metal's mean taken out): {_named(best)} follows the force error most surely, r = "
-        f"{best['pearson']:+.2f}, p = {_p(best['p_holm'])} after correction; {len(kept)} of "
+        f"{best['pearson']:+.2f}, p {_p(best['p_holm'])} after correction; {len(kept)} of "
         f"{len(within)} measures pass. Smeared measures fall with σ by construction and "
         f"stand for it"
     )
@@ -260,7 +262,7 @@ def _within(study: JoinedStudy) -> list[str]:
         row = honest.iloc[0]
         text += (
             f"; n_d at the unsmeared Fermi level, which only moving levels change, has r = "
-            f"{row['pearson']:+.2f} (p = {_p(row['p_holm'])})"
+            f"{row['pearson']:+.2f} (p {_p(row['p_holm'])})"
         )
     return [text + "."]
 
@@ -281,9 +283,9 @@ def _chain(study: JoinedStudy) -> list[str]:
     return [
         (
             f"Link by link: how much angles the forces need (angular gain, no learner) goes most "
-            f"with {_named(top)}, {_r(top)}, p = {_p(top['pearson_p_holm_all'])} after correction "
+            f"with {_named(top)}, {_r(top)}, p {_p(top['pearson_p_holm_all'])} after correction "
             f"for all {len(every)} tests of this report; the angular gain itself goes with the "
-            f"force error at r = {second.pearson:+.2f} (p = {_p(second.pearson_p)}, n = "
+            f"force error at r = {second.pearson:+.2f} (p {_p(second.pearson_p)}, n = "
             f"{second.n})."
         )
     ]
@@ -305,7 +307,7 @@ def _ours_and_published(study: JoinedStudy) -> list[str]:
     return [
         (
             f"Our errors against the published ones (other labels, frames and learner): Spearman "
-            f"{found.spearman:+.2f} (p = {_p(found.spearman_p)}, n = {found.n} metals with a "
+            f"{found.spearman:+.2f} (p {_p(found.spearman_p)}, n = {found.n} metals with a "
             f"legible number)."
         )
     ]
@@ -319,6 +321,6 @@ def _published() -> str:
     return (
         f"Published numbers alone (force errors of NequIP read from a figure, confidence medium; "
         f"{len(ranking)} d-band numbers; n = {sizes} metals, most late ones illegible): the "
-        f"strongest is {_named(best)}, {_r(best)}, which {passed} the correction (p = "
+        f"strongest is {_named(best)}, {_r(best)}, which {passed} the correction (p "
         f"{_p(best['pearson_p_holm'])})."
     )

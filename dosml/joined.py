@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.study import MetalOutcome
 
+_UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "plotly", "tblite", "torch")
 
 
@@ -60,7 +61,11 @@ def report_campaigns(
     facts: dict[str, object] = {
         "command": "dosml " + shlex.join(sys.argv[1:]),
         "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
-        "settings": {key: settings[key] for key in COMPARED if settings.get(key) is not None},
+        "settings": {
+            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
+            for key in COMPARED
+            if settings.get(key) is not None
+        },
         "versions": {
             "dosml": __version__,
             "python": platform.python_version(),
