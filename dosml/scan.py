@@ -28,7 +28,7 @@ from dosml.frames_source import (
 )
 from dosml.label_sets import export_label_sets, make_labels, pair, try_settings
 from dosml.learner_findings import write_learner_findings
-from dosml.learners.scan_learners import make_learners
+from dosml.learners.scan_learners import long_trainings, make_learners
 from dosml.relabel.frames import frame_id
 from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
@@ -97,7 +97,7 @@ def make_plan(settings: ScanSettings) -> list[str]:
     electronic = scan_settings(settings)
     for setting in electronic:
         engine.check(setting)
-    make_learners(settings)
+    learners = make_learners(settings)
     make_swap(settings)
     subject = subject_of(settings)
     n_frames, n_atoms = planned_atoms(settings)
@@ -125,9 +125,12 @@ def make_plan(settings: ScanSettings) -> list[str]:
         "learner": f"{settings.learner}, {len(electronic)} force fields"
         + (" each" if len(settings.learners) > 1 else ""),
         "estimate": f"{seconds / 60:.1f} min of labelling on {settings.workers} processes, from "
-        "the speed of a server core of 2026; the progress bar measures yours",
+        "the speed of a server core of 2026; the progress bar measures yours"
+        if seconds > 1
+        else "no labels to compute",
     }
-    return [f"{name:<10}{text}" for name, text in lines.items()]
+    long = long_trainings(learners, len(electronic))
+    return [f"{name:<10}{text}" for name, text in [*lines.items(), *(("", one) for one in long)]]
 
 
 def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
@@ -150,6 +153,8 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
         logger.info("command: %s", shlex.join(sys.argv))
         campaign.record(settings_in_force(settings))
         reporter.say(f"campaign folder: {campaign.folder}")
+        for line in long_trainings(learners, len(electronic)):
+            reporter.say(line)
         frames = get_frames(settings, campaign.folder, reporter)
         store = LabelStore(campaign.folder / "labels", engine.fingerprint())
         if settings.retry_failed:

@@ -14,7 +14,7 @@ from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
 AnySettings = TypeVar("AnySettings", bound=BaseModel)
@@ -37,6 +37,27 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_learners(learners: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse no learner, one that is named twice, and options of one that is not asked for.
+
+    Raises
+    ------
+    ValueError
+        With one line for the user.
+    """
+    names = ",".join(learners)
+    if not learners or len(set(learners)) < len(learners):
+        raise ValueError(
+            f"--learner takes a comma list of different learners, such as sgp,nequip; got {names!r}"
+        )
+    for name in options:
+        if name not in learners:
+            raise ValueError(
+                f"[learner_options.{name}] in --config, but --learner is {names}: add {name} to "
+                "--learner, or leave the table out"
+            )
 
 
 class ScanSettings(BaseModel):
@@ -89,16 +110,7 @@ class ScanSettings(BaseModel):
             raise ValueError(
                 f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(grid)}"
             )
-        if not self.learners or len(set(self.learners)) < len(self.learners):
-            raise ValueError(
-                f"--learner takes a comma list of different learners, such as sgp,nequip; got "
-                f"{self.learner!r}"
-            )
-        strange = sorted(set(self.learner_options) - set(self.learners))
-        if strange:
-            raise ValueError(
-                f"[learner_options.{strange[0]}] in --config, but --learner is {self.learner}"
-            )
+        check_learners(self.learners, self.learner_options)
         return self
 
     @property

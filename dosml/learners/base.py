@@ -118,6 +118,10 @@ class KeepsTrainings(Protocol):
         """Give the same learner, keeping its trainings in a folder."""
         ...
 
+    def effort(self, n_models: int) -> str:
+        """Say how much there is to train for so many label sets, and where it runs."""
+        ...
+
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[TrainingLabels]) -> None:
     """Refuse training data that no learner can use.

@@ -15,6 +15,7 @@ from dosml.analysis.learning_curves import learning_curve_table, nested_subsets
 from dosml.analysis.tables import write_tables
 from dosml.attached_studies import attach_study
 from dosml.errors import InputError
+from dosml.learners.scan_learners import long_trainings
 from dosml.learners.study_settings import open_study
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def learning_curve(
     }
     with open_study(settings, reporter) as study:
         sizes = _sizes(settings, study)
+        count = len(sizes) * settings.repeats * len(study.data.names)
+        variants_of_one = len(settings.l_max or (None,))
+        by_name = {learner.name: learner for learner in learners.values()}
+        for line in long_trainings(list(by_name.values()), count * variants_of_one):
+            reporter.say(line)
         rows: list[dict[str, Any]] = []
         strata = [study.data.tiers[n] for n in study.train]
         for repeat in range(settings.repeats):

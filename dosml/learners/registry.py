@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dosml.learners.base import Learner
 
 
+#: Options of learners that the command line spells in another way than with dashes.
+SPELLED = {"n_inducing": "inducing", "preset": "learner-preset"}
 #: Force fields of other projects.
 PEERS = ("flare", "mace", "nequip", "pet", "soap-bpnn")
 
@@ -62,6 +65,46 @@ def option_names(name: str) -> set[str]:
     return set(SgpSettings.model_fields)
 
 
+def options_by_learner(
+    learners: Sequence[str],
+    given: Mapping[str, Any],
+    own: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Share out options that were given for several learners at once.
+
+    Parameters
+    ----------
+    learners
+        Names of the learners.
+    given
+        Options for every learner that has them; None: not given, each takes its own default.
+    own
+        Options of single learners by their names; they win.
+
+    Raises
+    ------
+    InputError
+        If an option was given that none of the learners has, or there is no such learner.
+    """
+    given = {option: value for option, value in given.items() if value is not None}
+    known = {name: option_names(name) for name in learners}
+    for option in given:
+        if not any(option in names for names in known.values()):
+            spelled = SPELLED.get(option, option.replace("_", "-"))
+            others = ", ".join(name for name in LEARNERS if option in option_names(name))
+            raise InputError(
+                f"--{spelled} is no option of {', '.join(learners)}: leave it out, or add a "
+                f"learner that has it ({others})"
+            )
+    return {
+        name: {
+            **{option: value for option, value in given.items() if option in known[name]},
+            **own.get(name, {}),
+        }
+        for name in learners
+    }
+
+
 def make_learner(
     name: str, options: Mapping[str, Any] | None = None, *, workers: int = 1
 ) -> Learner:
@@ -89,6 +132,9 @@ def make_learner(
 def _known(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
     factory = LEARNERS.get(name)
     if factory is None:
-        known = ", ".join(sorted(LEARNERS))
-        raise InputError(f"there is no learner named {name!r}: choose one of {known}")
+        near = difflib.get_close_matches(name, LEARNERS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(
+            f"there is no learner named {name!r}: {hint}choose one of {', '.join(sorted(LEARNERS))}"
+        )
     return factory

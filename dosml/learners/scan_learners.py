@@ -4,40 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
-from dosml.learners.registry import make_learner, option_names
+from dosml.learners.base import KeepsTrainings
+from dosml.learners.registry import make_learner, options_by_learner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dosml.learners.base import Learner
     from dosml.settings import ScanSettings
-
-
-def learner_options(settings: ScanSettings, learner: str) -> dict[str, object]:
-    """Options of one learner that the user gave; what is not given takes the learner's default.
-
-    Raises
-    ------
-    InputError
-        If an option was given that none of the learners has, or there is no such learner.
-    """
-    given = {
-        "cutoff": settings.cutoff,
-        "n_max": settings.n_max,
-        "l_max": settings.l_max,
-        "n_inducing": settings.inducing,
-        "preset": settings.learner_preset,
-        "epochs": settings.epochs,
-        "device": settings.device,
-        "seed": settings.seed,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    known = {name: option_names(name) for name in settings.learners}
-    for name in given:
-        if not any(name in names for names in known.values()):
-            option = "inducing" if name == "n_inducing" else name.replace("_", "-")
-            raise InputError(f"--{option} is no option of {settings.learner}: leave it out")
-    mine = {name: value for name, value in given.items() if name in known[learner]}
-    return {**mine, **settings.learner_options.get(learner, {})}
 
 
 def make_learners(settings: ScanSettings) -> list[Learner]:
@@ -50,7 +24,26 @@ def make_learners(settings: ScanSettings) -> list[Learner]:
     EnvironmentMissingError
         If a peer's environment has not been made.
     """
+    given = {
+        "cutoff": settings.cutoff,
+        "n_max": settings.n_max,
+        "l_max": settings.l_max,
+        "n_inducing": settings.inducing,
+        "preset": settings.learner_preset,
+        "epochs": settings.epochs,
+        "device": settings.device,
+        "seed": settings.seed,
+    }
+    options = options_by_learner(settings.learners, given, settings.learner_options)
     return [
-        make_learner(name, learner_options(settings, name), workers=settings.workers)
-        for name in settings.learners
+        make_learner(name, options[name], workers=settings.workers) for name in settings.learners
+    ]
+
+
+def long_trainings(learners: Sequence[Learner], n_models: int) -> list[str]:
+    """Say before a scan starts which of its learners train for long, one line each."""
+    return [
+        f"{learner.name} trains for long: {learner.effort(n_models)}"
+        for learner in learners
+        if isinstance(learner, KeepsTrainings)
     ]

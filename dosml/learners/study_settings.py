@@ -15,9 +15,9 @@ from dosml.campaign import Campaign, logger
 from dosml.errors import InputError
 from dosml.learners.label_files import LabelledFrames, label_files, read_label_sets, split_frames
 from dosml.learners.points import PointStore
-from dosml.learners.registry import make_learner, option_names
+from dosml.learners.registry import make_learner, options_by_learner
 from dosml.relabel.elements import ELEMENTS
-from dosml.settings import IntList, available_cores, join_settings
+from dosml.settings import IntList, available_cores, check_learners, join_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,13 +58,7 @@ class StudySettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_learners(self) -> StudySettings:
-        if not self.learner or len(set(self.learner)) < len(self.learner):
-            raise ValueError("--learner takes a comma list of different learners: sgp,nequip")
-        strange = sorted(set(self.learner_options) - set(self.learner))
-        if strange:
-            raise ValueError(
-                f"[learner_options.{strange[0]}] in --config, but that learner is not in --learner"
-            )
+        check_learners(self.learner, self.learner_options)
         return self
 
     @property
@@ -104,17 +98,8 @@ class StudySettings(BaseModel):
             "seed": self.seed,
             **varied,
         }
-        given = {key: value for key, value in given.items() if value is not None}
-        known = {one: option_names(one) for one in self.learner}
-        for key in given:
-            if not any(key in names for names in known.values()):
-                option = key.replace("_", "-")
-                raise InputError(
-                    f"--{option} is no option of {', '.join(self.learner)}: leave it out"
-                )
-        options = {key: value for key, value in given.items() if key in known[name]}
-        options |= self.learner_options.get(name, {})
-        return make_learner(name, options, workers=self.workers)
+        options = options_by_learner(self.learner, given, self.learner_options)
+        return make_learner(name, options[name], workers=self.workers)
 
 
 @dataclass(frozen=True)

@@ -97,20 +97,7 @@ def _join(values: tuple[float, ...]) -> str:
 
 
 def load_train_settings(options: Mapping[str, Any], config: Path | None) -> TrainSettings:
-    """Join a TOML file and command-line options; the command line wins.
-
-    Parameters
-    ----------
-    options
-        Values given on the command line; None means not given.
-    config
-        TOML file whose keys are the option names, with `-` or `_`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, a key is unknown or a value cannot be used.
-    """
+    """Make the settings of a training; see `dosml.settings.join_settings`."""
     nothing = (
         "nothing to train on: name an extxyz label set (dosml train labels.extxyz) or the folder "
         "of a scan"

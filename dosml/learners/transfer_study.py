@@ -11,6 +11,7 @@ from dosml.analysis.tables import write_tables
 from dosml.analysis.transfer import transfer_figure, transfer_table
 from dosml.attached_studies import attach_study
 from dosml.errors import InputError
+from dosml.learners.scan_learners import long_trainings
 from dosml.learners.study_settings import open_study
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> tuple[pd.DataFra
     learners = {name: settings.make(name, **varied) for name in settings.learner}
     with open_study(settings, reporter) as study:
         groups = _groups(settings, study)
+        count = len(groups) * len(study.data.names)
+        for line in long_trainings(list(learners.values()), count):
+            reporter.say(line)
         tiers = study.test_tiers()
         tables, files = [], []
         for name, learner in learners.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,6 +83,8 @@ class Adapter:
         Number of finished epochs, read from the folder of a training that runs.
     validates
         Whether it watches frames that it does not train on; else it trains on all.
+    counted
+        What its epochs are called.
     definition
         Goes up whenever the same settings and data would give another model.
     """
@@ -95,6 +98,7 @@ class Adapter:
     configure: Callable[[Any, TrainingData], dict[str, str]]
     epochs_done: Callable[[Path], int]
     validates: bool = True
+    counted: str = "epochs"
     definition: int = 1
 
     def make_settings(self, options: Mapping[str, Any]) -> PeerSettings:
@@ -116,8 +120,15 @@ class Adapter:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "settings"
-            known = ", ".join(self.settings.model_fields)
+            if first["type"] == "extra_forbidden":
+                known = list(self.settings.model_fields)
+                near = difflib.get_close_matches(where, known, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise InputError(
+                    f"there is no option {where} of the learner {self.name}: {hint}the options are "
+                    f"{', '.join(known)}"
+                ) from error
             raise InputError(
-                f"option {where} of the learner {self.name}: {first['msg'].lower()} (read "
-                f"{first.get('input')!r}); the options are {known}"
+                f"option {where} of the learner {self.name} cannot be {first.get('input')!r}: "
+                f"{first['msg'].lower()}"
             ) from error

@@ -68,4 +68,5 @@ ADAPTER = Adapter(
     configure=configure,
     epochs_done=epochs_done,
     validates=False,
+    counted="likelihood steps",
 )

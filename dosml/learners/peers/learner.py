@@ -89,6 +89,17 @@ class PeerLearner:
         """Give the same learner, keeping its trainings in a folder."""
         return PeerLearner(self._adapter, self.settings, workers=self._workers, folder=folder)
 
+    def effort(self, n_models: int) -> str:
+        """Say how much there is to train for so many label sets, and where it runs."""
+        gpus = self._gpus()
+        counted = self._adapter.counted
+        where = "on the CPU" if not gpus else "on the GPU" if len(gpus) == 1 else "on the GPUs"
+        return (
+            f"{n_models} force fields of at most {self.settings.epochs} {counted} each, "
+            f"{self._parallel(n_models, gpus)} at a time {where}, minutes to hours; the bar counts "
+            f"{counted} and shows the time left"
+        )
+
     def fingerprint(self) -> dict[str, Any]:
         """Give settings, definition and the versions of the peer's packages.
 
@@ -134,7 +145,7 @@ class PeerLearner:
         else:
             label_sets = [replace(labels, stresses=None) for labels in label_sets]
         jobs = [self._write(frames, labels) for labels in label_sets]
-        self._run([job for job in jobs if not job.done], progress)
+        self._run(jobs, progress)
         facts = [
             {
                 "learner": self.name,
@@ -195,11 +206,17 @@ class PeerLearner:
             path.write_text(json.dumps(record, indent=2), encoding="utf-8")
         return job
 
+    def _gpus(self) -> list[int]:
+        return [] if self.settings.device == "cpu" else visible_gpus()
+
+    def _parallel(self, n_models: int, gpus: Sequence[int]) -> int:
+        return min(n_models, len(gpus) or max(1, self._workers))
+
     def _run(self, jobs: Sequence[Job], progress: Progress | None) -> None:
-        if not jobs:
-            return
-        gpus = [] if self.settings.device == "cpu" else visible_gpus()
-        parallel = min(len(jobs), len(gpus) or max(1, self._workers))
+        """Run the jobs that are not done; progress counts what earlier runs did."""
+        todo = [job for job in jobs if not job.done]
+        gpus = self._gpus()
+        parallel = self._parallel(max(1, len(todo)), gpus)
         threads = max(1, self._workers // parallel)
         free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         for number in range(parallel):
@@ -219,10 +236,11 @@ class PeerLearner:
             finally:
                 free.put(gpu)
 
+        tell()
         # threads: the work is done by processes, these only wait
         with ThreadPoolExecutor(parallel) as pool:
             try:
-                for future in as_completed([pool.submit(one, job) for job in jobs]):
+                for future in as_completed([pool.submit(one, job) for job in todo]):
                     future.result()
             except BaseException:
                 stop.set()

@@ -38,7 +38,12 @@ def test_fits_each_label_set_and_predicts(fake, data, tmp_path) -> None:
     assert second.energies[0] == pytest.approx(-12.0 + per_atom)
     np.testing.assert_allclose(first.forces[1], -frames[1].positions)
     np.testing.assert_allclose(first.stresses[0], [0.3, 0.3, 0.3, 0, 0, 0])
+    assert seen[0] == ("fake", 0, 6)
     assert seen[-1] == ("fake", 6, 6)
+    # the second time nothing is left to do, and that is what the bar says
+    again = []
+    learner.fit(frames, [labels, other], progress=lambda *told: again.append(told))
+    assert set(again) == {("fake", 6, 6)}
     facts = models.facts()[0]
     assert facts["n_parameters"] == 2
     assert facts["attempts"] == 1
@@ -81,8 +86,12 @@ def test_a_failing_training_says_why(fake, data, tmp_path) -> None:
 
 
 def test_unknown_options_and_presets_are_named(fake) -> None:
-    with pytest.raises(InputError, match="option layers of the learner fake.*the options are"):
+    with pytest.raises(InputError, match="no option layers of the learner fake: the options are"):
         fake.make_settings({"layers": 3})
+    with pytest.raises(InputError, match="no option epoch of.*did you mean epochs?"):
+        fake.make_settings({"epoch": 3})
+    with pytest.raises(InputError, match="option validation of the learner fake cannot be 2"):
+        fake.make_settings({"validation": 2})
     with pytest.raises(InputError, match="no preset 'best': choose default or paper"):
         fake.make_settings({"preset": "best"})
     assert fake.make_settings({"preset": "paper"}).epochs == 7

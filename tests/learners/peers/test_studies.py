@@ -103,10 +103,14 @@ def test_learning_curve_over_l(scan, tmp_path) -> None:
         (["learning-curve", "SCAN", "--sizes", "4,400"], "12 training frames"),
         (["learning-curve", "SCAN", "--sizes", "4"], "two different sizes"),
         (["learning-curve", "SCAN", "--label-sets", "sigma_9"], "there is sigma_0.2"),
-        (["learning-curve", "SCAN", "--epochs", "3"], "--epochs is no option of sgp"),
+        (
+            ["learning-curve", "SCAN", "--learner-preset", "quick"],
+            "--learner-preset is no option of sgp: leave it out, or add a learner that has it",
+        ),
         (["transfer", "SCAN", "--train-on", "hot"], "the tiers are melt, cold"),
         (["transfer", "SCAN", "--learner", "sgp,sgp"], "different learners"),
         (["transfer", "SCAN", "--learner", "cace"], "no learner named 'cace'"),
+        (["transfer", "SCAN", "--learner", "neqip"], "did you mean nequip?"),
     ],
 )
 def test_bad_input_is_one_line(scan, tmp_path, monkeypatch, words, message) -> None:
