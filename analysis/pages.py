@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 #: Width of the widest figures, 7.2 inches at 200 pixels per inch.
 _FULL_WIDTH_PIXELS = 1440
+#: Endings of names that are units, the longest first.
+_UNITS = {
+    "_ev_per_angstrom3": "eV/Å³",
+    "_ev_per_angstrom": "eV/Å",
+    "_ev_per_atom": "eV/atom",
+    "_angstrom": "Å",
+    "_ev": "eV",
+    "_mib": "MiB",
+}
 #: Facts that have a place of their own in a report.
 _PLACED = ("command", "dropped_frames", "warnings", "limits")
 
@@ -132,17 +141,30 @@ def fact_lines(value: object) -> list[str]:
     return [str(value)] if value not in (None, "") else []
 
 
-def fact_groups(facts: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """Facts as small tables: single facts under "Run", each mapping under its own name."""
-    groups: dict[str, dict[str, str]] = {"run": {}}
+def fact_groups(facts: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Facts as small tables: single facts under "Run", each mapping under its own name.
+
+    Returns
+    -------
+    dict
+        Heading -> {"columns": names of the columns, none where there is a single one; "rows": what
+        is told -> a text per column}. Mappings of mappings, such as the facts of the model of each
+        setting, have a column for each.
+    """
+    groups: dict[str, dict[str, Any]] = {"run": {"columns": [], "rows": {}}}
     for key, value in facts.items():
         if key in _PLACED:
             continue
-        if isinstance(value, Mapping):
-            groups[key] = {_words(name): _short(item) for name, item in value.items()}
+        if not isinstance(value, Mapping):
+            groups["run"]["rows"][_words(key)] = [_short(value)]
+        elif value and all(isinstance(part, Mapping) for part in value.values()):
+            names = dict.fromkeys(name for part in value.values() for name in part)
+            rows = {_words(n): [_short(part.get(n, "")) for part in value.values()] for n in names}
+            groups[key] = {"columns": list(value), "rows": rows}
         else:
-            groups["run"][_words(key)] = _short(value)
-    return {_words(name).capitalize(): group for name, group in groups.items() if group}
+            rows = {_words(name): [_short(item)] for name, item in value.items()}
+            groups[key] = {"columns": [], "rows": rows}
+    return {_words(name).capitalize(): group for name, group in groups.items() if group["rows"]}
 
 
 def _short(value: object) -> str:
@@ -157,4 +179,10 @@ def _short(value: object) -> str:
 
 
 def _words(key: object) -> str:
-    return str(key).replace("_", " ")
+    """Write the name of a fact for people: "cutoff_angstrom" is "cutoff (Å)"."""
+    text = str(key)
+    for ending, unit in _UNITS.items():
+        if text.endswith(ending):
+            text = f"{text.removesuffix(ending)} ({unit})"
+            break
+    return text.replace("_", " ")

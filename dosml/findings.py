@@ -171,9 +171,10 @@ def _facts(
         "labels that needed another attempt": sum(
             int(label.facts.get("attempts", 1)) > 1 for label in labels
         ),
-        "largest occupation of the highest band": f"{highest:.1e}",
-        "wall time of this run": f"{seconds:.0f} s on {settings.workers} process"
-        + "es" * (settings.workers > 1),
+        "largest occupation of the highest band": f"{highest:.1e}" if highest else "0",
+        "wall time of the run that wrote this report": (
+            f"{seconds:.0f} s on {settings.workers} process{'es' * (settings.workers > 1)}"
+        ),
         "seed": settings.seed,
         "learner": {
             f"{label_set.setting.name}": facts

@@ -18,6 +18,7 @@ from dosml.analysis.error_figures import error_figure
 from dosml.analysis.figure_style import house_style, save_figure
 from dosml.analysis.figures import draw_figures
 from dosml.analysis.findings import findings
+from dosml.analysis.pages import fact_groups
 from dosml.analysis.report import write_report
 from dosml.analysis.setting_figures import angular_figure, power_figure
 from dosml.analysis.study import summarise
@@ -198,6 +199,32 @@ def test_report_says_what_was_run_found_and_not_shown(study, campaign):
     for heading in ("What was found", "What cannot be concluded", "What was run", "Dropped frames"):
         assert heading in words
     assert f"{table['force_percent_error'].iloc[-1]:.2f} %" in words
+
+
+def test_facts_of_every_setting_are_columns_and_names_carry_units():
+    groups = fact_groups(
+        {
+            "seed": 3,
+            "learner": {
+                "sigma_0.2": {"cutoff_angstrom": 4.99, "noise_ev_per_angstrom": 0.07},
+                "sigma_2": {"cutoff_angstrom": 4.99, "epochs": 2},
+            },
+            "engine settings": {"dos_step_ev": 0.02},
+            "nothing": {},
+        }
+    )
+    assert groups == {
+        "Run": {"columns": [], "rows": {"seed": ["3"]}},
+        "Learner": {
+            "columns": ["sigma_0.2", "sigma_2"],
+            "rows": {
+                "cutoff (Å)": ["4.99", "4.99"],
+                "noise (eV/Å)": ["0.07", ""],
+                "epochs": ["", "2"],
+            },
+        },
+        "Engine settings": {"columns": [], "rows": {"dos step (eV)": ["0.02"]}},
+    }
 
 
 def test_report_without_facts(study, campaign, tmp_path):
