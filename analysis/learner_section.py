@@ -91,11 +91,13 @@ def _change(learner: str, rows: pd.DataFrame) -> str:
     start, end = (
         setting_words(row["sigma_ev"], row["electrons_per_atom_shift"]) for row in (first, last)
     )
-    low, high = last["change_to_first_setting_low"], last["change_to_first_setting_high"]
-    between = f" (95 %: {low:+.2f} to {high:+.2f})" if low < high else ""
-    shown = "" if not between else "; zero lies outside" if low * high > 0 else "; zero lies inside"
-    return (
-        f"{learner}: {first['force_percent_error']:.2f} % at {start} and "
-        f"{last['force_percent_error']:.2f} % at {end}, "
-        f"{last['change_to_first_setting']:+.2f} points{between}{shown}."
+    errors = [row["force_percent_error"] for row in (first, last)]
+    text = (
+        f"{learner}: the force error goes from {errors[0]:.2f} % at {start} to {errors[1]:.2f} % "
+        f"at {end}, {last['change_to_first_setting']:+.2f} points"
     )
+    low, high = last["change_to_first_setting_low"], last["change_to_first_setting_high"]
+    if not low < high:
+        return f"{text}."
+    verdict = "excludes zero" if low * high > 0 else "includes zero: no change is shown"
+    return f"{text} (95 %: {low:+.2f} to {high:+.2f}, which {verdict})."

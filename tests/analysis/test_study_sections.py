@@ -291,7 +291,7 @@ def test_learners_are_a_section_of_the_scans_report(study, tmp_path):
     assert (
         f"{last['change_to_first_setting']:+.2f} points (95 %: "
         f"{last['change_to_first_setting_low']:+.2f} to "
-        f"{last['change_to_first_setting_high']:+.2f}); zero lies outside" in said
+        f"{last['change_to_first_setting_high']:+.2f}, which excludes zero)" in said
     )
     assert "electron shift" not in words(text.split('id="study-1-table"')[1].split("</thead>")[0])
 
