@@ -41,15 +41,17 @@ def name_points(
         Of the letters, in points.
     """
     # the layout decides how far points lie apart
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    scale = 72 / figure.dpi
     values = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float)])
-    places = axes.transData.transform(values) * 72 / axes.figure.dpi
+    places = np.asarray(axes.transData.transform(values)) * scale
     marks = np.hstack([places - 2.2, places + 2.2])
-    inside = axes.get_window_extent().extents * 72 / axes.figure.dpi
-    distances = np.hypot(*(places[:, None] - places[None]).T)
-    crowd = np.sum(distances < 4 * size, axis=0)
+    inside = np.asarray(axes.get_window_extent().extents) * scale
+    crowd = [int(np.sum(np.hypot(*(places - place).T) < 4 * size)) for place in places]
     taken: list[NDArray[np.float64]] = []
-    for k in np.argsort(-crowd, kind="stable"):
+    for k in np.argsort([-count for count in crowd], kind="stable"):
         box = np.array([_WIDTH * size * len(names[k]), _HEIGHT * size])
         others = np.array([*np.delete(marks, k, axis=0), *taken]).reshape(-1, 4)
         best: tuple[float, NDArray[np.float64], float] | None = None

@@ -203,8 +203,10 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
     section = new_section("Transfer", place.name, command=record["command"])
     table = pd.read_csv(place / "transfer.csv")
-    trained = table.drop_duplicates("trained_on").set_index("trained_on")["n_train"].to_dict()
-    tested = table.drop_duplicates("tested_on").set_index("tested_on")["n_test_frames"].to_dict()
+    trained, tested = (
+        {str(tier): int(count) for tier, count in zip(table[tiers], table[counts], strict=True)}
+        for tiers, counts in (("trained_on", "n_train"), ("tested_on", "n_test_frames"))
+    )
     section["text"] = [
         (
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
@@ -238,12 +240,12 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 def _matrix_rows(
     rows: pd.DataFrame, trained: Mapping[str, int], tested: Iterable[str], top: float
 ) -> list[dict[str, Any]]:
-    cells = rows.set_index(["trained_on", "tested_on"])
+    cells = {(row["trained_on"], row["tested_on"]): row for _, row in rows.iterrows()}
     lines = []
     for start in trained:
         line = []
         for end in tested:
-            cell = cells.loc[(start, end)]
+            cell = cells[start, end]
             low, high = cell["percent_error_low"], cell["percent_error_high"]
             line.append(
                 {
@@ -266,12 +268,11 @@ def _share(error: float, top: float) -> float:
 def _worst(learner: str, label_set: str, rows: pd.DataFrame) -> str:
     """Tell the pair of tiers that costs most."""
     pairs = rows[rows["trained_on"] != rows["tested_on"]]
+    if pairs.empty:
+        return f"{learner}, {label_set}: there are held-out frames of one tier only."
     known = pairs[pairs["change"].notna()]
-    worst = (
-        known.loc[known["change"].idxmax()]
-        if len(known)
-        else pairs.loc[pairs["percent_error"].idxmax()]
-    )
+    by = "change" if len(known) else "percent_error"
+    worst = (known if len(known) else pairs).sort_values(by).iloc[-1]
     text = (
         f"{learner}, {label_set}: trained on {worst['trained_on']} and tested on "
         f"{worst['tested_on']} the force error is {worst['percent_error']:.1f} %"

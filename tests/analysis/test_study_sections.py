@@ -209,6 +209,15 @@ def test_one_training_tier_has_nothing_to_be_compared_with(campaign):
     assert section["warnings"] == []
 
 
+def test_one_tier_on_both_sides_is_no_transfer(campaign):
+    add_transfer(campaign)
+    path = campaign / STUDIES / "transfer" / "transfer.csv"
+    table = pd.read_csv(path)
+    table[(table["trained_on"] == "cold") & (table["tested_on"] == "cold")].to_csv(path)
+    (section,) = study_sections(campaign)
+    assert section["findings"] == ["sgp, sigma_2: there are held-out frames of one tier only."]
+
+
 def test_two_studies_of_a_kind_bear_their_names(campaign):
     add_curves(campaign, "first")
     add_curves(campaign, "second")
