@@ -32,13 +32,7 @@ def learning_curve(
     Run the same command again to continue a study that was stopped: only what is missing is
     trained.
     """
-    own = {
-        "target": target,
-        "learner": learner,
-        "l_max": l_max,
-        "sizes": sizes,
-        "repeats": repeats,
-    }
+    own = {"target": target, "learner": learner, "l_max": l_max, "sizes": sizes, "repeats": repeats}
     # heavy imports only now: --help comes at once
     from dosml.learners.study_settings import CurveSettings
 

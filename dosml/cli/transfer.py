@@ -30,12 +30,7 @@ def transfer(
     Run the same command again to continue a study that was stopped: only what is missing is
     trained.
     """
-    own = {
-        "target": target,
-        "learner": learner,
-        "train_on": train_on,
-        "l_max": l_max,
-    }
+    own = {"target": target, "learner": learner, "train_on": train_on, "l_max": l_max}
     # heavy imports only now: --help comes at once
     from dosml.learners.study_settings import TransferSettings
 

@@ -13,8 +13,17 @@ if TYPE_CHECKING:
     from dosml.learners.base import Learner
 
 
-#: Options of learners that the command line spells in another way than with dashes.
-SPELLED = {"n_inducing": "inducing", "preset": "learner-preset"}
+#: Setting of a scan or study -> option of every learner that has one of that name.
+SHARED = {
+    "cutoff": "cutoff",
+    "n_max": "n_max",
+    "l_max": "l_max",
+    "inducing": "n_inducing",
+    "learner_preset": "preset",
+    "epochs": "epochs",
+    "device": "device",
+    "seed": "seed",
+}
 #: Force fields of other projects.
 PEERS = ("flare", "mace", "nequip", "pet", "soap-bpnn")
 
@@ -67,35 +76,37 @@ def option_names(name: str) -> set[str]:
 
 def options_by_learner(
     learners: Sequence[str],
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     own: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
-    """Share out options that were given for several learners at once.
+    """Share out the settings that several learners have in common.
 
     Parameters
     ----------
     learners
         Names of the learners.
-    given
-        Options for every learner that has them; None: not given, each takes its own default.
+    settings
+        Values of `SHARED` settings, others are passed over; None: each takes its own default.
     own
         Options of single learners by their names; they win.
 
     Raises
     ------
     InputError
-        If an option was given that none of the learners has, or there is no such learner.
+        If a setting was given that none of the learners has, or there is no such learner.
     """
-    given = {option: value for option, value in given.items() if value is not None}
     known = {name: option_names(name) for name in learners}
-    for option in given:
+    given: dict[str, Any] = {}
+    for setting, option in SHARED.items():
+        if settings.get(setting) is None:
+            continue
         if not any(option in names for names in known.values()):
-            spelled = SPELLED.get(option, option.replace("_", "-"))
             others = ", ".join(name for name in LEARNERS if option in option_names(name))
             raise InputError(
-                f"--{spelled} is no option of {', '.join(learners)}: leave it out, or add a "
-                f"learner that has it ({others})"
+                f"--{setting.replace('_', '-')} is no option of {', '.join(learners)}: leave it "
+                f"out, or add a learner that has it ({others})"
             )
+        given[option] = settings[setting]
     return {
         name: {
             **{option: value for option, value in given.items() if option in known[name]},

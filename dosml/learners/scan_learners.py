@@ -24,17 +24,7 @@ def make_learners(settings: ScanSettings) -> list[Learner]:
     EnvironmentMissingError
         If a peer's environment has not been made.
     """
-    given = {
-        "cutoff": settings.cutoff,
-        "n_max": settings.n_max,
-        "l_max": settings.l_max,
-        "n_inducing": settings.inducing,
-        "preset": settings.learner_preset,
-        "epochs": settings.epochs,
-        "device": settings.device,
-        "seed": settings.seed,
-    }
-    options = options_by_learner(settings.learners, given, settings.learner_options)
+    options = options_by_learner(settings.learners, settings.model_dump(), settings.learner_options)
     return [
         make_learner(name, options[name], workers=settings.workers) for name in settings.learners
     ]

@@ -89,15 +89,7 @@ class StudySettings(BaseModel):
         EnvironmentMissingError
             If a peer's environment has not been made.
         """
-        given = {
-            "cutoff": self.cutoff,
-            "n_max": self.n_max,
-            "preset": self.learner_preset,
-            "epochs": self.epochs,
-            "device": self.device,
-            "seed": self.seed,
-            **varied,
-        }
+        given = {**self.model_dump(), **varied}
         options = options_by_learner(self.learner, given, self.learner_options)
         return make_learner(name, options[name], workers=self.workers)
 

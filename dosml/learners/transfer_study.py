@@ -48,10 +48,10 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> tuple[pd.DataFra
         tiers = study.test_tiers()
         tables, files = [], []
         for name, learner in learners.items():
-            held = {
-                tier: study.store.get(learner, frames, study.test, reporter)
-                for tier, frames in groups.items()
-            }
+            held = {}
+            for tier, frames in groups.items():
+                reporter.say(f"{name}, trained on {tier} ({len(frames)} frames)")
+                held[tier] = study.store.get(learner, frames, study.test, reporter)
             for number, label_set in enumerate(study.data.names):
                 table = transfer_table(
                     {tier: said[number].force_sums() for tier, said in held.items()},

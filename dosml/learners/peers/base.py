@@ -31,7 +31,9 @@ class PeerSettings(BaseModel):
         default=0.1, gt=0, lt=1, description="share of the training frames, at least one frame"
     )
     use_stress: bool = Field(default=True, description="train on stresses where there are labels")
-    device: str = Field(default="auto", description="cpu, cuda, or auto: cuda where there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: the GPUs where there are some"
+    )
     seed: int = Field(default=0, ge=0)
 
 

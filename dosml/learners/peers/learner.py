@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import shutil
-import subprocess
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,6 +20,7 @@ from dosml.files import whole_file
 from dosml.learners.base import Prediction, check_training_data
 from dosml.learners.peers.base import TrainingData
 from dosml.learners.peers.calculator import pack_model
+from dosml.learners.peers.devices import usable_gpus
 from dosml.learners.peers.environments import require
 from dosml.learners.peers.jobs import Job, labels_hash, run_job, worker_path, write_frames
 from dosml.learners.peers.process import ModelProcess
@@ -60,6 +59,8 @@ class PeerLearner:
     ------
     EnvironmentMissingError
         If the peer's environment has not been made.
+    InputError
+        If a GPU is asked for and there is none that its torch can use.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class PeerLearner:
         self.settings = settings
         self._workers = workers
         self._environment: Environment = require(adapter.name)
+        self._gpus = usable_gpus(settings.device, self._environment)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix=f"dosml-{adapter.name}-")
@@ -91,12 +93,12 @@ class PeerLearner:
 
     def effort(self, n_models: int) -> str:
         """Say how much there is to train for so many label sets, and where it runs."""
-        gpus = self._gpus()
+        gpus = self._gpus
         counted = self._adapter.counted
         where = "on the CPU" if not gpus else "on the GPU" if len(gpus) == 1 else "on the GPUs"
         return (
             f"{n_models} force fields of at most {self.settings.epochs} {counted} each, "
-            f"{self._parallel(n_models, gpus)} at a time {where}, minutes to hours; the bar counts "
+            f"{self._parallel(n_models)} at a time {where}, minutes to hours; the bar counts "
             f"{counted} and shows the time left"
         )
 
@@ -206,21 +208,17 @@ class PeerLearner:
             path.write_text(json.dumps(record, indent=2), encoding="utf-8")
         return job
 
-    def _gpus(self) -> list[int]:
-        return [] if self.settings.device == "cpu" else visible_gpus()
-
-    def _parallel(self, n_models: int, gpus: Sequence[int]) -> int:
-        return min(n_models, len(gpus) or max(1, self._workers))
+    def _parallel(self, n_models: int) -> int:
+        return min(n_models, len(self._gpus) or max(1, self._workers))
 
     def _run(self, jobs: Sequence[Job], progress: Progress | None) -> None:
         """Run the jobs that are not done; progress counts what earlier runs did."""
         todo = [job for job in jobs if not job.done]
-        gpus = self._gpus()
-        parallel = self._parallel(max(1, len(todo)), gpus)
+        parallel = self._parallel(max(1, len(todo)))
         threads = max(1, self._workers // parallel)
         free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         for number in range(parallel):
-            free.put(gpus[number] if gpus else None)
+            free.put(self._gpus[number] if self._gpus else None)
         stop, lock = threading.Event(), threading.Lock()
         total = len(jobs) * self.settings.epochs
 
@@ -317,14 +315,3 @@ class PeerModels:
         folder = self._jobs[index].folder
         card = {**json.loads((folder / "job.json").read_text()), "facts": self._facts[index]}
         pack_model(path, folder / self._adapter.model_file, card)
-
-
-def visible_gpus() -> list[int]:
-    """Numbers of the NVIDIA GPUs here; empty where there is no driver."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    listed = subprocess.run([program, "-L"], check=False, capture_output=True, text=True)  # noqa: S603
-    if listed.returncode:
-        return []
-    return list(range(sum(line.startswith("GPU ") for line in listed.stdout.splitlines())))
