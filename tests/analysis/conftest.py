@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import json
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -95,3 +100,37 @@ def study():
 def make_study():
     """The function that makes such a scan, for tests that need another one."""
     return made_up_study
+
+
+@pytest.fixture
+def in_browser(tmp_path):
+    """A function that opens a page at a width and returns what its probe says.
+
+    The probe is JavaScript that gives an object to `tell`; a window is never narrower than 500
+    pixels, so the page stands in a frame, which may be.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on the PATH")
+
+    def show(text, probe, width):
+        script = (
+            "<script>const tell = r => parent.postMessage(JSON.stringify(r), '*');\n"
+            f"{probe}</script></body>"
+        )
+        page, frame = tmp_path / "page.html", tmp_path / "frame.html"
+        page.write_text(text.replace("</body>", script), encoding="utf-8")
+        frame.write_text(
+            "<script>onmessage = function (e) { document.title = e.data; };</script>"
+            f'<iframe width="{width}" height="900" style="border:0" src="page.html"></iframe>'
+        )
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+        command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
+        command += ["--enable-logging=stderr", "--window-size=1300,1000"]
+        command += ["--virtual-time-budget=30000", frame.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+        assert "CONSOLE" not in done.stderr
+        title = done.stdout.split("<title>")[1].split("</title>")[0]
+        return json.loads(html.unescape(title))
+
+    return show

@@ -1,7 +1,5 @@
 import html
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -99,7 +97,7 @@ def test_one_metal_alone_has_a_report_that_says_so(tmp_path):
     assert not (tmp_path / "correlations.csv").exists()
 
 
-PROBE = """<script>
+PROBE = """
 window.addEventListener("load", async function () {
   const wait = () => new Promise(done => setTimeout(done, 100));
   const plots = Array.from(document.querySelectorAll(".plot"));
@@ -119,32 +117,16 @@ window.addEventListener("load", async function () {
     tiles: document.querySelector('[data-figure="periodic"]').textContent,
     width: window.innerWidth,
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth };
-  parent.postMessage(JSON.stringify(result), "*");
+  tell(result);
 });
-</script></body>"""
+"""
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [400, 1200])
-def test_joined_report_in_a_browser(joined, tmp_path, width):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on the PATH")
+def test_joined_report_in_a_browser(joined, in_browser, width):
     study, root, _, text = joined
-    (tmp_path / "report.html").write_text(text.replace("</body>", PROBE), encoding="utf-8")
-    # a window is never narrower than 500 pixels, a frame may be
-    frame = tmp_path / "frame.html"
-    frame.write_text(
-        "<script>onmessage = function (e) { document.title = e.data; };</script>"
-        f'<iframe width="{width}" height="900" style="border:0" src="report.html"></iframe>'
-    )
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--enable-logging=stderr", "--window-size=1300,1000"]
-    command += ["--virtual-time-budget=30000", frame.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
-    assert "CONSOLE" not in done.stderr
-    result = json.loads(html.unescape(done.stdout.split("<title>")[1].split("</title>")[0]))
+    result = in_browser(text, PROBE, width)
     order = list(study.at(study.reference).sort_values(TARGET)["metal"])
     assert result["error"] == [order, order[::-1]]
     assert result["name"] == [sorted(METALS), sorted(METALS, reverse=True)]

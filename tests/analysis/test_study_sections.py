@@ -4,7 +4,6 @@ import html
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -315,42 +314,19 @@ def test_learners_of_a_scan_of_one_held_out_frame_have_no_interval(make_study):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [400, 1200])
-def test_studies_in_a_browser(campaign, tmp_path, width):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on the PATH")
+def test_studies_in_a_browser(campaign, in_browser, width):
     add_curves(campaign)
     add_transfer(campaign)
-    page = rewrite_report(campaign)
-    probe = """<script>
+    probe = """
     window.addEventListener("load", function () {
-      const shade = Array.from(document.querySelectorAll("table.matrix td"));
-      const alpha = shade.map(c => getComputedStyle(c).backgroundColor);
+      const cells = Array.from(document.querySelectorAll("table.matrix td"));
       const root = document.documentElement;
-      parent.postMessage(JSON.stringify({ shades: new Set(alpha).size, width: window.innerWidth,
-        overflow: root.scrollWidth - root.clientWidth,
+      tell({ shades: new Set(cells.map(c => getComputedStyle(c).backgroundColor)).size,
+        width: window.innerWidth, overflow: root.scrollWidth - root.clientWidth,
         open: document.querySelector("details").open,
-        image: document.images[0].getBoundingClientRect().width }), "*");
-    });
-    </script></body>"""
-    text = page.read_text("utf-8").replace("</body>", probe)
-    (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    (tmp_path / "frame.html").write_text(
-        "<script>onmessage = function (e) { document.title = e.data; };</script>"
-        f'<iframe width="{width}" height="900" style="border:0" src="page.html"></iframe>'
-    )
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--window-size=1300,1000", "--virtual-time-budget=5000"]
-    done = subprocess.run(
-        [*command, (tmp_path / "frame.html").as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    title = done.stdout.split("<title>")[1].split("</title>")[0]
-    result = json.loads(html.unescape(title))
+        image: document.images[0].getBoundingClientRect().width });
+    });"""
+    result = in_browser(rewrite_report(campaign).read_text("utf-8"), probe, width)
     assert result["width"] == width
     assert result["overflow"] <= 0
     assert result["shades"] == 4  # one for each error
