@@ -28,6 +28,9 @@ from dosml.cli import map as electron_map
 from dosml.errors import DosmlError
 from dosml.version import __version__
 
+#: Exit code after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="dosml",
     help="Why are some metals hard for machine-learned force fields, and what does the electronic "
@@ -72,8 +75,11 @@ def main() -> None:
         app()
     except DosmlError as error:
         _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("stopped: run the same command again to continue", 130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        # typer turns Ctrl-C in a command into a silent exit with this code
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
+        _fail("stopped: run the same command again to continue", INTERRUPTED)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             _fail(

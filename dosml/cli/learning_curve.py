@@ -48,7 +48,7 @@ def learning_curve(
             between = "two sizes give no interval"
         reporter.say(
             f"{fit['learner']}, l_max {fit['l_max']}, {fit['label_set']}: force error = "
-            f"{fit['amplitude']:.1f} % N^-{fit['exponent']:.2f} ({between})"
+            f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between})"
         )
     for path in files:
         reporter.console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -10,6 +10,8 @@ import ase.io
 import pytest
 from ase.build import bulk
 
+from dosml.cli import main, scan_options
+
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -185,3 +187,19 @@ def test_unwritable_results_are_named(tmp_path) -> None:
     assert result.returncode == 2
     assert len(result.stderr.strip().splitlines()) == 1
     assert "Traceback" in (tmp_path / "study" / "dosml.log").read_text()
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scan_options, "run_command", interrupted)
+    monkeypatch.setattr(sys, "argv", ["dosml", "smear-scan", "Ti"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert "stopped: run the same command again to continue" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["dosml", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
