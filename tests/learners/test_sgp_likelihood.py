@@ -8,6 +8,7 @@ from sgp_data import rattled, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import Evidence, NormalEquations
+from dosml.learners.sgp.block_likelihood import block_likelihood
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import KernelRows
 from dosml.learners.sgp.learner import SgpLearner
@@ -52,6 +53,25 @@ def test_gradient_by_finite_differences(evidence, point):
         plus, minus = posterior(evidence, at(x + step)), posterior(evidence, at(x - step))
         numeric = (plus.log_likelihood - minus.log_likelihood) / (2 * h)
         assert exact[k] == pytest.approx(numeric, rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_block_form_is_the_dense_one(evidence, point):
+    """Energies and stresses are few here, so both ways of evaluating exist."""
+    assert evidence.leading == 6 * 7
+    hypers = at(POINTS[point])
+    dense = posterior(evidence, hypers)
+    value, gradient = block_likelihood(evidence, hypers)
+    assert value == pytest.approx(dense.log_likelihood, rel=1e-9)
+    np.testing.assert_allclose(gradient, dense.gradient, rtol=1e-6, atol=1e-6 * evidence.leading)
+
+
+def test_block_gradient_is_smooth_in_the_energy_noise(evidence):
+    x = POINTS["sharp"]
+    steps = np.linspace(-1e-3, 1e-3, 41)
+    values = [block_likelihood(evidence, at(x + s * np.eye(4)[1]))[1][1] for s in steps]
+    curve = np.polyval(np.polyfit(steps, values, 3), steps)
+    assert np.abs(values - curve).max() < 1e-6 * np.abs(values).max()
 
 
 def test_gradient_is_smooth_in_the_energy_noise(evidence):

@@ -9,7 +9,12 @@ semidefinite to rounding although K_uu is nearly singular.
 Energy labels are large sums, so Phi_E has eigenvalues many orders above the rest. At the end
 everything is rotated by the orthogonal factor of V_E = Q R: the large numbers then stand in the
 leading block and exact zeros elsewhere, and a Cholesky factorisation of I + sum Phi_k loses
-nothing of the small ones.
+nothing of the small ones. Stress labels, where they are few, join the leading block. Where that
+block is the smaller part, the rest is turned to the eigenvectors of its Phi_F, so that
+
+    Phi_E, Phi_S = [X 0; 0 0],    Phi_F = [F C; C^T diag]
+
+and `block_likelihood` evaluates a likelihood without any work of order M^3.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 #: Label kinds in the order of their noise hyperparameters.
 KINDS = ("energy", "force", "stress")
 _LARGEST_JITTER = 1e-2
+#: Largest share of the energy and stress labels in M with which the block form is made.
+LEADING_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,16 @@ class Evidence:
         Sum of squared labels by kind.
     counts
         Number of labels by kind.
+    leading
+        Size of the leading block, outside of which the normal matrix of forces is diagonal and the
+        others are 0; None where they are full.
     """
 
     phi: dict[str, torch.Tensor]
     rhs: dict[str, torch.Tensor]
     squares: dict[str, float]
     counts: dict[str, int]
+    leading: int | None = None
 
 
 def _factorise(gram: torch.Tensor, jitter: float) -> tuple[torch.Tensor, float]:
@@ -115,6 +126,8 @@ class NormalEquations:
         self._rhs = {kind: gram.new_zeros((size, n_sets)) for kind in KINDS}
         self._squares = {kind: gram.new_zeros(n_sets) for kind in KINDS}
         self._counts = dict.fromkeys(KINDS, 0)
+        #: Whitened stress rows, kept as long as they are few.
+        self._stress_rows: list[torch.Tensor] | None = []
 
     def add(self, rows: KernelRows, labels: dict[str, torch.Tensor]) -> None:
         """Add one batch of frames.
@@ -146,13 +159,19 @@ class NormalEquations:
             self._flush(kind)
         white, labels = self._whitened("energy")
         self._rhs["energy"] = white @ labels
-        rotation, triangle = torch.linalg.qr(white, mode="complete")
-        phi = {"energy": triangle @ triangle.T}
+        few = {"energy": white}
+        if self._counts["stress"] and self._stress_rows is not None:
+            few["stress"] = torch.cat(self._stress_rows, dim=1)
+        rotation, triangle = torch.linalg.qr(torch.cat(list(few.values()), dim=1), mode="complete")
+        parts = triangle.split([block.shape[1] for block in few.values()], dim=1)
+        phi = {kind: part @ part.T for kind, part in zip(few, parts, strict=True)}
         for kind in ("force", "stress"):
-            lower = self._phi[kind].tril()
-            full = lower + lower.tril(-1).T
-            turned = rotation.T @ full @ rotation
-            phi[kind] = (turned + turned.T) / 2
+            if kind not in phi:
+                lower = self._phi[kind].tril()
+                full = lower + lower.tril(-1).T
+                turned = rotation.T @ full @ rotation
+                phi[kind] = (turned + turned.T) / 2
+        leading = self._turn_rest(phi, rotation, triangle.shape[1])
         rhs = {kind: rotation.T @ self._rhs[kind] for kind in KINDS}
         present = [kind for kind in KINDS if self._counts[kind]]
         evidence = [
@@ -161,17 +180,41 @@ class NormalEquations:
                 rhs={kind: rhs[kind][:, k] for kind in present},
                 squares={kind: float(self._squares[kind][k]) for kind in present},
                 counts={kind: self._counts[kind] for kind in present},
+                leading=leading,
             )
             for k in range(self._n_sets)
         ]
         return evidence, rotation
 
+    def _turn_rest(
+        self, phi: dict[str, torch.Tensor], rotation: torch.Tensor, leading: int
+    ) -> int | None:
+        """Make Phi_F diagonal outside of the leading block, in place; None if not worth it."""
+        size = rotation.shape[0]
+        stress_is_full = bool(self._counts["stress"]) and self._stress_rows is None
+        if stress_is_full or not self._counts["force"] or leading > LEADING_SHARE * size:
+            return None
+        rest = slice(leading, size)
+        force = phi["force"]
+        values, vectors = torch.linalg.eigh(force[rest, rest])
+        force[rest, rest] = values.clamp_min(0).diag()
+        force[:leading, rest] = force[:leading, rest] @ vectors
+        force[rest, :leading] = force[:leading, rest].T
+        rotation[:, rest] = rotation[:, rest] @ vectors
+        return leading
+
     def _flush(self, kind: str) -> None:
         if not self._pending[kind]:
             return
         white, labels = self._whitened(kind)
-        _add_square(self._phi[kind], white)
         self._rhs[kind].addmm_(white, labels)
+        if kind == "stress" and self._stress_rows is not None:
+            self._stress_rows.append(white)
+            if self._counts["stress"] + self._counts["energy"] <= LEADING_SHARE * white.shape[0]:
+                return
+            white = torch.cat(self._stress_rows, dim=1)
+            self._stress_rows = None
+        _add_square(self._phi[kind], white)
 
     def _whitened(self, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
         """L^-1 K of the pending rows (M, n_rows), and their labels (n_rows, n_sets)."""
