@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEFINITION = 1
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
-_CHUNK = {"cpu": 1_000_000, "cuda": 100_000_000}
+_CHUNK = {"cpu": 500_000, "cuda": 100_000_000}
 #: Memory for neighbour pairs kept between the two passes over the frames.
 _KEEP_BYTES = {"cpu": 256 * 2**20, "cuda": 4 * 2**30}
 _ATOMS_PER_BATCH = {"cpu": 128, "cuda": 2048}
