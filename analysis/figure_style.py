@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dosml.analysis.study import ScanStudy
 
 #: Colours of the sampling tiers (Okabe and Ito); other tiers take the style's cycle.
-TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "melt": "#D55E00"}
+TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": "#D55E00"}
 #: Fermi level and reference lines.
 LINE_COLOUR = "#444444"
 
