@@ -21,21 +21,22 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
-    "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2",
+    "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2 --min-length 5",
     "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0 --sizes 3,5",
     "dosml transfer": "--learner-preset quick --epochs 2",
     "dosml smear-scan frames.extxyz": "--train 5 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml smear-scan --dataset": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
-    "dosml smear-scan Ti --engine gpaw": "--train 3 --test 3 --sigma 1,2 --kpoints 1,1,1",
-    "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan Ti --engine gpaw": "--train 2 --test 2 --sigma 1,2 --kpoints 1,1,1",
+    "dosml smear-scan --config": "--train 3 --test 3 --sigma 0.5,2.0 --n-max 4 --l-max 2",
+    "dosml smear-scan": "--train 3 --test 3 --sigma 0.5,2.0 --n-max 4 --l-max 2 --min-length 5",
     "dosml train labels.extxyz --grid": "--cutoff 4 --n-max 3,4 --l-max 2 --zeta 2",
     "dosml train labels.extxyz --sizes": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
-    "dosml study": "--train 3 --test 3 --sigma 0.5,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml study": "--train 3 --test 3 --sigma 0.5,2.0 --n-max 4 --l-max 2 --min-length 5",
     "dosml phonons": "--min-length 5 --points 20",
     "dosml nelect-scan Os": "--electrons=-1,0 --train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
     "dosml nelect-scan": "--train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
-    "dosml map": "--sigma 1,2 --electrons=-1,0 --train 3 --test 3 --cutoff 4 --n-max 4 --l-max 2",
-    "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2.0 --out {tmp}/demo"',
+    "dosml map": "--sigma 1,2 --electrons=-1,0 --train 2 --test 2 --n-max 4 --min-length 5",
+    "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2 --min-length 5 --out {tmp}/demo"',
 }
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
 RUN_BY_CI = {
