@@ -14,16 +14,15 @@ subtracted from it is of the size of the forces.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from dosml.errors import LearnerError
-from dosml.learners.sgp.accumulate import KINDS
+from dosml.learners.sgp.marginal import Solved, marginal_likelihood
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from dosml.learners.sgp.accumulate import Evidence
@@ -74,10 +73,7 @@ def block_likelihood(
     inverse = torch.cholesky_inverse(factor)
     reduced = torch.linalg.solve_triangular(factor, coupling, upper=False)
     trace = float(inverse.trace() + w.sum() + a * a * (reduced.square().sum(dim=0) @ (w * w)))
-    twice = -signal2 * float(right @ x)
-    twice += 2 * float(factor.diagonal().log().sum()) - float(w.log().sum())
-    gradient = np.zeros(4)
-    gradient[0] = -2 * signal2 * float(x @ x) + 2 * (len(x) - trace)
+    log_determinant = 2 * float(factor.diagonal().log().sum()) - float(w.log().sum())
     # s beta_k tr(B^-1 Phi_k); those of all kinds and tr B^-1 add up to M
     shares = {
         kind: signal2 * beta[kind] * float((inverse * phi).sum()) for kind, phi in few.items()
@@ -89,12 +85,5 @@ def block_likelihood(
         + 2 * (x[:n] @ (coupling @ x[n:]))
         + diagonal @ x[n:].square()
     )
-    for kind in evidence.phi:
-        count, square = evidence.counts[kind], evidence.squares[kind]
-        twice += beta[kind] * square + 2 * count * math.log(hypers.noise(kind))
-        twice += count * math.log(2 * math.pi)
-        residual = (
-            square - 2 * signal2 * float(evidence.rhs[kind] @ x) + signal2**2 * curvatures[kind]
-        )
-        gradient[1 + KINDS.index(kind)] = -2 * beta[kind] * residual - 2 * shares[kind] + 2 * count
-    return -0.5 * twice, -0.5 * gradient
+    solved = Solved(right, x, log_determinant, trace, shares, curvatures)
+    return marginal_likelihood(evidence, hypers, solved)

@@ -26,6 +26,7 @@ import torch
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import KINDS
 from dosml.learners.sgp.block_likelihood import block_likelihood
+from dosml.learners.sgp.marginal import Solved, marginal_likelihood
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,21 +116,15 @@ def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
         )
     x = torch.cholesky_solve(right[:, None], factor)[:, 0]
     inverse = torch.cholesky_inverse(factor)
-    twice = -signal2 * float(right @ x) + 2 * float(factor.diagonal().log().sum())
-    gradient = np.zeros(4)
-    gradient[0] = -2 * signal2 * float(x @ x) + 2 * (len(x) - float(inverse.trace()))
-    for kind in kinds:
-        count, phi, square = evidence.counts[kind], evidence.phi[kind], evidence.squares[kind]
-        twice += beta[kind] * square + 2 * count * math.log(hypers.noise(kind))
-        twice += count * math.log(2 * math.pi)
-        residual = (
-            square - 2 * signal2 * float(evidence.rhs[kind] @ x) + signal2**2 * float(x @ (phi @ x))
-        )
-        trace = float((inverse * phi).sum())
-        gradient[1 + KINDS.index(kind)] = (
-            -2 * beta[kind] * residual - 2 * signal2 * beta[kind] * trace + 2 * count
-        )
-    return Posterior(-0.5 * twice, -0.5 * gradient, x, factor)
+    solved = Solved(
+        right,
+        x,
+        log_determinant=2 * float(factor.diagonal().log().sum()),
+        trace=float(inverse.trace()),
+        shares={k: signal2 * beta[k] * float((inverse * evidence.phi[k]).sum()) for k in kinds},
+        curvatures={k: float(x @ (evidence.phi[k] @ x)) for k in kinds},
+    )
+    return Posterior(*marginal_likelihood(evidence, hypers, solved), x, factor)
 
 
 def evaluate(evidence: Evidence, hypers: Hyperparameters) -> tuple[float, NDArray[np.float64]]:
