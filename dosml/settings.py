@@ -14,7 +14,7 @@ from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
 AnySettings = TypeVar("AnySettings", bound=BaseModel)
@@ -37,6 +37,12 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Ask "did you mean ...? " for the known word that is nearest; empty where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def check_learners(learners: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:

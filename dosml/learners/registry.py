@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
+from dosml.settings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,9 +143,8 @@ def make_learner(
 def _known(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
     factory = LEARNERS.get(name)
     if factory is None:
-        near = difflib.get_close_matches(name, LEARNERS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(
-            f"there is no learner named {name!r}: {hint}choose one of {', '.join(sorted(LEARNERS))}"
+            f"there is no learner named {name!r}: {did_you_mean(name, LEARNERS)}choose one of "
+            f"{', '.join(sorted(LEARNERS))}"
         )
     return factory

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dosml.errors import InputError
+from dosml.settings import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,11 +124,9 @@ class Adapter:
             where = ".".join(str(part) for part in first["loc"]) or "settings"
             if first["type"] == "extra_forbidden":
                 known = list(self.settings.model_fields)
-                near = difflib.get_close_matches(where, known, n=1)
-                hint = f"did you mean {near[0]}? " if near else ""
                 raise InputError(
-                    f"there is no option {where} of the learner {self.name}: {hint}the options are "
-                    f"{', '.join(known)}"
+                    f"there is no option {where} of the learner {self.name}: "
+                    f"{did_you_mean(where, known)}the options are {', '.join(known)}"
                 ) from error
             raise InputError(
                 f"option {where} of the learner {self.name} cannot be {first.get('input')!r}: "
