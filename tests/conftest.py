@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a failure is the fault of a change. To look for new ones:
+# pytest --hypothesis-profile=explore tests/theory
+settings.register_profile("pinned", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("pinned")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import toms748
 
 from dosml.theory.principal_value import uniform_step
 from dosml.theory.smearing import Smearing
@@ -75,12 +75,22 @@ def _levels(
     return energies.ravel(), degeneracy * full.ravel()
 
 
+def _root(residual: Callable[[float], float], one: float, other: float) -> float:
+    """Root between two ends of opposite sign.
+
+    Counts are flat in a gap and steep at its edges. Brent's method can need more than a hundred
+    steps there; this one never needs more than about three times the steps of a bisection.
+    """
+    low, high = sorted((one, other))
+    return float(toms748(residual, low, high, xtol=1e-13, maxiter=500))
+
+
 def _edge_root(
     count: Callable[[float], float], target: float, low: float, high: float, slack: float
 ) -> float:
     """Middle of the range of μ in which a monotonic count is the target within the slack."""
-    first = float(brentq(lambda mu: count(mu) - target + slack, low, high, xtol=1e-13))
-    last = float(brentq(lambda mu: count(mu) - target - slack, low, high, xtol=1e-13))
+    first = _root(lambda mu: count(mu) - target + slack, low, high)
+    last = _root(lambda mu: count(mu) - target - slack, low, high)
     return (first + last) / 2
 
 
@@ -108,7 +118,7 @@ def _nearest_root(
             mu = start + side * k * step
             value = residual(mu)
             if value == 0 or (value < 0) != (here < 0):
-                roots.append(float(brentq(residual, inner[side][0], mu, xtol=1e-13)))
+                roots.append(_root(residual, inner[side][0], mu))
             inner[side] = (mu, value)
         if roots:
             return min(roots, key=lambda mu: (abs(mu - start), mu))

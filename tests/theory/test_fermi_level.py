@@ -38,6 +38,13 @@ def test_the_electron_number_is_held(
     assert held == pytest.approx(electrons, abs=1e-9 * len(levels))
 
 
+def test_a_wide_flat_gap() -> None:
+    """Levels 7 widths apart: Brent's method gives up after 100 steps on this count."""
+    levels, smearing = [-4.0, 3.0, 3.0], Smearing("methfessel-paxton-3", 1.0)
+    mu = chemical_potential(levels, 2.0, smearing)
+    assert band_energy(levels, mu, smearing).electrons == pytest.approx(2.0, abs=1e-10)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_forces_are_derivatives_of_the_free_energy(scheme: str) -> None:
     """dF/de_i at fixed electron number is the occupation of level i: F is variational."""
