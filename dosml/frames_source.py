@@ -61,7 +61,13 @@ def subject_of(settings: ScanSettings) -> str:
 
 
 def planned_atoms(settings: ScanSettings) -> tuple[int, int]:
-    """Frames in the scan and atoms in the first one, without sampling."""
+    """Frames in the scan and atoms in the first one, without sampling.
+
+    Raises
+    ------
+    FrameError, InputError
+        If the user's file, or the structure asked for, cannot be used.
+    """
     if settings.target_is_file or settings.dataset is not None:
         frames = (
             own_frames(settings) if settings.target_is_file else dataset_frames(settings.target)

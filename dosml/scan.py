@@ -148,8 +148,10 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
         engine.check(setting)
     learners = make_learners(settings)
     swap = make_swap(settings)
+    subject = subject_of(settings)
+    planned_atoms(settings)  # a file or structure that cannot be used leaves no folder behind
     start = time.perf_counter()
-    with Campaign(settings.folder, subject_of(settings)) as campaign:
+    with Campaign(settings.folder, subject) as campaign:
         logger.info("command: %s", shlex.join(sys.argv))
         campaign.record(settings_in_force(settings))
         reporter.say(f"campaign folder: {campaign.folder}")

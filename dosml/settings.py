@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
 AnySettings = TypeVar("AnySettings", bound=BaseModel)
@@ -37,12 +36,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Ask "did you mean ...? " for the known word that is nearest; empty where none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 def check_learners(learners: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
@@ -217,7 +210,7 @@ def join_settings(
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values = read_toml(model, config) if config is not None else {}
+    values = read_values(model, config) if config is not None else {}
     values.update({key: value for key, value in options.items() if value is not None})
     if values.get(required) in (None, [], ()):
         raise InputError(nothing)
@@ -227,7 +220,7 @@ def join_settings(
         raise InputError(first_message(error)) from error
 
 
-def read_toml(model: type[BaseModel], path: Path) -> dict[str, Any]:
+def read_values(model: type[BaseModel], path: Path) -> dict[str, Any]:
     """Read the values of a settings model from a TOML file; keys with `-` or `_`.
 
     Raises
@@ -235,20 +228,12 @@ def read_toml(model: type[BaseModel], path: Path) -> dict[str, Any]:
     InputError
         If the file cannot be read, or a key is unknown or given twice.
     """
-    try:
-        read = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read --config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path} is not valid TOML: {error}") from error
     known = [field.alias or name for name, field in model.model_fields.items()]
     values = {}
-    for key, value in read.items():
+    for key, value in read_toml(path).items():
         name = key.replace("-", "_")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"--config {path}: unknown key '{key}'; {hint}")
+            raise InputError(f"--config {path}: {unknown_key(key, name, known)}")
         if name in values:
             raise InputError(f"--config {path}: '{name}' is given twice")
         values[name] = value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
-import tomllib
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,14 +87,7 @@ def load_run_settings(path: Path | None, **given: object) -> RunSettings:
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values: dict[str, object] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot read --config {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"--config {path} is not valid TOML: {error}") from error
+    values: dict[str, object] = read_toml(path) if path is not None else {}
     slurm = values.get("slurm", {})
     for name, value in given.items():
         if value is None:
@@ -118,9 +110,7 @@ def _message(error: ValidationError, path: Path | None) -> str:
     if first["type"] == "extra_forbidden":
         in_slurm = len(first["loc"]) > 1
         known = list(SlurmSettings.model_fields if in_slurm else RunSettings.model_fields)
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"{source}unknown key '{where}'; {hint}"
+        return source + unknown_key(where, str(first["loc"][-1]), known)
     if first["type"] == "value_error":
         return f"{source}{first['ctx']['error']}"
     return f"{source}{where} = {first['input']!r} cannot be used: {first['msg'].lower()}"

@@ -58,7 +58,7 @@ def write_frames(path: Path, *, pbc: bool = True, symbols: str = "Cu4", count: i
         (["few.extxyz"], "holds 3 frames"),
         (["few.extxyz", "--train", "2", "--test", "2"], "holds 3 frames"),
         (["Ti", "--config", "missing.toml"], "cannot read --config missing.toml"),
-        (["Ti", "--config", "typo.toml"], "unknown key 'sigmas'; did you mean 'sigma'?"),
+        (["Ti", "--config", "typo.toml"], "unknown key sigmas; did you mean sigma?"),
         (["Ti", "--out", "file/study"], "give another --out"),
     ],
 )
@@ -76,6 +76,7 @@ def test_one_line_and_exit_code_2(tmp_path, arguments: list[str], message: str) 
     assert lines[0].startswith("dosml: error: ")
     assert message in lines[0]
     assert "Traceback" not in result.stdout + result.stderr
+    assert not list(tmp_path.glob("dosml-*")), "no campaign folder for a command that cannot run"
 
 
 def test_unknown_option_is_exit_code_2(tmp_path) -> None:

@@ -82,7 +82,7 @@ def test_configuration_file_with_the_names_of_the_command_line(tmp_path) -> None
     assert settings.as_element == "Os"
     assert settings.with_campaign == Path("os-study")
     config.write_text('target = "Au"\nelectron = "-1:1"\n')
-    with pytest.raises(InputError, match="did you mean 'electrons'"):
+    with pytest.raises(InputError, match="did you mean electrons"):
         load_scan_settings(ElectronScanSettings, {}, config)
 
 

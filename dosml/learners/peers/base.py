@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from dosml.errors import InputError
-from dosml.settings import did_you_mean
+from dosml.learners.options import checked_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,18 +117,6 @@ class Adapter:
                 f"the learner {self.name} has no preset {preset!r}: choose default or "
                 f"{' or '.join(self.presets)}"
             )
-        try:
-            return self.settings(**{**self.presets.get(preset, {}), **options})
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "settings"
-            if first["type"] == "extra_forbidden":
-                known = list(self.settings.model_fields)
-                raise InputError(
-                    f"there is no option {where} of the learner {self.name}: "
-                    f"{did_you_mean(where, known)}the options are {', '.join(known)}"
-                ) from error
-            raise InputError(
-                f"option {where} of the learner {self.name} cannot be {first.get('input')!r}: "
-                f"{first['msg'].lower()}"
-            ) from error
+        return checked_options(
+            self.settings, self.name, {**self.presets.get(preset, {}), **options}
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from dosml.errors import InputError, LearnerError
+from dosml.errors import LearnerError
+from dosml.learners.options import checked_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,16 +94,7 @@ def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:
     InputError
         If an option is unknown or out of range: the message names it.
     """
-    try:
-        return SgpSettings(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        known = ", ".join(SgpSettings.model_fields)
-        raise InputError(
-            f"learner option {where}: {first['msg'].lower()} (read {first.get('input')!r}); "
-            f"the options are {known}"
-        ) from error
+    return checked_options(SgpSettings, "sgp", options)
 
 
 def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:

@@ -50,8 +50,8 @@ def test_settings_from_file_and_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("comand = 'vasp'", "did you mean 'command'"),
-        ("[slurm]\nwaltime = '1:00:00'", "did you mean 'walltime'"),
+        ("comand = 'vasp'", "did you mean command?"),
+        ("[slurm]\nwaltime = '1:00:00'", "did you mean walltime?"),
         ("[slurm]\nwalltime = '60'", "write HH:MM:SS"),
         ("executor = 'pbs'", "executor = 'pbs' cannot be used"),
         ("command = ' '", "command is empty"),

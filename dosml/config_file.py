@@ -1,0 +1,54 @@
+"""TOML files of settings, and what to say of a name that is not known.
+
+Like `dosml.errors`, this module may be used by every room.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the file of --config.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path} is not valid TOML: {error}") from error
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Ask "did you mean ...? " for the known word that is nearest; empty where none is near."""
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def unknown_key(key: str, name: str, known: Collection[str]) -> str:
+    """Say that a key is unknown, and which known name is near it, else all of them.
+
+    Parameters
+    ----------
+    key
+        As it stands in the file, with its table.
+    name
+        What to compare with the known names.
+    known
+        The names that the table takes.
+    """
+    hint = did_you_mean(name, known).strip() or f"known keys: {', '.join(known)}"
+    return f"unknown key {key}; {hint}"
