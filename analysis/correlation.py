@@ -6,6 +6,8 @@ over all candidates of a question, Holm's correction for multiple testing.
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-#: Permutations behind a p-value; the smallest p is 1 / (this + 1).
+#: Permutations drawn for a p-value; few points are counted through in all their orders instead.
 N_PERMUTATIONS = 9999
 #: Fewest points for which a correlation is computed at all.
 MINIMUM_POINTS = 4
@@ -38,7 +40,7 @@ class Correlation:
     pearson_interval
         Bootstrap interval (BCa) over points; nan where it cannot be computed.
     pearson_p, spearman_p
-        Two-sided permutation p-values.
+        Two-sided permutation p-values, exact up to 7 points; see `smallest_p`.
     partial, partial_p
         Pearson correlation of what is left of both after a straight-line fit of the controls, and
         its permutation p-value (of the residuals: Freedman and Lane, J. Bus. Econ. Stat. 1, 292
@@ -248,9 +250,22 @@ def _residual(a: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(np.where(np.abs(rest) > 1e-10 * np.abs(a).max(), rest, 0.0))
 
 
+def smallest_p(n: int) -> float:
+    """Smallest p-value that a permutation test of n points can give, whatever the data."""
+    orders = math.factorial(n)
+    return 1 / (orders if orders <= N_PERMUTATIONS else N_PERMUTATIONS + 1)
+
+
 def _p_value(permuted: NDArray[np.float64], observed: float) -> float:
     # ties count against significance; 1e-12 keeps rounding from breaking them
     return float((1 + np.sum(np.abs(permuted) >= abs(observed) - 1e-12)) / (1 + len(permuted)))
+
+
+def _shuffled(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Values in other orders: all of them but the given one, or a draw where these are many."""
+    if math.factorial(len(values)) <= N_PERMUTATIONS:
+        return values[np.array(list(itertools.permutations(range(len(values))))[1:])]
+    return rng.permuted(np.tile(values, (N_PERMUTATIONS, 1)), axis=1)
 
 
 def _permutation_p(
@@ -260,7 +275,7 @@ def _permutation_p(
     basis: NDArray[np.float64] | None = None,
 ) -> float:
     u, v = a - a.mean(), b - b.mean()
-    shuffled = rng.permuted(np.tile(v, (N_PERMUTATIONS, 1)), axis=1)
+    shuffled = _shuffled(v, rng)
     if basis is not None:
         # a shuffled residual is no longer free of the controls: take them out again
         shuffled = _residual(shuffled, basis)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.correlation import correlate
+from dosml.analysis.correlation import correlate, smallest_p
 from dosml.analysis.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
 from dosml.analysis.joined_columns import MEASURES, describe, heading
 from dosml.analysis.study import setting_words
@@ -111,11 +111,18 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
             f"large or sharp d-DOS with the force error ends below +{WEAK:g} (highest "
             f"{ends.max():+.2f}); the strongest of all measures is {_named(top)}, {_r(top)}."
         )
+    failed = (
+        f"no measure of the d-DOS passes p < {LEVEL:g} after the correction for {len(ranking)} "
+        "tests and predicts metals left out"
+    )
+    if smallest_p(n) * len(ranking) >= LEVEL:
+        failed = (
+            f"{n} metals are too few for any measure to pass, whatever the data (p is "
+            f"{smallest_p(n):.3f} at best, before the correction for {len(ranking)} tests)"
+        )
     return "Undecided", (
-        f"For these {n} metals at {where}: no measure of the d-DOS passes p < "
-        f"{LEVEL:g} after the correction for {len(ranking)} tests and predicts metals left out; "
-        f"the strongest is {_named(top)}, {_r(top)}, p {_p(top['pearson_p'])} before and "
-        f"p {_p(top['pearson_p_holm'])} after correction."
+        f"For these {n} metals at {where}: {failed}; the strongest is {_named(top)}, {_r(top)}, "
+        f"p {_p(top['pearson_p'])} before and p {_p(top['pearson_p_holm'])} after correction."
     )
 
 

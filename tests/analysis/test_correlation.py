@@ -49,8 +49,8 @@ def test_permutation_p_of_four_points_in_a_row_counts_permutations():
     # of 24 orders only 1234 and 4321 reach |r| = 1: p = 2/24
     found = correlate([1, 2, 3, 4], [10, 20, 30, 40])
     assert found.pearson == pytest.approx(1)
-    assert found.pearson_p == pytest.approx(2 / 24, abs=0.01)
-    assert found.spearman_p == pytest.approx(2 / 24, abs=0.01)
+    assert found.pearson_p == pytest.approx(2 / 24)
+    assert found.spearman_p == pytest.approx(2 / 24)
 
 
 def test_p_values_are_uniform_without_a_correlation():

@@ -126,6 +126,13 @@ def test_three_metals_are_too_few(tmp_path):
     assert answer.headline.startswith("3 metals cannot answer it")
 
 
+def test_four_metals_on_a_line_are_too_few_for_a_test_and_the_answer_says_so(tmp_path):
+    answer = verdict(study(tmp_path, slope=2.0, noise=0.0, metals=METALS[:4]))
+    assert answer.word == "Undecided"
+    assert "4 metals are too few for any measure to pass" in answer.headline
+    assert "p is 0.042 at best" in answer.headline  # 1/4!
+
+
 def test_published_numbers_are_ranked_with_the_metals_they_have():
     ranking = published_ranking().set_index("measure")
     part = published_table().dropna(subset=["d_band_center_vijay2022_ev"])
