@@ -134,11 +134,11 @@ def one_thread_pool(workers: int) -> Executor:
     return ProcessPoolExecutor(
         max_workers=workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_die_with_parent,
+        initializer=die_with_parent,
     )
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End this worker when the driver is killed: a pool's workers would wait for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
 import socket
 import sys
-import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.execution.slurm import slurm_is_here
+from dosml.relabel.pool import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,18 +59,6 @@ def process_executor(workers: int) -> Iterator[Executor]:
             yield pool
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def die_with_parent() -> None:
-    """End this worker when its driver is killed: a pool's workers would wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
