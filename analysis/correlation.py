@@ -264,7 +264,7 @@ def _p_value(permuted: NDArray[np.float64], observed: float) -> float:
 def _shuffled(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Values in other orders: all of them but the given one, or a draw where these are many."""
     if math.factorial(len(values)) <= N_PERMUTATIONS:
-        return values[np.array(list(itertools.permutations(range(len(values))))[1:])]
+        return np.array(list(itertools.permutations(values))[1:])
     return rng.permuted(np.tile(values, (N_PERMUTATIONS, 1)), axis=1)
 
 
