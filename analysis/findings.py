@@ -136,7 +136,7 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
         f"{last[bare]:.2f}) and the mean |dn_d/dE| from {first[slope]:.2f} to {last[slope]:.2f} "
         f"states/eV²/atom (bare: {first[bare_slope]:.2f} to {last[bare_slope]:.2f}). The smeared "
         f"values change by construction. Smearing also moves E_F through the band: it lies "
-        f"{first[shift]:+.2f} eV, then {last[shift]:+.2f} eV, from where the same levels filled "
+        f"{first[shift]:+z.2f} eV, then {last[shift]:+z.2f} eV, from where the same levels filled "
         f"without smearing have it. There, at the unsmeared Fermi level, n_d goes from "
         f"{first[frozen]:.2f} to {last[frozen]:.2f} states/eV/atom: only moving levels change that."
     )
