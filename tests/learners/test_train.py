@@ -294,8 +294,8 @@ def test_heat_map_shows_every_point_and_marks_one():
         ({"cutoff": "far"}, "--cutoff 'far' cannot be used"),
         ({"grid": True, "descriptor": "B1", "l_max": "2"}, "B1 has no angular part"),
         ({"sizes": "3,99"}, "between 1 and the 12 training frames, got 3, 99"),
-        ({"n_max": 99}, "n_max .* cannot be .*: input should be less than or equal to 24"),
-        ({"grid": True, "n_max": "4,99"}, "n_max .* cannot be .*: input should be less than or equal to 24"),
+        ({"n_max": 99}, "n_max .* cannot be .*: input should be less than"),
+        ({"grid": True, "n_max": "4,99"}, "n_max .* cannot be .*: input should be less than"),
         ({"test_file": "missing.extxyz"}, "no label set at --test-file missing.extxyz"),
     ],
 )
