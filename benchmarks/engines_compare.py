@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.dos_measures import DosWindows, dos_measures
+from dosml.analysis.measures.dos_measures import DosWindows, dos_measures
 from dosml.relabel.engines.dataset import dataset_frames, dataset_labels, dataset_metals
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
 from dosml.theory.dos import mean_dos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 REPEAT = (2, 2, 2)

@@ -20,7 +20,7 @@ import numpy as np
 from dosml.relabel.engines.dataset import dataset_frames, dataset_metals
 from dosml.relabel.engines.gpaw import GpawEngine
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.learner_table import HeldOut, learner_table
-from dosml.analysis.tables import write_tables
+from dosml.analysis.statistics.learner_table import HeldOut, learner_table
+from dosml.analysis.statistics.tables import write_tables
 from dosml.learners.base import KeepsTrainings
-from dosml.learners.label_files import LabelledFrames, read_label_sets
 from dosml.learners.registry import make_learner, option_names
+from dosml.studies.label_files import LabelledFrames, read_label_sets
 
 FILES = {
     "Mo": ("maml_Mo_AIMD.extxyz", "maml_Mo_Test.extxyz"),

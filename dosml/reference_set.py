@@ -11,13 +11,13 @@ import argparse
 import platform
 from pathlib import Path
 
-from dosml.frames_source import engine_of, get_frames
-from dosml.label_sets import make_labels, pair
 from dosml.progress import Reporter
 from dosml.relabel.engines.dataset import REFERENCE, write_dataset
 from dosml.relabel.store import LabelStore
-from dosml.scan import scan_settings
 from dosml.settings import SmearScanSettings
+from dosml.studies.frames_source import engine_of, get_frames
+from dosml.studies.labelling import make_labels, pair
+from dosml.studies.scan import scan_settings
 
 
 def make(folder: Path, metal: str, train: int, test: int) -> None:

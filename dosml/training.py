@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.files import whole_file
-from dosml.frames_source import split
 from dosml.learners.base import KeepsTrainings, Prediction, TrainingLabels
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
+from dosml.studies.frames_source import split
 from dosml.version import __version__
 
 if TYPE_CHECKING:

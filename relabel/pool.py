@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.relabel.engines.base import Engine
-    from dosml.relabel.setting import ElectronicSetting
     from dosml.relabel.store import LabelStore
+    from dosml.theory.setting import ElectronicSetting
 
 #: Every numerical library obeys one of these; they are read when a worker starts.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -129,7 +129,7 @@ def _measure(
 ) -> tuple[dict[str, Any], ElectronicDos]:
     import numpy as np
 
-    from dosml.analysis.dos_measures import DosWindows, mean_absolute_slope
+    from dosml.analysis.measures.dos_measures import DosWindows, mean_absolute_slope
     from dosml.relabel.vasp.projected_dos import read_dos
     from dosml.theory.dband import band_moments, d_band
     from dosml.theory.dos import D_ORBITALS
@@ -239,7 +239,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
-    from dosml.analysis.figure_style import LINE_COLOUR, house_style, new_figure
+    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure
     from dosml.files import whole_file
 
     if path.suffix.lower() not in {".png", ".pdf", ".svg"}:

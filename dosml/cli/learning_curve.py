@@ -34,11 +34,11 @@ def learning_curve(
     """
     own = {"target": target, "learner": learner, "l_max": l_max, "sizes": sizes, "repeats": repeats}
     # heavy imports only now: --help comes at once
-    from dosml.learners.study_settings import CurveSettings
+    from dosml.studies.training_settings import CurveSettings
 
     settings = options.read_options(CurveSettings, own, given)
-    from dosml.learners.curve_study import learning_curve as run
     from dosml.progress import Reporter
+    from dosml.studies.learning_curve import learning_curve as run
 
     reporter = Reporter()
     _, fits, files = run(settings, reporter)

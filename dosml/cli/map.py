@@ -8,7 +8,7 @@ import typer
 
 from dosml.cli import scan_options as options
 from dosml.cli.shared_options import spelled_out
-from dosml.electron_settings import MapSettings
+from dosml.studies.electron_settings import MapSettings
 
 
 @spelled_out(options.scan_words(MapSettings), without=["dataset"])

@@ -47,8 +47,8 @@ def phonons(
 
     Forces are kept in the folder: the same command continues one that was stopped.
     """
-    from dosml.phonons import force_source, run_phonons, sigma_of_model
     from dosml.progress import Reporter
+    from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
     reporter = Reporter()
     width = sigma if sigma is not None else sigma_of_model(source)

@@ -20,7 +20,7 @@ def report(
     It answers in words whether the d-DOS tells how hard forces are to learn, with n, intervals and
     permutation tests, beside published numbers.
     """
-    from dosml.joined import report_campaigns
     from dosml.progress import Reporter
+    from dosml.studies.survey_report import report_campaigns
 
     report_campaigns(campaigns, out, Reporter())

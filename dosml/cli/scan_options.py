@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dosml.scan import ScanResult
     from dosml.settings import ScanSettings
+    from dosml.studies.scan import ScanResult
 
 Text = str | None
 Number = int | None
@@ -160,7 +160,7 @@ def run_command(
     settings = load_scan_settings(model, {**own, **settings_given(shared)}, shared["config"])
     # heavy imports only now: errors in options and --help come at once
     from dosml.progress import Reporter
-    from dosml.scan import make_plan, run_scan
+    from dosml.studies.scan import make_plan, run_scan
 
     reporter = Reporter()
     if shared["dry_run"]:
@@ -168,11 +168,11 @@ def run_command(
             reporter.console.print(line, highlight=False, soft_wrap=True)
         return None
     result = run_scan(settings, reporter)
-    from dosml.analysis.terminal import terminal_table
+    from dosml.analysis.report.terminal import terminal_table
 
     reporter.console.print(terminal_table(result.table))
     if result.by_learner is not None:
-        from dosml.learner_findings import show_learners
+        from dosml.studies.learner_findings import show_learners
 
         reporter.console.print(show_learners(result.by_learner))
     reporter.console.print(f"report: {result.report}", highlight=False, soft_wrap=True)

@@ -71,7 +71,7 @@ def run_targets(
     typer.Exit
         With code 1 if a target has no result.
     """
-    from dosml.study import run_study, study_plan, study_settings
+    from dosml.studies.survey import run_study, study_plan, study_settings
 
     options = {**own, **scan.settings_given(shared), "out": None}  # each metal has its folder in it
     settings = study_settings(targets, options, shared["config"], small=small, folder=folder)
@@ -89,7 +89,7 @@ def run_targets(
         reporter.warn(f"{outcome.target} has no result: {outcome.failure}")
     done = [outcome.folder for outcome in outcomes if outcome.failure is None]
     if done:
-        from dosml.joined import report_campaigns
+        from dosml.studies.survey_report import report_campaigns
 
         report_campaigns(done, folder, reporter, outcomes=outcomes)
     if failed:

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dosml.learners.study_settings import StudySettings
+    from dosml.studies.training_settings import StudySettings
 
     AnyStudy = TypeVar("AnyStudy", bound=StudySettings)
 
@@ -67,7 +67,7 @@ def read_options(
     InputError
         If a value cannot be used.
     """
-    from dosml.learners.study_settings import load_study_settings
+    from dosml.studies.training_settings import load_study_settings
 
     options = {**own, **shared, "stress": False if shared["no_stress"] else None}
     for key in ("no_stress", "config"):

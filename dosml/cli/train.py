@@ -91,15 +91,15 @@ def train(
     options["stress"] = False if no_stress else None
     options["grid"] = grid or None
     # heavy imports only now: errors in options and --help come at once
-    from dosml.learners.train_settings import load_train_settings
+    from dosml.studies.train_settings import load_train_settings
 
     settings = load_train_settings(options, config)
-    from dosml.learners.train_run import train as run_training
     from dosml.progress import Reporter
+    from dosml.studies.train_run import train as run_training
 
     reporter = Reporter()
     outcome = run_training(settings, reporter)
-    from dosml.learners.train_table import training_table
+    from dosml.studies.train_table import training_table
 
     reporter.console.print(training_table(outcome.table))
     for path in outcome.files:

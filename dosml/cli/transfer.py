@@ -32,11 +32,11 @@ def transfer(
     """
     own = {"target": target, "learner": learner, "train_on": train_on, "l_max": l_max}
     # heavy imports only now: --help comes at once
-    from dosml.learners.study_settings import TransferSettings
+    from dosml.studies.training_settings import TransferSettings
 
     settings = options.read_options(TransferSettings, own, given)
-    from dosml.learners.transfer_study import transfer as run
     from dosml.progress import Reporter
+    from dosml.studies.transfer import transfer as run
 
     reporter = Reporter()
     table, files = run(settings, reporter)

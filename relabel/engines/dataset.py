@@ -23,8 +23,8 @@ from dosml.files import whole_file
 from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure
 from dosml.relabel.frames import KEPT_INFO, canonical, frame_id
 from dosml.relabel.label import Label, LabelSet, labelled_frame
-from dosml.relabel.setting import ElectronicSetting
 from dosml.theory.dos import ElectronicDos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from dosml.relabel.label import Label
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 INSTALL = (
     "the engine gpaw needs GPAW and its PAW data: apt install g++ libxc-dev libopenblas-dev "

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.relabel.engines.gpaw import GpawEngine
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 FUNCTIONAL = "PBE"
 #: Density in electrons per valence electron, energy in eV per valence electron, eigenstates in

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 METHOD = "GFN1-xTB"
 #: Tried in turn when the self-consistent field does not converge: (mixer damping, iterations,

@@ -20,9 +20,9 @@ from dosml.relabel.vasp.protocol import smearing_tags
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from dosml.relabel.setting import ElectronicSetting
     from dosml.relabel.vasp.potcars import PotcarFacts
     from dosml.relabel.vasp.protocol import VaspProtocol
+    from dosml.theory.setting import ElectronicSetting
 
 #: Window and step (eV) of the DOS. EMIN and EMAX are on VASP's absolute scale, where the Fermi
 #: levels of metals lie between -3 and 12 eV: the window of the measures, 10 eV to either side of

@@ -23,10 +23,10 @@ import ase.io
 from dosml.errors import FrameError, InputError
 from dosml.files import whole_file
 from dosml.relabel.frames import canonical, frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import content_hash
 from dosml.relabel.vasp.potcars import PotcarFacts, get_potcar, potcar_path
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from dosml.analysis.study import ScanStudy, SettingResult
+from dosml.analysis.statistics.study import ScanStudy, SettingResult
 from dosml.theory.dos import ElectronicDos
 from dosml.theory.smearing import Smearing
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.columns import COLUMNS, tier_column
-from dosml.analysis.published import published_metals
+from dosml.analysis.measures.columns import COLUMNS, tier_column
+from dosml.analysis.statistics.published import published_metals
 
 METALS = ["Ti", "V", "Cr", "Zr", "Nb", "Mo", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
 SIGMAS = (0.2, 0.5, 2.0)

@@ -13,14 +13,14 @@ from ase.calculators.emt import EMT
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dosml.analysis.report import CONTENT, write_report
-from dosml.analysis.study import summarise
-from dosml.analysis.study_sections import RECORD, STUDIES
-from dosml.analysis.tables import write_tables
-from dosml.attached_studies import attach_study
+from dosml.analysis.report.scan_report import CONTENT, write_report
+from dosml.analysis.report.study_sections import RECORD, STUDIES
+from dosml.analysis.statistics.study import summarise
+from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.cli import app
 from dosml.progress import Reporter
+from dosml.studies.attach import attach_study
 
 
 def labelled(seed):

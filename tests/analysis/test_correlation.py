@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dosml.analysis.correlation import correlate, correlate_within, holm, leave_one_out
-from dosml.analysis.measures_ranking import rank_measures, ranking_sentences
-from dosml.analysis.published import (
+from dosml.analysis.statistics.correlation import correlate, correlate_within, holm, leave_one_out
+from dosml.analysis.statistics.measures_ranking import rank_measures, ranking_sentences
+from dosml.analysis.statistics.published import (
     D_BAND_CENTERS,
     published_force_errors,
     published_metals,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dosml.analysis.dos_measures import (
+from dosml.analysis.measures.dos_measures import (
     DosWindows,
     dos_measures,
     mean_absolute_curvature,

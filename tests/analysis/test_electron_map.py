@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.campaigns import CampaignTables
-from dosml.analysis.dos_table import dos_table
-from dosml.analysis.electron_map import electron_table
-from dosml.analysis.electron_swap import Swap, swap_figure, swap_table, swap_terminal
-from dosml.analysis.figures import draw_figures
-from dosml.analysis.findings import findings
-from dosml.analysis.study import summarise
+from dosml.analysis.figures.electron_map import electron_table
+from dosml.analysis.figures.electron_swap import Swap, swap_figure, swap_table, swap_terminal
+from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.measures.dos_table import dos_table
+from dosml.analysis.report.findings import findings
+from dosml.analysis.statistics.campaigns import CampaignTables
+from dosml.analysis.statistics.study import summarise
 from dosml.errors import InputError
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.campaigns import campaign_folders, read_campaign
-from dosml.analysis.columns import number_text
-from dosml.analysis.correlation import correlate
-from dosml.analysis.d_block import D_BLOCK, d_block_grid
-from dosml.analysis.joined import TARGET, JoinedStudy, published_ranking
-from dosml.analysis.joined_columns import MEASURES, describe
-from dosml.analysis.joined_figures import _apart
-from dosml.analysis.joined_report import joined_limits
-from dosml.analysis.published import published_table
-from dosml.analysis.verdict import verdict
+from dosml.analysis.figures.d_block import D_BLOCK, d_block_grid
+from dosml.analysis.figures.joined_figures import _apart
+from dosml.analysis.measures.columns import number_text
+from dosml.analysis.measures.joined_columns import MEASURES, describe
+from dosml.analysis.report.joined_report import joined_limits
+from dosml.analysis.report.verdict import verdict
+from dosml.analysis.statistics.campaigns import campaign_folders, read_campaign
+from dosml.analysis.statistics.correlation import correlate
+from dosml.analysis.statistics.joined import TARGET, JoinedStudy, published_ranking
+from dosml.analysis.statistics.published import published_table
 from dosml.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
@@ -95,7 +95,7 @@ def test_the_answer_follows_from_the_numbers(tmp_path, slope, noise, word):
 
 
 def test_no_needs_intervals_that_exclude_a_strong_relation(related):
-    from dosml.analysis.verdict import _word
+    from dosml.analysis.report.verdict import _word
 
     ranking = related.ranking.copy()
     ranking["pearson_p_holm"] = 1.0
@@ -107,7 +107,7 @@ def test_no_needs_intervals_that_exclude_a_strong_relation(related):
 
 
 def test_a_measure_without_a_sign_is_no_evidence_of_sharpness(related):
-    from dosml.analysis.verdict import _word
+    from dosml.analysis.report.verdict import _word
 
     ranking = related.ranking.copy()
     ranking["pearson_p_holm"] = np.where(ranking["measure"] == "d_band_center_ev", 0.01, 1.0)

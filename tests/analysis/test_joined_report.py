@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dosml.analysis.campaigns import read_campaign
-from dosml.analysis.interactive import explorer, periodic_table
-from dosml.analysis.joined import TARGET, JoinedStudy
-from dosml.analysis.joined_report import write_joined_report
+from dosml.analysis.figures.interactive import explorer, periodic_table
+from dosml.analysis.report.joined_report import write_joined_report
+from dosml.analysis.statistics.campaigns import read_campaign
+from dosml.analysis.statistics.joined import TARGET, JoinedStudy
 
 sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
 from made_up_campaigns import METALS, write_campaign

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dosml.analysis.figure_style import house_style
-from dosml.analysis.learner_table import HeldOut, learner_figure, learner_table
+from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.learner_table import HeldOut, learner_figure, learner_table
 
 
 def held_out(scale: float, **facts) -> HeldOut:

@@ -9,18 +9,18 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from dosml.analysis.angular_basis import AngularBasis
-from dosml.analysis.columns import format_value
-from dosml.analysis.error_figures import error_figure
-from dosml.analysis.figure_style import house_style, save_figure
-from dosml.analysis.figures import draw_figures
-from dosml.analysis.findings import findings
-from dosml.analysis.pages import fact_groups
-from dosml.analysis.report import write_report
-from dosml.analysis.setting_figures import angular_figure, power_figure
-from dosml.analysis.study import summarise
-from dosml.analysis.tables import write_tables
-from dosml.analysis.terminal import terminal_table
+from dosml.analysis.figures.error_figures import error_figure
+from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.figures.setting_figures import angular_figure, power_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.measures.angular_basis import AngularBasis
+from dosml.analysis.measures.columns import format_value
+from dosml.analysis.report.findings import findings
+from dosml.analysis.report.pages import fact_groups
+from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.report.terminal import terminal_table
+from dosml.analysis.statistics.study import summarise
+from dosml.analysis.statistics.tables import write_tables
 from dosml.theory.smearing import Smearing
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.columns import COLUMNS, describe, format_value
-from dosml.analysis.findings import findings, limits, warnings
-from dosml.analysis.study import setting_name, summarise
-from dosml.analysis.tables import write_tables
+from dosml.analysis.measures.columns import COLUMNS, describe, format_value
+from dosml.analysis.report.findings import findings, limits, warnings
+from dosml.analysis.statistics.study import setting_name, summarise
+from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import DiskSpaceError, InputError
 from dosml.files import whole_file
 from dosml.theory.smearing import Smearing

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.figure_style import house_style, new_figure, save_figure
-from dosml.analysis.learner_section import learner_section
-from dosml.analysis.learner_table import HeldOut, learner_table
-from dosml.analysis.learning_curves import learning_curve_table
-from dosml.analysis.report import CONTENT, rewrite_report, write_report
-from dosml.analysis.study import summarise
-from dosml.analysis.study_sections import RECORD, STUDIES, label_file_hash, study_sections
+from dosml.analysis.figures.style import house_style, new_figure, save_figure
+from dosml.analysis.report.learner_section import learner_section
+from dosml.analysis.report.scan_report import CONTENT, rewrite_report, write_report
+from dosml.analysis.report.study_sections import RECORD, STUDIES, label_file_hash, study_sections
+from dosml.analysis.statistics.learner_table import HeldOut, learner_table
+from dosml.analysis.statistics.learning_curves import learning_curve_table
+from dosml.analysis.statistics.study import summarise
 from dosml.errors import InputError
 
 BY = ["learner", "l_max", "label_set"]

@@ -12,19 +12,19 @@ import pytest
 from ase.build import bulk
 from rich.console import Console
 
-from dosml.electron_settings import ElectronScanSettings, MapSettings
 from dosml.errors import InputError, LabelError
-from dosml.label_sets import trial_frames
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
-from dosml.scan import make_plan, run_scan
 from dosml.settings import ScanSettings, load_scan_settings
+from dosml.studies.electron_settings import ElectronScanSettings, MapSettings
+from dosml.studies.labelling import trial_frames
+from dosml.studies.scan import make_plan, run_scan
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SMALL = {

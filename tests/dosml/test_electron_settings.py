@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dosml.electron_settings import ElectronScanSettings, MapSettings, electron_shifts
 from dosml.errors import InputError, UnknownElementError
-from dosml.scan import scan_settings
 from dosml.settings import load_scan_settings
+from dosml.studies.electron_settings import ElectronScanSettings, MapSettings, electron_shifts
+from dosml.studies.scan import scan_settings
 
 
 def scan(**options: object) -> ElectronScanSettings:

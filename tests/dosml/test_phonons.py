@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from dosml.cli import app
 from dosml.errors import FrameError, InputError, LearnerError, UnknownElementError
-from dosml.phonons import force_source, read_structure, sigma_of_model
 from dosml.relabel.engines.xtb import XtbEngine
+from dosml.studies.phonons import force_source, read_structure, sigma_of_model
 
 
 class Counting(EMT):

@@ -13,15 +13,15 @@ from ase.build import bulk
 from rich.console import Console
 
 from dosml.errors import LabelError
-from dosml.frames_source import settings_in_force
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
-from dosml.scan import make_plan, run_scan
 from dosml.settings import SmearScanSettings, load_settings
+from dosml.studies.frames_source import settings_in_force
+from dosml.studies.scan import make_plan, run_scan
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 WIDTHS = (0.5, 2.0)

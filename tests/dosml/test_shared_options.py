@@ -11,8 +11,8 @@ from dosml.cli import app
 from dosml.cli.map import electron_map
 from dosml.cli.nelect_scan import nelect_scan
 from dosml.cli.smear_scan import smear_scan
-from dosml.electron_settings import ElectronScanSettings, MapSettings
 from dosml.settings import SmearScanSettings
+from dosml.studies.electron_settings import ElectronScanSettings, MapSettings
 
 COMMANDS = [
     (smear_scan, SmearScanSettings, set()),

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import dosml.scan
+import dosml.studies.scan
 from dosml.cli import app
 from dosml.errors import DiskSpaceError, InputError, LabelError, UnknownElementError
 from dosml.progress import Reporter
-from dosml.study import SMALL, finished_before, run_study, study_settings
+from dosml.studies.survey import SMALL, finished_before, run_study, study_settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 from made_up_campaigns import write_campaign
@@ -36,7 +36,7 @@ def scans(monkeypatch):
             write_campaign(settings.folder, settings.target, sigmas=settings.sigma)
 
     scans = Scans()
-    monkeypatch.setattr(dosml.scan, "run_scan", scans.run)
+    monkeypatch.setattr(dosml.studies.scan, "run_scan", scans.run)
     return scans
 
 

@@ -6,8 +6,8 @@ import pytest
 from ase.build import bulk
 
 from dosml.errors import DosmlError, FrameError, InputError
-from dosml.learners.label_files import label_files, read_label_sets, split_frames
 from dosml.relabel.frames import frame_id
+from dosml.studies.label_files import label_files, read_label_sets, split_frames
 
 
 def labelled(count=6, *, seed=0, tiers=("cold", "melt"), stress="voigt"):

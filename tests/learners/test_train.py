@@ -14,16 +14,16 @@ import pytest
 from ase.calculators.emt import EMT
 from sgp_data import rattled
 
-from dosml.analysis.learning_curves import nested_subsets
+from dosml.analysis.statistics.learning_curves import nested_subsets
 from dosml.errors import InputError, LearnerError
-from dosml.learners.grid_figure import grid_figure
-from dosml.learners.label_files import read_label_sets, split_frames
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.settings import sgp_settings
 from dosml.learners.sgp.storage import load_model
-from dosml.learners.train_run import train
-from dosml.learners.train_settings import load_train_settings
 from dosml.progress import Reporter
+from dosml.studies.grid_figure import grid_figure
+from dosml.studies.label_files import read_label_sets, split_frames
+from dosml.studies.train_run import train
+from dosml.studies.train_settings import load_train_settings
 
 SMALL = {"inducing": 40, "max_iterations": 8, "cutoff": 4.0, "n_max": 4, "l_max": 2}
 GRID = ["--cutoff", "3.5,4.0", "--n-max", "3,4", "--l-max", "2", "--zeta", "1,2"]

@@ -24,9 +24,9 @@ from dosml.relabel.engines.dataset import (
 )
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.label import Label, LabelSet
-from dosml.relabel.setting import ElectronicSetting
 from dosml.theory.dband import d_band
 from dosml.theory.dos import ElectronicDos, mean_dos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 METALS = dataset_metals()

@@ -13,8 +13,8 @@ from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.label import Label
 from dosml.relabel.pool import label_frames, missing
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SETTINGS = [ElectronicSetting(Smearing("fermi-dirac", width)) for width in (0.5, 2.0)]

@@ -12,9 +12,9 @@ from dosml.errors import DiskSpaceError
 from dosml.files import whole_file
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
 from dosml.theory.dos import ElectronicDos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SETTING = ElectronicSetting(Smearing("fermi-dirac", 0.2))

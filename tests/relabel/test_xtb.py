@@ -13,7 +13,7 @@ from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ase.build import bulk
 
 from dosml.relabel.frames import canonical
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 STAND_IN = Path(__file__).with_name("vasp_std")

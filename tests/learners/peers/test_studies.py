@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from dosml.cli import app
 from dosml.errors import EnvironmentMissingError, InputError
-from dosml.learners.label_files import read_label_sets
 from dosml.learners.registry import make_learner
+from dosml.studies.label_files import read_label_sets
 
 runner = CliRunner()
 OPTIONS = {"cutoff": 4.0, "n_max": 4}

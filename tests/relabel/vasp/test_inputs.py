@@ -18,10 +18,10 @@ from vasp_study import ZVAL, rattled, settings
 from dosml.errors import CampaignMismatchError, EngineError, InputError
 from dosml.relabel.bands import EMPTY, band_count, reach
 from dosml.relabel.frames import canonical, frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.vasp.jobs import find_jobs, resolve_jobs, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
 from dosml.relabel.vasp.verify import requested_frame
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 quiet = {"on_progress": lambda _: None}

@@ -1,0 +1,125 @@
+"""Columns that appear only where several campaigns are joined, and the measures that are ranked."""
+
+from __future__ import annotations
+
+from dosml.analysis.measures import columns
+from dosml.analysis.measures.columns import Column
+
+_COLUMNS = (
+    Column("metal", "metal", "", "Chemical symbol."),
+    Column(
+        "d_filling_product",
+        "filling (1 - filling)",
+        "",
+        "d filling times what is left of it: N(10 - N)/100, largest for a half-filled band.",
+        4,
+    ),
+    Column(
+        "pairs_unexplained_percent",
+        "beyond pairs",
+        "%",
+        "Share of the squared force on frames left out that a linear force field of pair "
+        "functions alone leaves unexplained.",
+        2,
+    ),
+    Column(
+        "angular_gain_percent",
+        "angular gain",
+        "%",
+        "Share of what triplets of l = 0 leave unexplained that triplets of higher l explain: how "
+        "much angles the forces need, measured without a learner.",
+        1,
+    ),
+    Column(
+        "melting_temperature_k", "melting point", "K", "As used by the sampling of the data set.", 0
+    ),
+    Column(
+        "published_force_percent_error",
+        "published force error",
+        "%",
+        "Owen et al. 2024, Fig. 2, NequIP on all tiers, read from a scanned figure: confidence "
+        "medium at best.",
+        2,
+    ),
+    Column(
+        "d_band_center_ruban1997_ev",
+        "d centre, Ruban 1997",
+        "eV",
+        "LMTO, J. Mol. Catal. A 115, 421 (1997).",
+        2,
+    ),
+    Column(
+        "d_band_center_vojvodic2014_ev",
+        "d centre, Vojvodic 2014",
+        "eV",
+        "Top. Catal. 57, 25 (2014).",
+        2,
+    ),
+    Column(
+        "d_band_second_moment_vojvodic2014_ev2",
+        "d second moment, Vojvodic 2014",
+        "eV²",
+        "Top. Catal. 57, 25 (2014).",
+        2,
+    ),
+    Column(
+        "d_band_center_vijay2022_ev",
+        "d centre, Vijay 2022",
+        "eV",
+        "PBE, J. Chem. Phys. 156, 231102 (2022).",
+        2,
+    ),
+    Column(
+        "d_band_width_vijay2022_ev",
+        "d width, Vijay 2022",
+        "eV",
+        "PBE, J. Chem. Phys. 156, 231102 (2022).",
+        2,
+    ),
+)
+JOINED_COLUMNS = {column.name: column for column in _COLUMNS}
+
+#: DOS measures that are tried, and the sign that the thesis expects of each against the force
+#: error: a larger, sharper d-DOS at E_F and a half-filled band make forces harder. 0: none.
+MEASURES = {
+    "n_d_fermi_bare_states_per_ev_atom": 1,
+    "n_d_unsmeared_fermi_states_per_ev_atom": 1,
+    "n_d_fermi_states_per_ev_atom": 1,
+    "d_sharpness_bare_states_per_ev2_atom": 1,
+    "d_sharpness_states_per_ev2_atom": 1,
+    "d_curvature_bare_states_per_ev3_atom": 1,
+    "d_curvature_states_per_ev3_atom": 1,
+    "d_response_unsmeared_states2_per_ev_atom2": 1,
+    "d_response_states2_per_ev_atom2": 1,
+    "d_filling_product": 1,
+    "d_band_filling": 0,
+    "d_band_center_ev": 0,
+    "d_band_width_ev": 0,
+}
+#: Controls of every partial correlation.
+CONTROLS = ("force_mav_ev_per_angstrom", "melting_temperature_k")
+#: Published measures of the published test bed.
+PUBLISHED_MEASURES = (
+    "d_band_center_ruban1997_ev",
+    "d_band_center_vojvodic2014_ev",
+    "d_band_center_vijay2022_ev",
+    "d_band_width_vijay2022_ev",
+    "d_band_second_moment_vojvodic2014_ev2",
+)
+
+
+def describe(name: str) -> Column:
+    """Describe a column of a joined table, of a single campaign's table too.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    return JOINED_COLUMNS[name] if name in JOINED_COLUMNS else columns.describe(name)
+
+
+def heading(name: str) -> str:
+    """Name a column for an axis or a sentence: heading and unit."""
+    column = describe(name)
+    return f"{column.heading} ({column.unit})" if column.unit else column.heading

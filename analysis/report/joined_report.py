@@ -1,0 +1,190 @@
+"""The report of several metals: the answer first, then what it rests on."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+from dosml.analysis.figures.interactive import explorer, periodic_table, plotly_library
+from dosml.analysis.figures.joined_figures import draw_joined_figures
+from dosml.analysis.measures.columns import Column
+from dosml.analysis.measures.joined_columns import describe
+from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
+from dosml.analysis.report.verdict import Verdict, verdict
+from dosml.analysis.statistics.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
+from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.tables import write_tables
+from dosml.files import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+_METAL_COLUMNS = (
+    "metal",
+    TARGET,
+    "published_force_percent_error",
+    "force_mav_ev_per_angstrom",
+    "angular_gain_percent",
+    "n_d_fermi_bare_states_per_ev_atom",
+    "n_d_unsmeared_fermi_states_per_ev_atom",
+    "d_sharpness_bare_states_per_ev2_atom",
+    "d_response_unsmeared_states2_per_ev_atom2",
+    "d_band_center_ev",
+    "d_band_width_ev",
+    "d_band_filling",
+)
+_STATISTICS = {
+    "measure": Column("measure", "measure", "", "Number read from the d band."),
+    "n": Column("n", "n", "", "Metals."),
+    "n_metals": Column("n_metals", "metals", "", "Metals with two settings or more."),
+    "n_points": Column("n_points", "points", "", "Metals times settings."),
+    "pearson": Column("pearson", "r", "", "Pearson correlation, 95 % bootstrap interval.", 2),
+    "p": Column("p", "p", "", "Permutation p-value.", 4),
+    "p_holm": Column("p_holm", "p, corrected", "", "After Holm's correction.", 4),
+    "pearson_p": Column("pearson_p", "p", "", "Permutation p-value of r.", 4),
+    "pearson_p_holm": Column("pearson_p_holm", "p, corrected", "", "After Holm's correction.", 4),
+    "spearman": Column("spearman", "Spearman", "", "Rank correlation.", 2),
+    "spearman_p": Column("spearman_p", "p, ranks", "", "Permutation p-value of Spearman.", 4),
+    "partial": Column("partial", "partial r", "", "Given the controls.", 2),
+    "partial_p": Column("partial_p", "p, partial", "", "Permutation p-value of partial r.", 4),
+    "loo_mae": Column(
+        "loo_mae", "left out", "points", "Mean error for a metal left out, by this measure.", 2
+    ),
+    "loo_mae_baseline": Column(
+        "loo_mae_baseline", "baseline", "points", "The same by the baseline measure.", 2
+    ),
+    "loo_mae_mean": Column("loo_mae_mean", "mean", "points", "The same by the others' mean.", 2),
+}
+
+
+def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path]:
+    """Write tables, figures and `report.html` of several metals.
+
+    Parameters
+    ----------
+    folder
+        Where to: `report.html`, `figures/`, and as CSV and parquet `metals`, `correlations`,
+        `within_metals`, `published`, `published_errors_our_measures` (those that exist).
+    study
+        The joined campaigns.
+
+    Returns
+    -------
+    verdict, report
+        The answer and where the report lies.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    published = published_ranking(study.seed)
+    tables = {
+        "metals": study.table,
+        "correlations": study.correlations,
+        "within_metals": study.within,
+        "published": published,
+        "published_errors_our_measures": study.ours_for_published,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            write_tables(table, folder, name)
+    figures = draw_joined_figures(study, folder / "figures")
+    answer = verdict(study)
+    html = page(
+        "joined_report.html",
+        verdict=answer,
+        metals=study.metals,
+        settings=[setting_words(*s) for s in study.common],
+        reference=setting_words(*study.reference),
+        scheme=str(study.campaigns[0].results["smearing_scheme"].iloc[0]),
+        engines=sorted({str(c.settings.get("engine", "unknown")) for c in study.campaigns}),
+        warnings=study.warnings,
+        metal_table=_metal_table(study, folder),
+        ranking_table=_statistics(study.ranking),
+        within_table=_statistics(study.within),
+        published_table=_statistics(published),
+        crossed_table=_statistics(study.ours_for_published),
+        interactive=[explorer(study), periodic_table(study)],
+        library=plotly_library(),
+        figures=[picture(f.title, f.caption, f.png) for f in figures],
+        limits=joined_limits(study),
+        command=str(study.facts.get("command", "")),
+        facts=fact_groups(study.facts),
+    )
+    report = folder / "report.html"
+    with whole_file(report) as partial:
+        partial.write_text(html, encoding="utf-8")
+    return answer, report
+
+
+def joined_limits(study: JoinedStudy) -> list[str]:
+    """Tell what several metals cannot show.
+
+    Parameters
+    ----------
+    study
+        The joined campaigns.
+    """
+    from scipy import stats
+
+    n = len(study.campaigns)
+    bound = ""
+    if n >= FEWEST_METALS:
+        t = float(stats.t.ppf(0.975, n - 2))
+        bound = (
+            f"With that many a single correlation must exceed {t / math.sqrt(n - 2 + t * t):.2f} "
+            f"in size to pass p < 0.05, and one that holds for other metals may still be missed. "
+        )
+    lines = [
+        (
+            f"n = {n} metals. {bound}Metals are no random sample: neighbours in the periodic "
+            f"table resemble each other, so the intervals are narrower than they should be."
+        ),
+        (
+            "Correlation across metals is not cause: crystal structure, number of atoms, melting "
+            "point and size of the forces change along with the d band. Two of these are taken "
+            "out in the partial correlation, the others are not."
+        ),
+        (
+            "The force error is that of one learner with one number of training frames and one "
+            "seed. Its interval holds the scatter of held-out frames only."
+        ),
+        "Measures of one DOS resemble each other: which of them comes out best is partly chance.",
+        (
+            "The smeared n_d(E_F), sharpness and curvature fall with σ by construction. Inside "
+            "metals they stand for σ itself."
+        ),
+    ]
+    if any(str(c.settings.get("engine")) == "xtb" for c in study.campaigns):
+        lines.insert(
+            1,
+            "GFN1-xTB at the Gamma point samples the s-p bands of a small cell badly. Energies of "
+            "crystal and melt then differ by an offset that no local model learns, and part of the "
+            "force error of the late metals comes from there, not from their d band.",
+        )
+    return lines
+
+
+def _metal_table(study: JoinedStudy, folder: Path) -> dict[str, object]:
+    rows = study.at(study.reference).sort_values(TARGET, ascending=False)
+    names = [name for name in _METAL_COLUMNS if rows[name].notna().any()]
+    places = {c.metal: c.folder / "report.html" for c in study.campaigns}
+    links = {
+        metal: os.path.relpath(report, folder).replace(os.sep, "/")
+        for metal, report in places.items()
+        if report.exists()
+    }
+    return sortable_table(rows, [describe(name) for name in names], links=links)
+
+
+def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:
+    """Sortable table of a ranking."""
+    if table is None:
+        return None
+    names = [name for name in _STATISTICS if name in table.columns and table[name].notna().any()]
+    named = table.assign(measure=[describe(name).heading for name in table["measure"]])
+    return sortable_table(named, [_STATISTICS[name] for name in names])

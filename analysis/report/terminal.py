@@ -1,0 +1,80 @@
+"""The results table in a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from rich.table import Table
+
+_MEV = 1000.0
+
+
+def terminal_table(table: pd.DataFrame) -> Table:
+    """Show the main columns, 80 characters wide.
+
+    Parameters
+    ----------
+    table
+        From `dosml.analysis.statistics.study.summarise`.
+
+    Returns
+    -------
+    rich.table.Table
+        Print it with a `rich.console.Console`.
+    """
+    from rich import box
+    from rich.table import Table
+
+    shifted = len(set(table["electrons_per_atom_shift"])) > 1
+    one_width = len(set(table["sigma_ev"])) == 1
+    columns: list[tuple[str, Callable[[pd.Series], str]]] = [
+        ("σ\neV", lambda row: f"{row['sigma_ev']:g}"),
+        ("shift\ne/atom", lambda row: shift_text(row["electrons_per_atom_shift"])),
+        ("force error\n%", _error),
+        ("change\npoints", lambda row: f"{row['force_percent_error_change']:+.1f}"),
+        ("MAE\nmeV/Å", lambda row: f"{_MEV * row['force_mae_ev_per_angstrom']:.1f}"),
+        ("MAV\nmeV/Å", lambda row: f"{_MEV * row['force_mav_ev_per_angstrom']:.0f}"),
+        ("energy\nmeV/at", lambda row: f"{_MEV * row['energy_mae_ev_per_atom']:.2f}"),
+        ("centre\neV", lambda row: f"{row['d_band_center_ev']:.2f}"),
+        ("n_d(E_F)\n1/eV/at", lambda row: f"{row['n_d_fermi_states_per_ev_atom']:.2f}"),
+        ("ΔF rms\nmeV/Å", lambda row: f"{_MEV * row['force_change_rms_ev_per_angstrom']:.0f}"),
+    ]
+    # 80 characters hold one more column at most: what is scanned comes before the energy error
+    hidden = {"energy\nmeV/at"} if shifted else {"shift\ne/atom"}
+    if shifted:
+        hidden.add("σ\neV" if one_width else "ΔF rms\nmeV/Å")
+    columns = [(heading, write) for heading, write in columns if heading not in hidden]
+    at_width = f"σ = {table['sigma_ev'].iloc[0]:g} eV; " if one_width else ""
+    shown = Table(
+        title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
+        caption=f"{at_width}change: against "
+        f"{table.attrs.get('reference_setting', 'the first setting')}; "
+        "intervals: 95 %, bootstrap over test frames; centre: of the d band; "
+        "n_d: smeared with the setting's own σ; at: atom",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading, _ in columns:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for _, row in table.iterrows():
+        shown.add_row(*(write(row) for _, write in columns))
+    return shown
+
+
+def shift_text(shift: float) -> str:
+    """Write an electron shift with its sign; neutral is a plain 0."""
+    return f"{shift:+g}" if shift else "0"
+
+
+def _error(row: pd.Series) -> str:
+    """Force % error with its interval."""
+    error = f"{row['force_percent_error']:.1f}"
+    if math.isnan(row["force_percent_error_low"]):
+        return error
+    low, high = row["force_percent_error_low"], row["force_percent_error_high"]
+    return f"{error} ({low:.1f}-{high:.1f})"

@@ -1,0 +1,135 @@
+"""Several force fields on the same label sets: one table, one figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosml.analysis.figures.style import new_figure
+from dosml.analysis.statistics.errors import (
+    FrameSums,
+    bootstrap_weights,
+    component_sums,
+    difference_columns,
+    error_columns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+#: Facts of a model that become columns, where the learner measured them.
+COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What one model says about the held-out frames, beside the labels.
+
+    Attributes
+    ----------
+    forces, forces_predicted
+        (n_atoms, 3) each, eV/Å.
+    energies, energies_predicted
+        Shape (n_test,), eV (whole cell).
+    facts
+        Of the model: cost, size.
+    """
+
+    forces: Sequence[NDArray[np.float64]]
+    forces_predicted: Sequence[NDArray[np.float64]]
+    energies: NDArray[np.float64]
+    energies_predicted: NDArray[np.float64]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def force_sums(self) -> FrameSums:
+        """Sum over the force components of each frame."""
+        return component_sums(self.forces_predicted, self.forces)
+
+    def energy_error(self) -> float:
+        """Mean absolute error of the energy, eV/atom."""
+        n_atoms = np.array([len(one) for one in self.forces])
+        return float(np.mean(np.abs(self.energies_predicted - self.energies) / n_atoms))
+
+
+def learner_table(
+    results: Mapping[str, Sequence[tuple[Mapping[str, Any], HeldOut]]],
+    test_tiers: Sequence[str],
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Tabulate the force error of every learner at every setting.
+
+    Parameters
+    ----------
+    results
+        Name of a learner -> for each setting, in one order, the columns that tell it apart
+        ("sigma_ev": 0.2) and what the learner's model says.
+    test_tiers
+        Tier of every held-out frame.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per learner and setting: "learner", the setting's columns, "force_percent_error"
+        with "_low" and "_high"; the change against the same learner at the first setting and the
+        difference to the first learner at the same setting, each with the ends of its paired
+        interval; "force_mae_ev_per_angstrom", "energy_mae_ev_per_atom" and the costs.
+    """
+    import pandas as pd
+
+    weights = bootstrap_weights(test_tiers, seed=seed)
+    rows = []
+    reference = [held.force_sums() for _, held in next(iter(results.values()))]
+    for learner, settings in results.items():
+        own = [held.force_sums() for _, held in settings]
+        for number, (columns, held) in enumerate(settings):
+            sums = own[number]
+            row: dict[str, Any] = {"learner": learner, **columns}
+            row |= error_columns("force_percent_error", sums, weights)
+            row |= difference_columns("change_to_first_setting", sums, own[0], weights)
+            row |= difference_columns(
+                "difference_to_first_learner", sums, reference[number], weights
+            )
+            row["force_mae_ev_per_angstrom"] = sums.mean_absolute_error
+            row["energy_mae_ev_per_atom"] = held.energy_error()
+            row |= {name: held.facts.get(name, np.nan) for name in COSTS}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def learner_figure(table: pd.DataFrame, x: str, label: str) -> Figure:
+    """Draw the force error of every learner against what the scan varies.
+
+    Parameters
+    ----------
+    table
+        From `learner_table`.
+    x, label
+        Column of the abscissa, and what it is called.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Draw inside `dosml.analysis.figures.style.house_style`.
+    """
+    figure = new_figure(4.8, 3.4)
+    axes = figure.subplots()
+    for k, (learner, rows) in enumerate(table.groupby("learner", sort=False)):
+        centre = rows["force_percent_error"]
+        below = centre - rows["force_percent_error_low"]
+        above = rows["force_percent_error_high"] - centre
+        axes.errorbar(
+            rows[x], centre, [below, above], fmt="osD^vP<>"[k % 8] + "-", capsize=2, label=learner
+        )
+    axes.set(xlabel=label, ylabel="force error, 100 MAE/MAV (%)")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=True)
+    return figure

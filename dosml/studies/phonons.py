@@ -1,0 +1,267 @@
+"""Phonons of a crystal with a saved force field or an engine; forces are kept and read again."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.analysis.figures.phonons import (
+    PhononBands,
+    phonon_bands,
+    phonon_figure,
+    phonon_sentences,
+    phonon_table,
+)
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.statistics.tables import write_tables
+from dosml.errors import EngineError, FrameError, InputError
+from dosml.files import whole_file
+from dosml.relabel.engines.registry import ENGINES, make_engine
+from dosml.relabel.frames import frame_id
+from dosml.relabel.store import content_hash
+from dosml.relabel.structures import PROTOTYPES, unit_cell
+from dosml.theory.setting import ElectronicSetting
+from dosml.theory.smearing import Smearing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+    from dosml.progress import Reporter
+
+#: eV/Å^3 in GPa.
+_GPA = 160.21766208
+
+
+@dataclass(frozen=True)
+class ForceSource:
+    """A calculator with a name for people and a key for kept forces."""
+
+    name: str
+    key: dict[str, str | float]
+    calculator: Calculator
+    warning: str = ""
+
+
+def read_structure(text: str) -> Atoms:
+    """Make a crystal from `hcp-Os`, `Os` or a structure file.
+
+    Raises
+    ------
+    FrameError
+        If a file cannot be read.
+    InputError
+        If the prototype is unknown.
+    UnknownElementError
+        If the element is unknown.
+    """
+    path = Path(text)
+    if path.is_file():
+        import ase.io
+
+        try:
+            atoms = next(iter(ase.io.iread(str(path), index=-1)))
+        except Exception as error:  # each format of ase fails in its own way
+            raise FrameError(f"cannot read the structure {path}: {error}") from error
+        if not (atoms.pbc.all() and atoms.cell.rank == 3):
+            raise FrameError(f"{path} is not periodic in three directions: phonons need a crystal")
+        return atoms
+    prototype, dash, symbol = text.rpartition("-")
+    if dash and prototype not in PROTOTYPES:
+        raise InputError(
+            f"--structure {text}: no file of that name and no prototype {prototype!r}; write "
+            f"PROTOTYPE-ELEMENT such as hcp-Os, with one of {', '.join(PROTOTYPES)}"
+        )
+    return unit_cell(symbol, prototype or None)
+
+
+def force_source(text: str, *, sigma: float | None, scheme: str, device: str | None) -> ForceSource:
+    """Find what computes forces: an engine's name or a saved model.
+
+    Parameters
+    ----------
+    text
+        One of the engines, or the file of a model (`models/.../sigma_0.2.npz` in a campaign).
+    sigma
+        Width of an engine's smearing in eV; 0.2 if None.
+    scheme
+        Scheme of an engine's smearing.
+    device
+        Where a model runs; None: where it was trained.
+
+    Raises
+    ------
+    InputError
+        If the text names neither.
+    LearnerError
+        If the file is no saved model.
+    EngineError
+        If the engine cannot do the setting.
+    """
+    path = Path(text)
+    if path.is_file():
+        name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return ForceSource(name, {"model": digest}, load_calculator(path, device))
+    if text not in ENGINES:
+        raise InputError(
+            f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
+            f"in a campaign folder) or one of {', '.join(ENGINES)}"
+        )
+    engine = make_engine(text)
+    setting = ElectronicSetting(Smearing(scheme, 0.2 if sigma is None else sigma))
+    engine.check(setting)
+    key = {**engine.fingerprint(), **setting.as_dict()}
+    name = f"{text}, σ = {setting.smearing.width:g} eV"
+    return ForceSource(name, key, engine.calculator(setting), engine.warning)
+
+
+def load_calculator(path: Path, device: str | None) -> Calculator:
+    """Ase calculator of any learner's saved model.
+
+    Raises
+    ------
+    LearnerError
+        If the file is not one.
+    """
+    from dosml.learners.peers.calculator import CARD, PeerCalculator
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            is_peer = CARD in archive.namelist()
+        if is_peer:
+            return PeerCalculator(path, device=device or "auto")
+    from dosml.learners.sgp.calculator import SgpCalculator
+
+    return SgpCalculator.from_file(path, device=device)
+
+
+def sigma_of_model(path: str) -> float | None:
+    """Smearing width (eV) that a model's file name tells, such as sigma_0.2.npz; None if none."""
+    found = re.match(r"sigma_([0-9.]+?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
+    return float(found.group(1)) if found and Path(path).is_file() else None
+
+
+def run_phonons(
+    structure: str,
+    sources: list[ForceSource],
+    out: Path,
+    reporter: Reporter,
+    *,
+    min_length: float,
+    displacement: float,
+    points: int,
+) -> list[str]:
+    """Compute, write and describe the phonons of a crystal.
+
+    Parameters
+    ----------
+    structure
+        As `read_structure` takes it.
+    sources
+        One or two; the second is what the first is compared with.
+    out
+        Folder for `phonons.csv`, `phonons.parquet`, `phonons.png`, `phonons.pdf`, `phonons.txt`
+        and the forces of every supercell, which are not computed twice.
+    reporter
+        Where lines go.
+    min_length
+        Shortest supercell vector, Å.
+    displacement
+        Length of the displacements, Å.
+    points
+        Points on the path.
+
+    Returns
+    -------
+    list of str
+        What was found, in words.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    EngineError
+        If forces cannot be computed.
+    """
+    if not (math.isfinite(min_length) and min_length > 0):
+        raise InputError(f"--min-length must be a positive length in Å, got {min_length}")
+    crystal = read_structure(structure)
+    repeats = [max(1, math.ceil(min_length / length - 1e-9)) for length in crystal.cell.lengths()]
+    n_atoms = len(crystal) * math.prod(repeats)
+    reporter.say(
+        f"phonons of {structure}: supercell {' x '.join(map(str, repeats))} of {len(crystal)} "
+        f"atoms, {n_atoms} in all"
+    )
+    bands: dict[str, PhononBands] = {}
+    lines = []
+    for source in sources:
+        forces = _kept(source, out / "forces")
+        with reporter.stages(source.name[:12]) as tell:
+            bands[source.name] = phonon_bands(
+                crystal,
+                repeats,
+                forces,
+                displacement=displacement,
+                points=points,
+                progress=lambda done, total: tell("forces", done, total),
+            )
+        lines += [_pressure(source, crystal, repeats)] if _has_stress(source) else []
+    lines = [*phonon_sentences(bands), *lines, *(s.warning for s in sources if s.warning)]
+    lines.append(
+        "The lattice is the one given (experimental constants for a named crystal), not relaxed "
+        "with the calculator."
+    )
+    write_tables(phonon_table(bands), out, "phonons")
+    with house_style():
+        figure = phonon_figure(bands, structure)
+        save_figure(figure, out, "phonons", title=structure, caption=lines[0])
+    with whole_file(out / "phonons.txt") as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
+
+
+def _kept(source: ForceSource, folder: Path) -> Callable[[Atoms], NDArray[np.float64]]:
+    """Make a function that reads forces from the folder, or computes and keeps them."""
+
+    def forces(atoms: Atoms) -> NDArray[np.float64]:
+        path = folder / f"{content_hash({**source.key, 'frame': frame_id(atoms)})}.npy"
+        if path.exists():
+            try:
+                return np.asarray(np.load(path, allow_pickle=False), dtype=float)
+            except (ValueError, EOFError, OSError):
+                path.unlink()
+        from ase.calculators.calculator import CalculationFailed
+
+        atoms.calc = source.calculator
+        try:
+            computed = np.asarray(atoms.get_forces(), dtype=float)
+        except (CalculationFailed, RuntimeError) as error:
+            raise EngineError(f"{source.name} gives no forces: {error}") from error
+        with whole_file(path) as partial:
+            np.save(partial, computed, allow_pickle=False)
+        return computed
+
+    return forces
+
+
+def _has_stress(source: ForceSource) -> bool:
+    return "stress" in source.calculator.implemented_properties
+
+
+def _pressure(source: ForceSource, crystal: Atoms, repeats: list[int]) -> str:
+    """Pressure on the crystal: how far the lattice is from the calculator's own."""
+    atoms = crystal.repeat(repeats)
+    atoms.calc = source.calculator
+    pressure = -float(np.mean(atoms.get_stress()[:3])) * _GPA
+    return f"{source.name}: pressure {pressure:+.1f} GPa on the undisplaced crystal."

@@ -1,0 +1,91 @@
+"""From campaign folders of several metals to one report."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from dosml.analysis.report.joined_report import write_joined_report
+from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
+from dosml.analysis.statistics.joined import JoinedStudy
+from dosml.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dosml.progress import Reporter
+    from dosml.studies.survey import MetalOutcome
+
+_UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
+_PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "plotly", "tblite", "torch")
+
+
+def report_campaigns(
+    folders: Sequence[Path],
+    out: Path,
+    reporter: Reporter,
+    *,
+    outcomes: Sequence[MetalOutcome] = (),
+) -> Path:
+    """Join finished campaigns and write the report of all their metals.
+
+    Parameters
+    ----------
+    folders
+        Campaign folders, or study folders that hold some.
+    out
+        Where the report, its tables and figures go.
+    reporter
+        Where the answer is printed.
+    outcomes
+        What became of each metal where the scans were run just now.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    InputError
+        If a folder is no finished campaign, or the campaigns cannot be joined.
+    DiskSpaceError
+        If the disk is full.
+    """
+    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
+    settings = campaigns[0].settings
+    facts: dict[str, object] = {
+        "command": "dosml " + shlex.join(sys.argv[1:]),
+        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
+        "settings": {
+            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
+            for key in COMPARED
+            if settings.get(key) is not None
+        },
+        "versions": {
+            "dosml": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
+    }
+    if outcomes:
+        facts["wall time of the scans"] = {
+            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
+            for one in outcomes
+        }
+    study = JoinedStudy(
+        campaigns=campaigns,
+        facts=facts,
+        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    )
+    reporter.say(f"joined report of {', '.join(study.metals)}: tables, correlations, figures")
+    answer, report = write_joined_report(out, study)
+    for warning in study.warnings:
+        reporter.warn(warning)
+    reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
+    reporter.say(f"report: {report}")
+    return report
