@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.files import whole_file
-from dosml.learners.base import KeepsTrainings, Prediction, TrainingLabels
+from dosml.learners.base import KeepsTrainings, Prediction
+from dosml.relabel import dataset
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 from dosml.studies.frames_source import split
@@ -93,9 +94,9 @@ def train_and_predict(
     return Training(tuple(predictions), facts, place)
 
 
-def _training_labels(label_set: LabelSet, is_train: Sequence[bool]) -> TrainingLabels:
+def _training_labels(label_set: LabelSet, is_train: Sequence[bool]) -> dataset.LabelSet:
     labels = [label for label, use in zip(label_set.labels, is_train, strict=True) if use]
-    return TrainingLabels(
+    return dataset.LabelSet(
         energies=np.array([label.free_energy for label in labels]),
         forces=[label.forces for label in labels],
         stresses=np.array([label.stress for label in labels]),

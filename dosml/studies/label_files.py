@@ -11,7 +11,7 @@ import numpy as np
 
 from dosml.analysis.statistics.learning_curves import nested_subsets
 from dosml.errors import FrameError, InputError
-from dosml.learners.base import TrainingLabels
+from dosml.relabel.dataset import LabelSet
 from dosml.relabel.frames import canonical, frame_id
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LabelledFrames:
 
     names: tuple[str, ...]
     frames: list[Atoms]
-    label_sets: list[TrainingLabels]
+    label_sets: list[LabelSet]
 
     @property
     def tiers(self) -> list[str]:
@@ -57,7 +57,7 @@ class LabelledFrames:
             tuple(self.names[k] for k in sets),
             [self.frames[n] for n in which],
             [
-                TrainingLabels(
+                LabelSet(
                     one.energies[list(which)],
                     [one.forces[n] for n in which],
                     None if one.stresses is None else one.stresses[list(which)],
@@ -74,9 +74,7 @@ class LabelledFrames:
             if a.stresses is not None and b.stresses is not None:
                 stresses = np.concatenate([a.stresses, b.stresses])
             joined.append(
-                TrainingLabels(
-                    np.concatenate([a.energies, b.energies]), [*a.forces, *b.forces], stresses
-                )
+                LabelSet(np.concatenate([a.energies, b.energies]), [*a.forces, *b.forces], stresses)
             )
         return LabelledFrames(self.names, [*self.frames, *other.frames], joined)
 
@@ -163,7 +161,7 @@ def read_label_sets(files: Sequence[Path], *, stress: bool = True) -> LabelledFr
     return LabelledFrames(tuple(path.stem for path in files), frames, label_sets)
 
 
-def _read_one(path: Path, *, stress: bool) -> tuple[list[Atoms], TrainingLabels]:
+def _read_one(path: Path, *, stress: bool) -> tuple[list[Atoms], LabelSet]:
     try:
         read = ase.io.read(path, index=":", format="extxyz")
     except Exception as error:
@@ -184,7 +182,7 @@ def _read_one(path: Path, *, stress: bool) -> tuple[list[Atoms], TrainingLabels]
                 f"frame {lacking} of {path} has no REF_stress, frame {having[0]} has one: leave "
                 "the stresses out with --no-stress"
             )
-    labels = TrainingLabels(
+    labels = LabelSet(
         np.array([_energy(frame, n, path) for n, frame in enumerate(frames)]),
         [_forces(frame, n, path) for n, frame in enumerate(frames)],
         stresses,

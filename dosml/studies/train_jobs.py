@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dosml.learners.base import Prediction, Progress, TrainingLabels
+    from dosml.learners.base import Prediction, Progress
+    from dosml.relabel.dataset import LabelSet
     from dosml.studies.label_files import LabelledFrames
 
 #: Seed of the bootstrap over held-out frames.
@@ -276,7 +277,7 @@ def _outcome(future: Future[JobResult]) -> JobResult:
 
 
 def error_rows(
-    prediction: Prediction, truth: TrainingLabels, tiers: Sequence[str]
+    prediction: Prediction, truth: LabelSet, tiers: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Errors of one model on its held-out frames: all of them, then tier by tier.
 

@@ -5,7 +5,7 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.special import eval_chebyt, sph_harm_y
 
-from dosml.learners.base import TrainingLabels
+from dosml.relabel.dataset import LabelSet
 
 
 def rattled(symbol="Cu", repeat=2, stdev=0.1, seed=0):
@@ -117,7 +117,7 @@ def toy_labels(frames, *, stress=True, scale=1.0, noise=0.0, seed=0):
         energies.append(energy + noise * rng.normal())
         forces.append(force + noise * rng.normal(size=force.shape))
         stresses.append([s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]])
-    return TrainingLabels(np.array(energies), forces, np.array(stresses) if stress else None)
+    return LabelSet(np.array(energies), forces, np.array(stresses) if stress else None)
 
 
 def weight(r, number):

@@ -8,11 +8,12 @@ from scipy.stats import multivariate_normal
 from sgp_data import alloy, molecule, rattled, toy_labels
 
 from dosml.errors import InputError, LearnerError
-from dosml.learners.base import Learner, TrainingLabels
+from dosml.learners.base import Learner
 from dosml.learners.registry import make_learner
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.settings import SgpSettings
+from dosml.relabel.dataset import LabelSet
 
 SMALL = {"cutoff": 4.0, "n_max": 4, "l_max": 2, "n_inducing": 20}
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -341,27 +342,27 @@ def test_bad_training_data_is_refused():
     cases = {
         "at least one training frame": ([], [good]),
         "at least one label set": (frames, []),
-        "energies have shape": (frames, [TrainingLabels(good.energies[:2], good.forces)]),
-        "forces of 2 frames": (frames, [TrainingLabels(good.energies, good.forces[:2])]),
+        "energies have shape": (frames, [LabelSet(good.energies[:2], good.forces)]),
+        "forces of 2 frames": (frames, [LabelSet(good.energies, good.forces[:2])]),
         "frame 0: forces have shape": (
             frames,
-            [TrainingLabels(good.energies, [f[:3] for f in good.forces])],
+            [LabelSet(good.energies, [f[:3] for f in good.forces])],
         ),
-        "a label is not finite": (frames, [TrainingLabels(good.energies * np.nan, good.forces)]),
+        "a label is not finite": (frames, [LabelSet(good.energies * np.nan, good.forces)]),
         "ase's Voigt order": (
             frames,
-            [TrainingLabels(good.energies, good.forces, np.zeros((2, 6)))],
+            [LabelSet(good.energies, good.forces, np.zeros((2, 6)))],
         ),
         "to all sets or to none": (
             frames,
-            [good, TrainingLabels(good.energies, good.forces)],
+            [good, LabelSet(good.energies, good.forces)],
         ),
     }
     for message, (some, labels) in cases.items():
         with pytest.raises(LearnerError, match=message):
             SgpLearner(SgpSettings(**SMALL)).fit(some, labels)
     with pytest.raises(LearnerError, match="raise cutoff"):
-        fit([molecule()[:1]], [TrainingLabels(np.zeros(1), [np.zeros((1, 3))])])
+        fit([molecule()[:1]], [LabelSet(np.zeros(1), [np.zeros((1, 3))])])
 
 
 def test_registry():

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.learners.base import Progress, TrainingLabels
+    from dosml.learners.base import Progress
     from dosml.learners.peers.base import Adapter, PeerSettings
     from dosml.learners.peers.environments import Environment
+    from dosml.relabel.dataset import LabelSet
 
 #: Goes up whenever the way all peers are trained changes.
 DEFINITION = 1
@@ -121,7 +122,7 @@ class PeerLearner:
     def fit(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         *,
         progress: Progress | None = None,
     ) -> PeerModels:
@@ -161,7 +162,7 @@ class PeerLearner:
             self._adapter, self._environment, self.settings, jobs, facts, self._temporary
         )
 
-    def _write(self, frames: Sequence[Atoms], labels: TrainingLabels) -> Job:
+    def _write(self, frames: Sequence[Atoms], labels: LabelSet) -> Job:
         """Write the input of a training, in a folder that its content names."""
         order = np.random.default_rng(self.settings.seed).permutation(len(frames))
         n_valid = 0

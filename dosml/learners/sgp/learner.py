@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.learners.base import Progress, TrainingLabels
+    from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
+    from dosml.relabel.dataset import LabelSet
 
 #: Goes up whenever the same settings and data would give another model.
 DEFINITION = 1
@@ -83,7 +84,7 @@ class SgpLearner:
     def fit(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         *,
         progress: Progress | None = None,
     ) -> SgpModels:
