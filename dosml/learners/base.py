@@ -110,6 +110,24 @@ class KeepsTrainings(Protocol):
         ...
 
 
+@runtime_checkable
+class FollowsFrames(Protocol):
+    """A learner some of whose settings follow from the training frames where they are left open."""
+
+    def settled(self, frames: Sequence[Atoms]) -> Self:
+        """Give the same learner with the settings that it takes for these frames."""
+        ...
+
+
+@runtime_checkable
+class KnowsGrid(Protocol):
+    """A learner that says which values of its options are worth trying."""
+
+    def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
+        """Give values by option, for these training frames."""
+        ...
+
+
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:
     """Refuse training data that no learner can use.
 

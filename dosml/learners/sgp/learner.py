@@ -16,7 +16,7 @@ from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
 from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
-from dosml.learners.sgp.settings import SgpSettings, with_cutoff
+from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, SgpSettings, with_cutoff
 from dosml.learners.sgp.targets import Targets
 
 if TYPE_CHECKING:
@@ -80,6 +80,32 @@ class SgpLearner:
             "definition": DEFINITION,
             "settings": self.settings.model_dump(exclude={"device"}),
         }
+
+    def settled(self, frames: Sequence[Atoms]) -> SgpLearner:
+        """Give the same learner with the cutoff that it takes for these frames.
+
+        Raises
+        ------
+        LearnerError
+            If the cutoff is open and a frame has no volume.
+        """
+        return SgpLearner(with_cutoff(self.settings, frames))
+
+    def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
+        """Values of descriptor and kernel power that are worth trying for these frames.
+
+        Raises
+        ------
+        LearnerError
+            If a frame has no volume: the cutoffs follow it.
+        """
+        middle = with_cutoff(self.settings.model_copy(update={"cutoff": None}), frames).cutoff
+        assert middle is not None
+        cutoffs = tuple(round(factor * middle, 2) for factor in GRID_CUTOFFS)
+        values: dict[str, tuple[Any, ...]] = {"cutoff": cutoffs, **GRID_VALUES}
+        if self.settings.descriptor == "B1":  # no angular part
+            del values["l_max"]
+        return values
 
     def fit(
         self,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 #: third shell of fcc and hcp, beyond the second of bcc.
 REACH = 1.9
 
+#: Values that a grid tries where none are given; cutoffs as multiples of the default.
+GRID_CUTOFFS = (0.85, 1.0, 1.2)
+GRID_VALUES = {"n_max": (4, 8, 12), "l_max": (2, 3, 4), "zeta": (1, 2)}
+
 
 class SgpSettings(BaseModel):
     """Everything that decides a sparse Gaussian process besides its data.

@@ -1,14 +1,22 @@
-"""Settings of the scans that vary the number of electrons."""
+"""Settings of scans: smearing, number of electrons, and both."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotation at run time
-from typing import Annotated, ClassVar
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dosml.relabel.elements import element
-from dosml.settings import FloatList, ScanSettings, join_numbers
+from dosml.relabel.elements import ELEMENTS, element
+from dosml.settings import FloatList, IntList, TrainingSettings, join_numbers, join_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+AnyScan = TypeVar("AnyScan", bound="ScanSettings")
+#: Name of the labels that ship with dosml, for --labels.
+REFERENCE = "reference"
 
 #: More settings than this are a typing error rather than a study.
 MOST_SHIFTS = 41
@@ -65,6 +73,100 @@ def _range(text: str) -> list[float]:
 Shifts = Annotated[tuple[float, ...], BeforeValidator(electron_shifts)]
 
 
+class ScanSettings(TrainingSettings):
+    """What every scan needs to know; each kind of scan adds what it varies."""
+
+    command: ClassVar[str] = "scan"
+
+    target: str
+    sigma: FloatList
+    scheme: str | None = None
+    engine: str | None = None
+    engine_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    preset: str | None = None
+    kpoints: IntList | None = None
+    labels: str | None = None
+    dos_engine: str | None = None
+    sampler: Literal["classical", "engine"] = "classical"
+    train: int = Field(default=27, ge=2)
+    test: int = Field(default=12, ge=2)
+    prototype: str | None = None
+    cell: Literal["published", "small"] | None = None
+    min_length: float | None = Field(default=None, gt=0)
+    l_max: int | None = Field(default=None, ge=0)
+    retry_failed: bool = False
+
+    @model_validator(mode="after")
+    def _check_common(self) -> ScanSettings:
+        if any(not 0 < width < float("inf") for width in self.sigma):
+            raise ValueError(
+                f"--sigma takes widths above 0 eV, got {join_numbers(self.sigma)}: a metal needs "
+                "smearing"
+            )
+        if len(set(self.sigma)) != len(self.sigma):
+            raise ValueError(f"--sigma holds a width twice: {join_numbers(self.sigma)}")
+        grid = self.kpoints
+        if grid is not None and (len(grid) != 3 or any(number < 1 for number in grid)):
+            raise ValueError(
+                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(grid)}"
+            )
+        if self.dos_engine is not None and self.labels is None:
+            raise ValueError("--dos-engine gives labels that are made a DOS: give --labels too")
+        return self
+
+    @property
+    def shifts(self) -> tuple[float, ...]:
+        """Electrons added per atom, one setting of every width each."""
+        return (0.0,)
+
+    @property
+    def target_is_file(self) -> bool:
+        """Whether the target names the user's own frames rather than an element."""
+        if self.labels is not None or self.target in ELEMENTS:
+            return False  # also where a folder of that name lies here
+        return "." in self.target or os.sep in self.target or Path(self.target).is_file()
+
+    @property
+    def folder(self) -> Path:
+        """The campaign folder."""
+        stem = Path(self.target).stem if self.target_is_file else self.target
+        return self.out or Path(f"dosml-{self.command}-{stem}")
+
+
+class SmearScanSettings(ScanSettings):
+    """Everything that decides what a smearing scan does; see `dosml smear-scan --help`."""
+
+    command: ClassVar[str] = "smear-scan"
+
+    sigma: FloatList = (0.2, 0.5, 1.0, 2.0)
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> SmearScanSettings:
+        if len(self.sigma) < 2:
+            raise ValueError(
+                f"one sigma only ({join_numbers(self.sigma)}): a scan compares settings, give at "
+                "least two, for example --sigma 0.2,1.0"
+            )
+        return self
+
+
+def load_scan_settings(
+    model: type[AnyScan], options: Mapping[str, Any], config: Path | Sequence[Path] | None = None
+) -> AnyScan:
+    """Join TOML files and command-line options; see `dosml.settings.join_settings`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, a key is unknown or a value cannot be used.
+    """
+    nothing = (
+        f"nothing to scan: name an element (dosml {model.command} Ti), a frame file, or labels "
+        "that are made (--labels)"
+    )
+    return join_settings(model, options, config, required="target", nothing=nothing)
+
+
 class ElectronSettings(ScanSettings):
     """What the scans of the electron number share."""
 
@@ -84,7 +186,7 @@ class ElectronSettings(ScanSettings):
                 f"one electron number only ({join_numbers(shifts) or 'none'}): a scan compares "
                 "settings, give at least two, for example --electrons=-2:1"
             )
-        if not self.target_is_file:
+        if not self.target_is_file and self.labels is None:
             valence = element(self.target).valence_electrons
             if valence + min(shifts) <= 0:
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""`dosml study`: the smearing scan of several metals and the correlation across them."""
+"""`dosml survey`: the smearing scan of several metals and the correlation across them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as scan
-from dosml.cli.shared_options import spelled_out
-from dosml.settings import SmearScanSettings
+from dosml.cli.shared_options import make_reporter, spelled_out
+from dosml.studies.scan_settings import SmearScanSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 @spelled_out(scan.scan_words(SmearScanSettings), without=["prototype", "out"])
-def study(
+def survey(
     metals: Annotated[
-        list[str], typer.Argument(help="Elements (Ti V Cr); a frame file stands for its metal.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Elements (Ti V Cr); a frame file stands for its metal. With --labels and none, "
+            "every metal of the labels."
+        ),
+    ] = None,
     small: Annotated[
         bool,
         typer.Option(
@@ -29,8 +33,8 @@ def study(
         ),
     ] = False,
     folder: Annotated[
-        Path, typer.Option("--out", help="Study folder; each metal's campaign folder lies in it.")
-    ] = Path("dosml-study"),
+        Path, typer.Option("--out", help="Survey folder; each metal's campaign folder lies in it.")
+    ] = Path("dosml-survey"),
     sigma: Annotated[
         scan.Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
@@ -39,10 +43,10 @@ def study(
 ) -> None:
     """Scan several metals one after the other and report whether the d-DOS tells the force error.
 
-    A metal that fails is named and left out. Run the same command again to continue a study that
+    A metal that fails is named and left out. Run the same command again to continue a survey that
     was stopped, or with more metals to extend it.
     """
-    run_targets(metals, {"sigma": sigma}, given, small=small, folder=folder)
+    run_targets(metals or [], {"sigma": sigma}, given, small=small, folder=folder)
 
 
 def run_targets(
@@ -62,7 +66,7 @@ def run_targets(
     own, shared
         What the command line gave for the options of a smearing scan and of all scans.
     small, folder
-        `--small` and `--out` of `dosml study`.
+        `--small` and `--out` of `dosml survey`.
 
     Raises
     ------
@@ -71,19 +75,16 @@ def run_targets(
     typer.Exit
         With code 1 if a target has no result.
     """
-    from dosml.studies.survey import run_study, study_plan, study_settings
+    from dosml.studies.survey import run_survey, survey_lines, survey_plans
 
     options = {**own, **scan.settings_given(shared), "out": None}  # each metal has its folder in it
-    settings = study_settings(targets, options, shared["config"], small=small, folder=folder)
-    # heavy imports only now: errors in options and --help come at once
-    from dosml.progress import Reporter
-
-    reporter = Reporter()
+    plans = survey_plans(targets, options, shared["config"], small=small, folder=folder)
+    reporter = make_reporter()
     if shared["dry_run"]:
-        for line in study_plan(settings):
-            reporter.console.print(line, highlight=False, soft_wrap=True)
+        for line in survey_lines(plans):
+            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
         return
-    outcomes = run_study(settings, folder, reporter)
+    outcomes = run_survey(plans, folder, reporter)
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     for outcome in failed:
         reporter.warn(f"{outcome.target} has no result: {outcome.failure}")
