@@ -13,11 +13,13 @@ import numpy as np
 from dosml.analysis.figures.electron_map import electron_table
 from dosml.analysis.figures.electron_swap import swap_figure, swap_table
 from dosml.analysis.figures.scan_figures import draw_figures
-from dosml.analysis.measures.dos_table import dos_table
 from dosml.analysis.report.scan_report import write_report
-from dosml.analysis.statistics.study import ScanStudy, SettingResult, summarise
+from dosml.analysis.statistics.dos_table import dos_table
+from dosml.analysis.statistics.results import HeldOut, SettingResult
+from dosml.analysis.statistics.scan import ScanData, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.relabel.frames import frame_id
+from dosml.theory.dos import mean_dos
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -94,16 +96,17 @@ def write_findings(
         held_out = [label for label, use in zip(label_set.labels, is_test, strict=True) if use]
         results.append(
             SettingResult(
-                smearing=label_set.setting.smearing,
-                electrons_per_atom_shift=label_set.setting.electrons_per_atom_shift,
-                dos=[label.dos for label in label_set.labels],
+                setting=label_set.setting,
+                dos=mean_dos(label.dos for label in label_set.labels),
                 forces=[label.forces for label in label_set.labels],
-                test_forces=[label.forces for label in held_out],
-                test_forces_predicted=list(prediction.forces),
-                test_energies=np.array([label.free_energy for label in held_out]),
-                test_energies_predicted=prediction.energies,
-                test_stresses=np.array([label.stress for label in held_out]),
-                test_stresses_predicted=prediction.stresses,
+                held_out=HeldOut(
+                    forces=[label.forces for label in held_out],
+                    forces_predicted=list(prediction.forces),
+                    energies=np.array([label.free_energy for label in held_out]),
+                    energies_predicted=prediction.energies,
+                    stresses=np.array([label.stress for label in held_out]),
+                    stresses_predicted=prediction.stresses,
+                ),
             )
         )
     facts = _facts(settings, engine, frames, label_sets, training, seconds)
@@ -111,7 +114,7 @@ def write_findings(
     facts["warnings"] = [engine.warning, *(f"Setting left out: {one}" for one in dropped_settings)]
     if any(settings.shifts):
         facts["limits"] = list(ELECTRON_LIMITS)
-    study = ScanStudy(
+    study = ScanData(
         formula=frames[0].get_chemical_symbols()[0],
         tiers=[str(frame.info.get("tier", "all")) for frame in frames],
         test_tiers=[

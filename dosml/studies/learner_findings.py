@@ -8,7 +8,8 @@ import numpy as np
 
 from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.report.learner_section import LEARNER_FIGURE
-from dosml.analysis.statistics.learner_table import HeldOut, learner_figure, learner_table
+from dosml.analysis.statistics.learner_table import learner_figure, learner_table
+from dosml.analysis.statistics.results import HeldOut
 from dosml.analysis.statistics.tables import write_tables
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pandas as pd
 from dosml.analysis.figures.learning_curve import learning_curve_figure
 from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.statistics.errors import bootstrap_weights, error_columns
-from dosml.analysis.statistics.learner_table import COSTS, HeldOut
+from dosml.analysis.statistics.learner_table import COSTS
 from dosml.analysis.statistics.learning_curves import learning_curve_table, nested_subsets
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import InputError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dosml.analysis.figures.style import FigureRecord
+    from dosml.analysis.statistics.results import HeldOut
     from dosml.progress import Reporter
     from dosml.studies.training_settings import CurveSettings, OpenStudy
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.statistics.learner_table import HeldOut
+from dosml.analysis.statistics.results import HeldOut
 from dosml.files import whole_file
 from dosml.learners.base import KeepsTrainings
 from dosml.relabel.store import content_hash

@@ -8,9 +8,9 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from dosml.analysis.report.joined_report import write_joined_report
+from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
-from dosml.analysis.statistics.joined import JoinedStudy
+from dosml.analysis.statistics.survey import SurveyData
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def report_campaigns(
             one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
             for one in outcomes
         }
-    study = JoinedStudy(
+    study = SurveyData(
         campaigns=campaigns,
         facts=facts,
         failures={one.target: one.failure for one in outcomes if one.failure is not None},
     )
     reporter.say(f"joined report of {', '.join(study.metals)}: tables, correlations, figures")
-    answer, report = write_joined_report(out, study)
+    answer, report = write_survey_report(out, study)
     for warning in study.warnings:
         reporter.warn(warning)
     reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
