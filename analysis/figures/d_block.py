@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure
-from dosml.analysis.statistics.joined import TARGET, JoinedStudy
 from dosml.analysis.statistics.published import published_metals, published_table
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.scan import setting_words
+from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +41,10 @@ def d_block_grid(values: pd.Series) -> NDArray[np.float64]:
     return np.array([[known.get(symbol, np.nan) for symbol in row] for row in D_BLOCK])
 
 
-def d_block_quantities(study: JoinedStudy) -> list[tuple[str, pd.Series, int]]:
+def d_block_quantities(survey: SurveyData) -> list[tuple[str, pd.Series, int]]:
     """Title, values by metal and digits of every quantity that is shown in the d block."""
-    where = setting_words(*study.reference)
-    ours = study.at(study.reference).set_index("metal")
+    where = setting_words(*survey.reference)
+    ours = survey.at(survey.reference).set_index("metal")
     errors = published_table().set_index("metal")["force_percent_error"]
     metals = published_metals().set_index("metal")
     quantities = [
@@ -66,20 +66,20 @@ def d_block_quantities(study: JoinedStudy) -> list[tuple[str, pd.Series, int]]:
     return [(title, values, digits) for title, values, digits in quantities if values.notna().any()]
 
 
-def d_block_figure(study: JoinedStudy) -> Figure:
+def d_block_figure(survey: SurveyData) -> Figure:
     """Draw one map of the d block for every quantity.
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
 
     Returns
     -------
     matplotlib.figure.Figure
         Draw inside `dosml.analysis.figures.style.house_style`.
     """
-    quantities = d_block_quantities(study)
+    quantities = d_block_quantities(survey)
     rows = -(-len(quantities) // 2)
     figure = new_figure(9.0, 1.75 * rows)
     panels = figure.subplots(rows, 2, squeeze=False).ravel()

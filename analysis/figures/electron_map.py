@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from dosml.analysis.statistics.study import ScanStudy, SettingResult
+    from dosml.analysis.statistics.scan import ScanData, SettingResult
 
 #: Points of a prediction's line.
 _LINE_POINTS = 41
@@ -39,20 +39,20 @@ def half_filling(measures: DosMeasures) -> float:
     return d_count(measures) * (10 - d_count(measures))
 
 
-def neutral_setting(study: ScanStudy, width: float) -> SettingResult:
+def neutral_setting(scan: ScanData, width: float) -> SettingResult:
     """Find the setting nearest to neutral at a width (eV): a rigid band starts from it."""
     return min(
-        (one for one in study.settings if one.smearing.width == width),
-        key=lambda one: abs(one.electrons_per_atom_shift),
+        (one for one in scan.settings if one.width == width),
+        key=lambda one: abs(one.shift),
     )
 
 
-def predicted_measures(study: ScanStudy, start: SettingResult, shift: float) -> DosMeasures:
+def predicted_measures(scan: ScanData, start: SettingResult, shift: float) -> DosMeasures:
     """DOS measures of a rigid band.
 
     Parameters
     ----------
-    study
+    scan
         Gives the windows.
     start
         Setting whose levels are kept.
@@ -68,18 +68,18 @@ def predicted_measures(study: ScanStudy, start: SettingResult, shift: float) -> 
     from dosml.errors import InputError
 
     try:
-        moved = rigid_band(start.mean_dos, start.smearing, shift - start.electrons_per_atom_shift)
-        return dos_measures(moved, start.smearing, study.windows)
+        moved = rigid_band(start.dos, start.smearing, shift - start.shift)
+        return dos_measures(moved, start.smearing, scan.windows)
     except (ValueError, InputError):
         return DosMeasures(**dict.fromkeys(DosMeasures.__dataclass_fields__, np.nan))
 
 
-def electron_table(study: ScanStudy, table: pd.DataFrame) -> pd.DataFrame:
+def electron_table(scan: ScanData, table: pd.DataFrame) -> pd.DataFrame:
     """Force error beside the band theory, one row per setting.
 
     Parameters
     ----------
-    study, table
+    scan, table
         A scan of the electron number (and perhaps of σ) and its results table.
 
     Returns
@@ -92,13 +92,13 @@ def electron_table(study: ScanStudy, table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (_, line), setting in zip(table.iterrows(), study.settings, strict=True):
-        own = study.measures(setting)
-        start = neutral_setting(study, setting.smearing.width)
-        rigid = predicted_measures(study, start, setting.electrons_per_atom_shift)
+    for (_, line), setting in zip(table.iterrows(), scan.settings, strict=True):
+        own = scan.measures(setting)
+        start = neutral_setting(scan, setting.width)
+        rigid = predicted_measures(scan, start, setting.shift)
         row: dict[str, Any] = {
-            "sigma_ev": setting.smearing.width,
-            "electrons_per_atom_shift": setting.electrons_per_atom_shift,
+            "sigma_ev": setting.width,
+            "electrons_per_atom_shift": setting.shift,
         }
         row |= {
             name: line[name]
@@ -121,19 +121,19 @@ def electron_table(study: ScanStudy, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def electron_axis_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
+def electron_axis_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     """Draw force error, chi_4 and N (10 - N) against the electron number at one σ.
 
     Parameters
     ----------
-    study, table
+    scan, table
         A scan of the electron number and its results table.
     """
-    rows = electron_table(study, table)
+    rows = electron_table(scan, table)
     x = rows["electrons_per_atom_shift"].to_numpy(float)
-    start = neutral_setting(study, study.reference.smearing.width)
+    start = neutral_setting(scan, scan.reference.width)
     shifts = np.linspace(x.min(), x.max(), _LINE_POINTS)
-    predicted = [predicted_measures(study, start, shift) for shift in shifts]
+    predicted = [predicted_measures(scan, start, shift) for shift in shifts]
     figure = new_figure(7.6, 3.1)
     error, *others = figure.subplots(1, 3)
     y = rows["force_percent_error"].to_numpy(float)
@@ -159,15 +159,15 @@ def electron_axis_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def map_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
+def map_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     """Draw force error, chi_4 and N (10 - N) over σ and electron number as heat maps.
 
     Parameters
     ----------
-    study, table
+    scan, table
         A scan of both and its results table.
     """
-    rows = electron_table(study, table)
+    rows = electron_table(scan, table)
     figure = new_figure(8.6, 1.7 + 0.42 * rows["sigma_ev"].nunique())
     panels = figure.subplots(1, 3, sharey=True)
     for axes, column, title, digits in (

@@ -137,7 +137,7 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
     swap, table
         As in `swap_table`, and its result.
     dos
-        `dosml.analysis.measures.dos_table.dos_table` of the metal's own scan.
+        `dosml.analysis.statistics.dos_table.dos_table` of the metal's own scan.
     folder
         Where the two files go.
     """

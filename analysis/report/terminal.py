@@ -20,7 +20,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     Parameters
     ----------
     table
-        From `dosml.analysis.statistics.study.summarise`.
+        From `dosml.analysis.statistics.scan.summarise`.
 
     Returns
     -------

@@ -52,7 +52,7 @@ class CampaignTables:
     angular
         `angular_resolution.csv`, or None.
     dos
-        `d_dos.csv` (see `dosml.analysis.measures.dos_table`), or None.
+        `d_dos.csv` (see `dosml.analysis.statistics.dos_table`), or None.
     settings
         What the run was asked for.
     version
@@ -69,7 +69,7 @@ class CampaignTables:
 
 
 def campaign_folders(paths: Sequence[Path]) -> list[Path]:
-    """Campaign folders among the paths; a study folder stands for the campaigns inside it.
+    """Campaign folders among the paths; a survey folder stands for the campaigns inside it.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def campaign_folders(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            raise InputError(f"{path} is not a folder: name campaign folders or a study folder")
+            raise InputError(f"{path} is not a folder: name campaign folders or a survey folder")
         inside = sorted(one.parent for one in path.glob("*/results.csv"))
         if (path / "results.csv").exists():
             found.append(path)
@@ -169,7 +169,7 @@ def _metal(subject: str, folder: Path) -> str:
             frame = next(iter(ase.io.iread(handle, index=0, format="extxyz")))
         return str(frame.get_chemical_symbols()[0])
     raise InputError(
-        f"{folder} is a study of {subject} without label_sets: what metal it is cannot be told"
+        f"{folder} is a scan of {subject} without label_sets: what metal it is cannot be told"
     )
 
 

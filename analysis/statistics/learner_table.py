@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure
 from dosml.analysis.statistics.errors import (
-    FrameSums,
     bootstrap_weights,
-    component_sums,
     difference_columns,
     error_columns,
 )
@@ -21,40 +18,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
+
+    from dosml.analysis.statistics.results import HeldOut
 
 #: Facts of a model that become columns, where the learner measured them.
 COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What one model says about the held-out frames, beside the labels.
-
-    Attributes
-    ----------
-    forces, forces_predicted
-        (n_atoms, 3) each, eV/Å.
-    energies, energies_predicted
-        Shape (n_test,), eV (whole cell).
-    facts
-        Of the model: cost, size.
-    """
-
-    forces: Sequence[NDArray[np.float64]]
-    forces_predicted: Sequence[NDArray[np.float64]]
-    energies: NDArray[np.float64]
-    energies_predicted: NDArray[np.float64]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def force_sums(self) -> FrameSums:
-        """Sum over the force components of each frame."""
-        return component_sums(self.forces_predicted, self.forces)
-
-    def energy_error(self) -> float:
-        """Mean absolute error of the energy, eV/atom."""
-        n_atoms = np.array([len(one) for one in self.forces])
-        return float(np.mean(np.abs(self.energies_predicted - self.energies) / n_atoms))
 
 
 def learner_table(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dosml.analysis.figures.style import house_style
-from dosml.analysis.statistics.learner_table import HeldOut, learner_figure, learner_table
+from dosml.analysis.statistics.learner_table import learner_figure, learner_table
+from dosml.analysis.statistics.results import HeldOut
 
 
 def held_out(scale: float, **facts) -> HeldOut:

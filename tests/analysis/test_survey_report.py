@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from dosml.analysis.figures.interactive import explorer, periodic_table
-from dosml.analysis.report.joined_report import write_joined_report
+from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import read_campaign
-from dosml.analysis.statistics.joined import TARGET, JoinedStudy
+from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
 from made_up_campaigns import METALS, write_campaign
@@ -19,26 +19,26 @@ from made_up_campaigns import METALS, write_campaign
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
-    """A study, its report folder, the answer and the text of the report."""
+    """A survey, its report folder, the answer and the text of the report."""
     root = tmp_path_factory.mktemp("joined")
     for metal in METALS:
         folder = write_campaign(root / metal, metal)
         (folder / "report.html").write_text("of one metal")
-    study = JoinedStudy(
+    survey = SurveyData(
         [read_campaign(root / metal) for metal in METALS],
-        facts={"command": "dosml study <made up>", "versions": {"dosml": "0.1.0"}},
+        facts={"command": "dosml survey <made up>", "versions": {"dosml": "0.1.0"}},
         failures={"Hg": "made to fail </script>"},
     )
-    answer, report = write_joined_report(root, study)
-    return study, root, answer, report.read_text(encoding="utf-8")
+    answer, report = write_survey_report(root, survey)
+    return survey, root, answer, report.read_text(encoding="utf-8")
 
 
 def test_tables_and_figures_are_written(joined):
-    study, root, _, _ = joined
+    survey, root, _, _ = joined
     for name in ("metals", "correlations", "within_metals", "published"):
         read = pd.read_csv(root / f"{name}.csv")
         assert len(read) == len(pd.read_parquet(root / f"{name}.parquet"))
-    assert len(pd.read_csv(root / "metals.csv")) == len(study.table)
+    assert len(pd.read_csv(root / "metals.csv")) == len(survey.table)
     names = {path.stem for path in (root / "figures").glob("*.png")}
     assert names == {
         "correlations",
@@ -67,12 +67,12 @@ def test_the_answer_is_at_the_top_and_everything_inside_the_page(joined):
 
 
 def test_the_explorer_holds_every_metal_setting_and_measure(joined):
-    study, *_ = joined
-    figure = json.loads(explorer(study).data)
-    assert len(figure["data"]) == len(study.common)
-    rows = study.at(study.reference)
+    survey, *_ = joined
+    figure = json.loads(explorer(survey).data)
+    assert len(figure["data"]) == len(survey.common)
+    rows = survey.at(survey.reference)
     for button, measure in zip(
-        figure["layout"]["updatemenus"][0]["buttons"], study.ranking["measure"], strict=True
+        figure["layout"]["updatemenus"][0]["buttons"], survey.ranking["measure"], strict=True
     ):
         assert button["args"][0]["x"][0] == pytest.approx(list(rows[measure]))
     assert figure["data"][0]["y"] == pytest.approx(list(rows[TARGET]))
@@ -80,9 +80,9 @@ def test_the_explorer_holds_every_metal_setting_and_measure(joined):
 
 
 def test_the_periodic_table_has_the_error_under_the_symbol(joined):
-    study, *_ = joined
-    figure = json.loads(periodic_table(study).data)["data"][0]
-    error = study.at(study.reference).set_index("metal").loc["Ti", TARGET]
+    survey, *_ = joined
+    figure = json.loads(periodic_table(survey).data)["data"][0]
+    error = survey.at(survey.reference).set_index("metal").loc["Ti", TARGET]
     assert figure["text"][0][1] == f"<b>Ti</b><br>{error:.1f}"
     assert figure["z"][0][1] == pytest.approx(error)
     assert figure["z"][0][0] is None  # Sc
@@ -91,7 +91,7 @@ def test_the_periodic_table_has_the_error_under_the_symbol(joined):
 def test_one_metal_alone_has_a_report_that_says_so(tmp_path):
     folder = write_campaign(tmp_path / "Ti", "Ti", sigmas=(0.2,))
     (folder / "d_dos.csv").unlink()
-    answer, report = write_joined_report(tmp_path, JoinedStudy([read_campaign(folder)]))
+    answer, report = write_survey_report(tmp_path, SurveyData([read_campaign(folder)]))
     assert answer.word == "Undecided"
     assert "1 metal cannot answer it" in report.read_text(encoding="utf-8")
     assert not (tmp_path / "correlations.csv").exists()
@@ -124,10 +124,10 @@ window.addEventListener("load", async function () {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [400, 1200])
-def test_joined_report_in_a_browser(joined, in_browser, width):
-    study, root, _, text = joined
+def test_survey_report_in_a_browser(joined, in_browser, width):
+    survey, root, _, text = joined
     result = in_browser(text, PROBE, width)
-    order = list(study.at(study.reference).sort_values(TARGET)["metal"])
+    order = list(survey.at(survey.reference).sort_values(TARGET)["metal"])
     assert result["error"] == [order, order[::-1]]
     assert result["name"] == [sorted(METALS), sorted(METALS, reverse=True)]
     assert result["tables"] == 5

@@ -7,13 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 from dosml.analysis.figures.interactive import explorer, periodic_table, plotly_library
-from dosml.analysis.figures.joined_figures import draw_joined_figures
+from dosml.analysis.figures.survey_figures import draw_survey_figures
 from dosml.analysis.measures.columns import Column
-from dosml.analysis.measures.joined_columns import describe
+from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
-from dosml.analysis.statistics.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.scan import setting_words
+from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 
@@ -60,7 +60,7 @@ _STATISTICS = {
 }
 
 
-def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path]:
+def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path]:
     """Write tables, figures and `report.html` of several metals.
 
     Parameters
@@ -68,8 +68,8 @@ def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path
     folder
         Where to: `report.html`, `figures/`, and as CSV and parquet `metals`, `correlations`,
         `within_metals`, `published`, `published_errors_our_measures` (those that exist).
-    study
-        The joined campaigns.
+    survey
+        The survey.
 
     Returns
     -------
@@ -81,39 +81,39 @@ def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path
     DiskSpaceError
         If the disk is full.
     """
-    published = published_ranking(study.seed)
+    published = published_ranking(survey.seed)
     tables = {
-        "metals": study.table,
-        "correlations": study.correlations,
-        "within_metals": study.within,
+        "metals": survey.table,
+        "correlations": survey.correlations,
+        "within_metals": survey.within,
         "published": published,
-        "published_errors_our_measures": study.ours_for_published,
+        "published_errors_our_measures": survey.ours_for_published,
     }
     for name, table in tables.items():
         if table is not None:
             write_tables(table, folder, name)
-    figures = draw_joined_figures(study, folder / "figures")
-    answer = verdict(study)
+    figures = draw_survey_figures(survey, folder / "figures")
+    answer = verdict(survey)
     html = page(
-        "joined_report.html",
+        "survey_report.html",
         verdict=answer,
-        metals=study.metals,
-        settings=[setting_words(*s) for s in study.common],
-        reference=setting_words(*study.reference),
-        scheme=str(study.campaigns[0].results["smearing_scheme"].iloc[0]),
-        engines=sorted({str(c.settings.get("engine", "unknown")) for c in study.campaigns}),
-        warnings=study.warnings,
-        metal_table=_metal_table(study, folder),
-        ranking_table=_statistics(study.ranking),
-        within_table=_statistics(study.within),
+        metals=survey.metals,
+        settings=[setting_words(*s) for s in survey.common],
+        reference=setting_words(*survey.reference),
+        scheme=str(survey.campaigns[0].results["smearing_scheme"].iloc[0]),
+        engines=sorted({str(c.settings.get("engine", "unknown")) for c in survey.campaigns}),
+        warnings=survey.warnings,
+        metal_table=_metal_table(survey, folder),
+        ranking_table=_statistics(survey.ranking),
+        within_table=_statistics(survey.within),
         published_table=_statistics(published),
-        crossed_table=_statistics(study.ours_for_published),
-        interactive=[explorer(study), periodic_table(study)],
+        crossed_table=_statistics(survey.ours_for_published),
+        interactive=[explorer(survey), periodic_table(survey)],
         library=plotly_library(),
         figures=[picture(f.title, f.caption, f.png) for f in figures],
-        limits=joined_limits(study),
-        command=str(study.facts.get("command", "")),
-        facts=fact_groups(study.facts),
+        limits=survey_limits(survey),
+        command=str(survey.facts.get("command", "")),
+        facts=fact_groups(survey.facts),
     )
     report = folder / "report.html"
     with whole_file(report) as partial:
@@ -121,17 +121,17 @@ def write_joined_report(folder: Path, study: JoinedStudy) -> tuple[Verdict, Path
     return answer, report
 
 
-def joined_limits(study: JoinedStudy) -> list[str]:
+def survey_limits(survey: SurveyData) -> list[str]:
     """Tell what several metals cannot show.
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
     """
     from scipy import stats
 
-    n = len(study.campaigns)
+    n = len(survey.campaigns)
     bound = ""
     if n >= FEWEST_METALS:
         t = float(stats.t.ppf(0.975, n - 2))
@@ -159,7 +159,7 @@ def joined_limits(study: JoinedStudy) -> list[str]:
             "metals they stand for σ itself."
         ),
     ]
-    if any(str(c.settings.get("engine")) == "xtb" for c in study.campaigns):
+    if any(str(c.settings.get("engine")) == "xtb" for c in survey.campaigns):
         lines.insert(
             1,
             "GFN1-xTB at the Gamma point samples the s-p bands of a small cell badly. Energies of "
@@ -169,10 +169,10 @@ def joined_limits(study: JoinedStudy) -> list[str]:
     return lines
 
 
-def _metal_table(study: JoinedStudy, folder: Path) -> dict[str, object]:
-    rows = study.at(study.reference).sort_values(TARGET, ascending=False)
+def _metal_table(survey: SurveyData, folder: Path) -> dict[str, object]:
+    rows = survey.at(survey.reference).sort_values(TARGET, ascending=False)
     names = [name for name in _METAL_COLUMNS if rows[name].notna().any()]
-    places = {c.metal: c.folder / "report.html" for c in study.campaigns}
+    places = {c.metal: c.folder / "report.html" for c in survey.campaigns}
     links = {
         metal: os.path.relpath(report, folder).replace(os.sep, "/")
         for metal, report in places.items()

@@ -16,9 +16,9 @@ from dosml.analysis.figures.style import (
     save_figures,
     scale_colours,
 )
-from dosml.analysis.measures.joined_columns import MEASURES, describe, heading
-from dosml.analysis.statistics.joined import TARGET, JoinedStudy
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.measures.survey_columns import MEASURES, describe, heading
+from dosml.analysis.statistics.scan import setting_words
+from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 _LABEL = "force error, 100 MAE/MAV (%)"
 
 
-def draw_joined_figures(study: JoinedStudy, folder: Path) -> list[FigureRecord]:
-    """Draw every figure of a joined study as PNG and PDF.
+def draw_survey_figures(survey: SurveyData, folder: Path) -> list[FigureRecord]:
+    """Draw every figure of a survey as PNG and PDF.
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
     folder
         Where to; made if it does not exist.
 
@@ -51,13 +51,13 @@ def draw_joined_figures(study: JoinedStudy, folder: Path) -> list[FigureRecord]:
     DiskSpaceError
         If the disk is full.
     """
-    return save_figures(_figures(study), folder)
+    return save_figures(_figures(survey), folder)
 
 
-def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
+def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     """Yield name, title, caption and figure."""
-    where, n = setting_words(*study.reference), len(study.campaigns)
-    ranking = study.ranking
+    where, n = setting_words(*survey.reference), len(survey.campaigns)
+    ranking = survey.ranking
     if ranking is not None:
         labels = {name: heading(name) for name in [*MEASURES, TARGET]}
         yield (
@@ -81,7 +81,7 @@ def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
                 f"error over held-out frames; the line is a least-squares fit. The six measures "
                 f"that predict best; the best of {len(ranking)} look better than they are."
             ),
-            scatter_figure(study.at(study.reference), ranking, labels=labels),
+            scatter_figure(survey.at(survey.reference), ranking, labels=labels),
         )
     yield (
         "error_by_metal",
@@ -91,16 +91,16 @@ def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
             f"over held-out frames, sorted by {where}. Crosses: published errors of NequIP (other "
             f"labels, frames and learner; read from a figure, confidence medium)."
         ),
-        error_by_metal_figure(study),
+        error_by_metal_figure(survey),
     )
-    if len(study.common) > 1:
+    if len(survey.common) > 1:
         yield (
             "error_against_setting",
             "What the setting does",
             f"Change of the force error against {where}, metal by metal.",
-            change_figure(study),
+            change_figure(survey),
         )
-    if all(campaign.dos is not None for campaign in study.campaigns):
+    if all(campaign.dos is not None for campaign in survey.campaigns):
         yield (
             "d_dos_by_metal",
             "d density of states of every metal",
@@ -109,7 +109,7 @@ def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
                 f"line: convolved with the setting's own -df/de. Sorted by force error, hardest "
                 f"first."
             ),
-            dos_by_metal_figure(study),
+            dos_by_metal_figure(survey),
         )
     yield (
         "d_block",
@@ -119,9 +119,9 @@ def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
             "(NequIP, read from a figure, confidence medium) and measures of the d band. Grey "
             "symbols: no value."
         ),
-        d_block_figure(study),
+        d_block_figure(survey),
     )
-    figure = published_figure(study)
+    figure = published_figure(survey)
     if figure is not None:
         yield (
             "against_published",
@@ -136,16 +136,16 @@ def _figures(study: JoinedStudy) -> Iterator[tuple[str, str, str, Figure]]:
         )
 
 
-def error_by_metal_figure(study: JoinedStudy) -> Figure:
+def error_by_metal_figure(survey: SurveyData) -> Figure:
     """Draw the force error of every metal at every common setting."""
-    order = study.at(study.reference).sort_values(TARGET)["metal"].tolist()
+    order = survey.at(survey.reference).sort_values(TARGET)["metal"].tolist()
     figure = new_figure(7.2, 3.4)
     axes = figure.subplots()
     place = {metal: k for k, metal in enumerate(order)}
-    colours = scale_colours(len(study.common))
-    offsets = np.linspace(-0.22, 0.22, len(study.common)) if len(study.common) > 1 else [0.0]
-    for setting, colour, offset in zip(study.common, colours, offsets, strict=True):
-        rows = study.at(setting)
+    colours = scale_colours(len(survey.common))
+    offsets = np.linspace(-0.22, 0.22, len(survey.common)) if len(survey.common) > 1 else [0.0]
+    for setting, colour, offset in zip(survey.common, colours, offsets, strict=True):
+        rows = survey.at(setting)
         x = np.array([place[m] for m in rows["metal"]]) + offset
         y = rows[TARGET].to_numpy(float)
         ends = rows[[f"{TARGET}_low", f"{TARGET}_high"]].to_numpy(float)
@@ -153,7 +153,7 @@ def error_by_metal_figure(study: JoinedStudy) -> Figure:
         axes.errorbar(
             x, y, yerr=bars, fmt="o", ms=4, lw=1, color=colour, label=setting_words(*setting)
         )
-    rows = study.at(study.reference).dropna(subset=["published_force_percent_error"])
+    rows = survey.at(survey.reference).dropna(subset=["published_force_percent_error"])
     if len(rows):
         x = [place[m] for m in rows["metal"]]
         axes.plot(
@@ -166,19 +166,19 @@ def error_by_metal_figure(study: JoinedStudy) -> Figure:
     return figure
 
 
-def change_figure(study: JoinedStudy) -> Figure:
+def change_figure(survey: SurveyData) -> Figure:
     """Draw the change of the force error from the reference to the other common settings."""
     figure = new_figure(7.2, 3.6)
     axes = figure.subplots()
-    table = study.table.set_index("metal")
+    table = survey.table.set_index("metal")
     # one axis only: the settings at the electron shift of the reference, or else all shifts
-    widths = sorted(width for width, shift in study.common if shift == study.reference[1])
+    widths = sorted(width for width, shift in survey.common if shift == survey.reference[1])
     by_width = len(widths) > 1
-    shifts = sorted(shift for width, shift in study.common if width == study.reference[0])
+    shifts = sorted(shift for width, shift in survey.common if width == survey.reference[0])
     values = widths if by_width else shifts
-    settings = [(v, study.reference[1]) if by_width else (study.reference[0], v) for v in values]
-    points = {setting: study.at(setting).set_index("metal")[TARGET] for setting in settings}
-    start = points[study.reference]
+    settings = [(v, survey.reference[1]) if by_width else (survey.reference[0], v) for v in values]
+    points = {setting: survey.at(setting).set_index("metal")[TARGET] for setting in settings}
+    start = points[survey.reference]
     ends: list[tuple[float, str, str]] = []
     for k, metal in enumerate(dict.fromkeys(table.index)):
         colour = f"C{k % 6}"
@@ -228,16 +228,16 @@ def _apart(values: list[float], gap: float) -> list[float]:
     ]
 
 
-def dos_by_metal_figure(study: JoinedStudy) -> Figure:
+def dos_by_metal_figure(survey: SurveyData) -> Figure:
     """Draw small panels with the d-DOS of every metal at the reference setting."""
-    errors = study.at(study.reference).set_index("metal")[TARGET].sort_values(ascending=False)
-    dos = {campaign.metal: campaign.dos for campaign in study.campaigns}
+    errors = survey.at(survey.reference).set_index("metal")[TARGET].sort_values(ascending=False)
+    dos = {campaign.metal: campaign.dos for campaign in survey.campaigns}
     columns = min(4, len(errors))
     rows = -(-len(errors) // columns)
     figure = new_figure(7.2, 0.5 + 1.35 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (metal, error) in zip(panels, errors.items(), strict=False):
-        part = _curve(dos[str(metal)], study.reference)
+        part = _curve(dos[str(metal)], survey.reference)
         axes.fill_between(
             part["energy_ev"], part["d_bare_states_per_ev_atom"], color="#d0d0d0", lw=0
         )
@@ -260,11 +260,11 @@ def _curve(dos: pd.DataFrame | None, setting: tuple[float, float]) -> pd.DataFra
     return dos[here]
 
 
-def published_figure(study: JoinedStudy) -> Figure | None:
+def published_figure(survey: SurveyData) -> Figure | None:
     """Draw our errors against the published ones, and those against a published d-band centre."""
     from dosml.analysis.statistics.published import published_table
 
-    rows = study.at(study.reference).dropna(subset=["published_force_percent_error"])
+    rows = survey.at(survey.reference).dropna(subset=["published_force_percent_error"])
     if rows.empty:
         return None
     figure = new_figure(7.2, 3.1)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.joined_columns import CONTROLS, MEASURES, PUBLISHED_MEASURES
+from dosml.analysis.measures.survey_columns import CONTROLS, MEASURES, PUBLISHED_MEASURES
 from dosml.analysis.statistics.campaigns import differences
 from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate_within, holm
 from dosml.analysis.statistics.measures_ranking import rank_measures
 from dosml.analysis.statistics.published import D_BAND_CENTERS, published_metals, published_table
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.scan import setting_words
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ENGINE_WARNINGS = {
 
 
 @dataclass(frozen=True)
-class JoinedStudy:
+class SurveyData:
     """Several metals with the same electronic settings.
 
     Attributes
@@ -67,7 +67,7 @@ class JoinedStudy:
         """Check that the campaigns belong together."""
         metals = [campaign.metal for campaign in self.campaigns]
         if not metals:
-            raise InputError("a joined report needs at least one finished campaign, got none")
+            raise InputError("a survey needs at least one finished campaign, got none")
         twice = sorted({metal for metal in metals if metals.count(metal) > 1})
         if twice:
             raise InputError(
@@ -127,12 +127,12 @@ class JoinedStudy:
             for name, values in _angular(campaign).items():
                 part[name] = values
             parts.append(part)
-        joined = pd.concat(parts, ignore_index=True)
+        rows = pd.concat(parts, ignore_index=True)
         facts = published_metals()[["metal", "melting_temperature_k", *PUBLISHED_MEASURES]]
         errors = published_table()[["metal", "force_percent_error"]].rename(
             columns={"force_percent_error": "published_force_percent_error"}
         )
-        return joined.merge(facts, on="metal", how="left").merge(errors, on="metal", how="left")
+        return rows.merge(facts, on="metal", how="left").merge(errors, on="metal", how="left")
 
     def at(self, setting: tuple[float, float]) -> pd.DataFrame:
         """Rows of one common setting, one per metal."""

@@ -9,18 +9,18 @@ from dosml.analysis.measures.dos_measures import smeared_dos
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dosml.analysis.statistics.study import ScanStudy
+    from dosml.analysis.statistics.scan import ScanData
 
 #: Step of the table: finer than the broadening of any engine here (0.1 eV), coarser than its grid.
 _STEP_EV = 0.05
 
 
-def dos_table(study: ScanStudy) -> pd.DataFrame:
+def dos_table(scan: ScanData) -> pd.DataFrame:
     """Mean d-DOS of every setting inside the moments window.
 
     Parameters
     ----------
-    study
+    scan
         The scan.
 
     Returns
@@ -32,16 +32,16 @@ def dos_table(study: ScanStudy) -> pd.DataFrame:
     """
     import pandas as pd
 
-    low, high = study.windows.moments
+    low, high = scan.windows.moments
     parts = []
-    for setting in study.settings:
-        dos = setting.mean_dos
+    for setting in scan.settings:
+        dos = setting.dos
         step = float(dos.energies[1] - dos.energies[0])
         every = slice(None, None, max(1, round(_STEP_EV / step)))
         part = pd.DataFrame(
             {
-                "sigma_ev": setting.smearing.width,
-                "electrons_per_atom_shift": setting.electrons_per_atom_shift,
+                "sigma_ev": setting.width,
+                "electrons_per_atom_shift": setting.shift,
                 "energy_ev": dos.energies[every].round(6),
                 "d_bare_states_per_ev_atom": dos.d[every],
                 "d_smeared_states_per_ev_atom": smeared_dos(dos.energies, dos.d, setting.smearing)[

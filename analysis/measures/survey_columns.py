@@ -1,4 +1,4 @@
-"""Columns that appear only where several campaigns are joined, and the measures that are ranked."""
+"""Columns that appear only where several metals stand side by side, and the measures that are ranked."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _COLUMNS = (
         2,
     ),
 )
-JOINED_COLUMNS = {column.name: column for column in _COLUMNS}
+SURVEY_COLUMNS = {column.name: column for column in _COLUMNS}
 
 #: DOS measures that are tried, and the sign that the thesis expects of each against the force
 #: error: a larger, sharper d-DOS at E_F and a half-filled band make forces harder. 0: none.
@@ -109,14 +109,14 @@ PUBLISHED_MEASURES = (
 
 
 def describe(name: str) -> Column:
-    """Describe a column of a joined table, of a single campaign's table too.
+    """Describe a column of the table of a survey, of a single campaign's table too.
 
     Raises
     ------
     KeyError
         If there is no such column.
     """
-    return JOINED_COLUMNS[name] if name in JOINED_COLUMNS else columns.describe(name)
+    return SURVEY_COLUMNS[name] if name in SURVEY_COLUMNS else columns.describe(name)
 
 
 def heading(name: str) -> str:

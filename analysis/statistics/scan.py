@@ -10,21 +10,17 @@ import numpy as np
 
 from dosml.analysis.measures.angular_basis import AngularBasis
 from dosml.analysis.measures.angular_power import angular_power_table
-from dosml.analysis.measures.angular_resolution import angular_resolution
 from dosml.analysis.measures.columns import COLUMNS, tier_column, tier_columns
 from dosml.analysis.measures.dos_measures import DosMeasures, DosWindows, dos_measures
+from dosml.analysis.statistics.angular_resolution import angular_resolution
 from dosml.analysis.statistics.errors import (
-    FrameSums,
-    Interval,
     bootstrap_weights,
-    component_sums,
-    paired_difference_interval,
+    difference_columns,
+    error_columns,
     percent_error_interval,
-    vector_sums,
 )
 from dosml.analysis.statistics.force_difference import ForceDifference, force_difference
 from dosml.errors import InputError
-from dosml.theory.dos import ElectronicDos, mean_dos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.theory.smearing import Smearing
+    from dosml.analysis.statistics.results import SettingResult
 
 
 #: Cutoff of the first shell over the cube root of the volume per atom: between the first and the
@@ -41,62 +37,8 @@ if TYPE_CHECKING:
 SHELL_CUTOFF = 1.45
 
 
-@dataclass(frozen=True)
-class SettingResult:
-    """Everything known at one electronic setting.
-
-    Attributes
-    ----------
-    smearing
-        Scheme and width (eV).
-    electrons_per_atom_shift
-        Electrons added to the neutral cell, per atom.
-    dos
-        One DOS per frame (training and test), all on one energy grid.
-    forces
-        Labelled forces of all frames in the same order, (n_atoms, 3) each, eV/Å.
-    test_forces, test_forces_predicted
-        Held-out frames, (n_atoms, 3) each, eV/Å.
-    test_energies, test_energies_predicted
-        Free energies of the held-out frames, shape (n_test,), eV (whole cell).
-    test_stresses, test_stresses_predicted
-        Stresses of the held-out frames, shape (n_test, 6), eV/Å^3, or None where the engine or the
-        learner has none.
-    """
-
-    smearing: Smearing
-    electrons_per_atom_shift: float
-    dos: Sequence[ElectronicDos]
-    forces: Sequence[NDArray[np.float64]]
-    test_forces: Sequence[NDArray[np.float64]]
-    test_forces_predicted: Sequence[NDArray[np.float64]]
-    test_energies: NDArray[np.float64]
-    test_energies_predicted: NDArray[np.float64]
-    test_stresses: NDArray[np.float64] | None = None
-    test_stresses_predicted: NDArray[np.float64] | None = None
-
-    @cached_property
-    def mean_dos(self) -> ElectronicDos:
-        """Mean DOS over all frames.
-
-        Raises
-        ------
-        InputError
-            If there is no frame or the grids differ.
-        """
-        try:
-            return mean_dos(self.dos)
-        except ValueError as error:
-            raise InputError(f"the DOS of the frames cannot be averaged: {error}") from error
-
-    @cached_property
-    def force_sums(self) -> FrameSums:
-        """Sums over the force components of each held-out frame."""
-        return component_sums(self.test_forces_predicted, self.test_forces)
-
-
-@dataclass(frozen=True)
-class ScanStudy:
+@dataclass(frozen=True, eq=False)
+class ScanData:
     """One metal, one list of frames, several electronic settings.
 
     Attributes
@@ -106,7 +48,7 @@ class ScanStudy:
     tiers
         Tier of every frame (training and test), in the order of `SettingResult.forces`.
     test_tiers
-        Tier of every held-out frame, in the order of `SettingResult.test_forces`.
+        Tier of every held-out frame, in the order of `SettingResult.held_out`.
     settings
         At least one; kept sorted by electron shift, then width.
     facts
@@ -120,7 +62,7 @@ class ScanStudy:
     bootstrap_seed
         Seed of every bootstrap.
     frames
-        Positions and cells of all frames in the order of `tiers`, or None. With them the study also
+        Positions and cells of all frames in the order of `tiers`, or None. With them the scan also
         measures the angular resolution that the forces ask for.
     angular_basis
         Functions behind that measure.
@@ -144,45 +86,35 @@ class ScanStudy:
     def __post_init__(self) -> None:
         """Sort the settings and check that they belong together."""
         if not self.settings:
-            raise InputError("a scan study needs at least one electronic setting, got none")
-        ordered = sorted(
-            self.settings, key=lambda s: (s.electrons_per_atom_shift, s.smearing.width)
-        )
+            raise InputError("a scan needs at least one electronic setting, got none")
+        ordered = sorted(self.settings, key=lambda s: (s.shift, s.width))
         object.__setattr__(self, "settings", tuple(ordered))
         schemes = sorted({s.smearing.scheme for s in ordered})
         if len(schemes) > 1:
             raise InputError(
-                f"a scan study compares widths of one smearing scheme, got {', '.join(schemes)}: "
-                f"make one study of each"
+                f"a scan compares widths of one smearing scheme, got {', '.join(schemes)}: "
+                f"make one scan of each"
             )
         if self.frames is not None and len(self.frames) != len(self.tiers):
             raise InputError(
-                f"the study has {len(self.frames)} frames and tiers of {len(self.tiers)}"
+                f"the scan has {len(self.frames)} frames and tiers of {len(self.tiers)}"
             )
         for s in ordered:
             counts = {
-                "dos": (len(s.dos), len(self.tiers)),
                 "forces": (len(s.forces), len(self.tiers)),
-                "test_forces": (len(s.test_forces), len(self.test_tiers)),
-                "test_forces_predicted": (len(s.test_forces_predicted), len(self.test_tiers)),
-                "test_energies": (len(s.test_energies), len(self.test_tiers)),
-                "test_energies_predicted": (len(s.test_energies_predicted), len(self.test_tiers)),
+                "predictions": (len(s.held_out), len(self.test_tiers)),
             }
             for name, (found, expected) in counts.items():
                 if found != expected:
                     raise InputError(
-                        f"setting {setting_name(s)}: {name} holds {found} frames, the study's "
-                        f"tiers name {expected}"
+                        f"setting {setting_name(s)}: {name} of {found} frames, the scan's tiers "
+                        f"name {expected}"
                     )
-            if (s.test_stresses is None) != (s.test_stresses_predicted is None):
-                raise InputError(
-                    f"setting {setting_name(s)}: give labelled and predicted stresses, or neither"
-                )
 
     @property
     def reference(self) -> SettingResult:
         """The setting that others are compared with: nearest to neutral, then smallest width."""
-        return min(self.settings, key=lambda s: (abs(s.electrons_per_atom_shift), s.smearing.width))
+        return min(self.settings, key=lambda s: (abs(s.shift), s.width))
 
     @property
     def tier_names(self) -> list[str]:
@@ -193,8 +125,8 @@ class ScanStudy:
     @property
     def varies(self) -> list[str]:
         """Columns of the quantities that the scan varies: σ, electron shift, both or none."""
-        widths = {s.smearing.width for s in self.settings}
-        shifts = {s.electrons_per_atom_shift for s in self.settings}
+        widths = {s.width for s in self.settings}
+        shifts = {s.shift for s in self.settings}
         values = {"sigma_ev": widths, "electrons_per_atom_shift": shifts}
         return [name for name, several in values.items() if len(several) > 1]
 
@@ -205,7 +137,7 @@ class ScanStudy:
 
     @cached_property
     def angular(self) -> pd.DataFrame | None:
-        """Angular resolution of every setting, see `dosml.analysis.measures.angular_resolution`.
+        """Angular resolution of every setting, see `dosml.analysis.statistics.angular_resolution`.
 
         None without `frames`, or with fewer than four of them.
         """
@@ -253,7 +185,7 @@ class ScanStudy:
 
     def measures(self, setting: SettingResult) -> DosMeasures:
         """DOS measures of a setting."""
-        return dos_measures(setting.mean_dos, setting.smearing, self.windows)
+        return dos_measures(setting.dos, setting.smearing, self.windows)
 
 
 def setting_words(width: float, shift: float) -> str:
@@ -263,21 +195,21 @@ def setting_words(width: float, shift: float) -> str:
 
 def setting_name(setting: SettingResult) -> str:
     """Name a setting for people, e.g. "σ = 0.2 eV" or "σ = 0.2 eV, +0.5 e/atom"."""
-    return setting_words(setting.smearing.width, setting.electrons_per_atom_shift)
+    return setting_words(setting.width, setting.shift)
 
 
-def summarise(study: ScanStudy) -> pd.DataFrame:
+def summarise(scan: ScanData) -> pd.DataFrame:
     """Make the results table.
 
     Parameters
     ----------
-    study
+    scan
         The scan.
 
     Returns
     -------
     pandas.DataFrame
-        One row per setting in the order of `study.settings`; columns as in
+        One row per setting in the order of `scan.settings`; columns as in
         `COLUMNS`, then three per tier. Columns without any value (stress
         where there is none) are nan. `attrs` holds formula, windows and bootstrap facts.
 
@@ -288,72 +220,53 @@ def summarise(study: ScanStudy) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_row(study, setting) for setting in study.settings]
-    names = [*COLUMNS, *(column.name for column in tier_columns(study.tier_names))]
+    rows = [_row(scan, setting) for setting in scan.settings]
+    names = [*COLUMNS, *(column.name for column in tier_columns(scan.tier_names))]
     table = pd.DataFrame(rows, columns=names)
     table.attrs = {
-        "formula": study.formula,
-        "moments_window_ev": list(study.windows.moments),
-        "sharpness_window_ev": list(study.windows.sharpness),
-        "reference_setting": setting_name(study.reference),
-        "bootstrap_seed": study.bootstrap_seed,
-        "bootstrap_resamples": len(study.weights),
+        "formula": scan.formula,
+        "moments_window_ev": list(scan.windows.moments),
+        "sharpness_window_ev": list(scan.windows.sharpness),
+        "reference_setting": setting_name(scan.reference),
+        "bootstrap_seed": scan.bootstrap_seed,
+        "bootstrap_resamples": len(scan.weights),
     }
     return table
 
 
-def _row(study: ScanStudy, setting: SettingResult) -> dict[str, object]:
-    sums, weights = setting.force_sums, study.weights
-    interval = percent_error_interval(sums, weights)
-    is_reference = setting is study.reference
-    change = (
-        Interval(0.0, 0.0)
-        if is_reference
-        else paired_difference_interval(sums, study.reference.force_sums, weights)
-    )
-    vectors = vector_sums(setting.test_forces_predicted, setting.test_forces)
-    n_atoms = np.array([len(f) for f in setting.test_forces])
-    reference_energies = np.asarray(setting.test_energies, dtype=float) / n_atoms
-    energies = component_sums(
-        list(np.asarray(setting.test_energies_predicted, dtype=float) / n_atoms),
-        list(reference_energies),
-    )
+def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
+    held, weights = setting.held_out, scan.weights
+    sums, energies, stresses = held.force_sums(), held.energy_sums(), held.stress_sums()
+    start = sums if setting is scan.reference else scan.reference.held_out.force_sums()
     row: dict[str, object] = {
-        "sigma_ev": setting.smearing.width,
+        "sigma_ev": setting.width,
         "smearing_scheme": setting.smearing.scheme,
-        "electrons_per_atom_shift": setting.electrons_per_atom_shift,
+        "electrons_per_atom_shift": setting.shift,
         "n_frames": len(setting.forces),
-        "n_test_frames": len(setting.test_forces),
+        "n_test_frames": len(held),
         "force_mae_ev_per_angstrom": sums.mean_absolute_error,
         "force_mav_ev_per_angstrom": sums.mean_absolute_value,
-        "force_percent_error": sums.percent_error,
-        "force_percent_error_low": interval.low,
-        "force_percent_error_high": interval.high,
-        "force_percent_error_change": sums.percent_error - study.reference.force_sums.percent_error,
-        "force_percent_error_change_low": change.low,
-        "force_percent_error_change_high": change.high,
+        **error_columns("force_percent_error", sums, weights),
+        **difference_columns("force_percent_error_change", sums, start, weights),
         "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
-        "force_vector_percent_error": vectors.percent_error,
+        "force_vector_percent_error": held.force_vector_sums().percent_error,
         "energy_mae_ev_per_atom": energies.mean_absolute_error,
-        "energy_spread_ev_per_atom": float(np.std(reference_energies)),
+        "energy_spread_ev_per_atom": held.energy_spread(),
     }
-    if setting.test_stresses is not None and setting.test_stresses_predicted is not None:
-        stresses = component_sums(
-            list(setting.test_stresses_predicted), list(setting.test_stresses)
-        )
+    if stresses is not None:
         row["stress_mae_ev_per_angstrom3"] = stresses.mean_absolute_error
         row["stress_mav_ev_per_angstrom3"] = stresses.mean_absolute_value
-    for tier in study.tier_names:
-        mask = study.tier_mask(tier)
+    for tier in scan.tier_names:
+        mask = scan.tier_mask(tier)
         part = sums.take(mask)
         ends = percent_error_interval(part, weights[:, mask])
         row[tier_column(tier)] = part.percent_error
         row[tier_column(tier, "low")], row[tier_column(tier, "high")] = ends
-    return row | _dos_columns(study, setting) | _force_change_columns(study, setting)
+    return row | _dos_columns(scan, setting) | _force_change_columns(scan, setting)
 
 
-def _dos_columns(study: ScanStudy, setting: SettingResult) -> dict[str, object]:
-    measures, windows = study.measures(setting), study.windows
+def _dos_columns(scan: ScanData, setting: SettingResult) -> dict[str, object]:
+    measures, windows = scan.measures(setting), scan.windows
     return {
         "d_band_center_ev": measures.center,
         "d_band_width_ev": measures.width,
@@ -375,12 +288,12 @@ def _dos_columns(study: ScanStudy, setting: SettingResult) -> dict[str, object]:
         "moments_window_high_ev": windows.moments[1],
         "sharpness_window_low_ev": windows.sharpness[0],
         "sharpness_window_high_ev": windows.sharpness[1],
-        "dos_broadening_ev": setting.mean_dos.broadening,
+        "dos_broadening_ev": setting.dos.broadening,
     }
 
 
-def _force_change_columns(study: ScanStudy, setting: SettingResult) -> dict[str, object]:
-    change = study.force_change(setting)
+def _force_change_columns(scan: ScanData, setting: SettingResult) -> dict[str, object]:
+    change = scan.force_change(setting)
     return {
         "force_change_rms_ev_per_angstrom": change.rms_total,
         "force_change_magnitude_rms_ev_per_angstrom": change.rms_magnitude,

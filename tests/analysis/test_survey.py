@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from dosml.analysis.figures.d_block import D_BLOCK, d_block_grid
-from dosml.analysis.figures.joined_figures import _apart
+from dosml.analysis.figures.survey_figures import _apart
 from dosml.analysis.measures.columns import number_text
-from dosml.analysis.measures.joined_columns import MEASURES, describe
-from dosml.analysis.report.joined_report import joined_limits
+from dosml.analysis.measures.survey_columns import MEASURES, describe
+from dosml.analysis.report.survey_report import survey_limits
 from dosml.analysis.report.verdict import verdict
 from dosml.analysis.statistics.campaigns import campaign_folders, read_campaign
 from dosml.analysis.statistics.correlation import correlate
-from dosml.analysis.statistics.joined import TARGET, JoinedStudy, published_ranking
 from dosml.analysis.statistics.published import published_table
+from dosml.analysis.statistics.survey import TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
@@ -25,16 +25,16 @@ from made_up_campaigns import METALS, write_campaign
 BARE = "n_d_fermi_bare_states_per_ev_atom"
 
 
-def study(root, metals=METALS, **options):
+def survey(root, metals=METALS, **options):
     for metal in metals:
         write_campaign(root / metal, metal, **options)
-    return JoinedStudy([read_campaign(folder) for folder in campaign_folders([root])])
+    return SurveyData([read_campaign(folder) for folder in campaign_folders([root])])
 
 
 @pytest.fixture(scope="module")
 def related(tmp_path_factory):
     """Twelve metals whose force error follows n_d(E_F) by construction."""
-    return study(tmp_path_factory.mktemp("related"))
+    return survey(tmp_path_factory.mktemp("related"))
 
 
 def test_every_metal_and_setting_is_one_row_with_what_is_published(related):
@@ -86,7 +86,7 @@ def test_inside_metals_only_the_setting_counts(related):
     [(2.0, 0.3, "Yes"), (-2.0, 0.3, "The other way round"), (0.0, 0.5, "Undecided")],
 )
 def test_the_answer_follows_from_the_numbers(tmp_path, slope, noise, word):
-    answer = verdict(study(tmp_path, slope=slope, noise=noise))
+    answer = verdict(survey(tmp_path, slope=slope, noise=noise))
     assert answer.word == word
     assert "n = 12" in answer.headline
     assert "12 metals" in answer.sentences[0]
@@ -118,7 +118,7 @@ def test_a_measure_without_a_sign_is_no_evidence_of_sharpness(related):
 
 
 def test_three_metals_are_too_few(tmp_path):
-    small = study(tmp_path, metals=METALS[:3])
+    small = survey(tmp_path, metals=METALS[:3])
     assert small.ranking is None
     assert small.correlations is None
     answer = verdict(small)
@@ -127,7 +127,7 @@ def test_three_metals_are_too_few(tmp_path):
 
 
 def test_four_metals_on_a_line_are_too_few_for_a_test_and_the_answer_says_so(tmp_path):
-    answer = verdict(study(tmp_path, slope=2.0, noise=0.0, metals=METALS[:4]))
+    answer = verdict(survey(tmp_path, slope=2.0, noise=0.0, metals=METALS[:4]))
     assert answer.word == "Undecided"
     assert "4 metals are too few for any measure to pass" in answer.headline
     assert "p is 0.042 at best" in answer.headline  # 1/4!
@@ -145,18 +145,18 @@ def test_published_numbers_are_ranked_with_the_metals_they_have():
 def test_campaigns_of_other_settings_are_joined_where_they_meet_and_compared_aloud(tmp_path):
     write_campaign(tmp_path / "Ti", "Ti")
     write_campaign(tmp_path / "Cu", "Cu", sigmas=(0.5, 1.0), run={"train": 27}.items())
-    joined = JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Cu")])
+    joined = SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Cu")])
     assert joined.common == [(0.5, 0.0)]
     assert any("differ in train: 12 for Ti; 27 for Cu" in line for line in joined.warnings)
     write_campaign(tmp_path / "Au", "Au", sigmas=(3.0,))
     with pytest.raises(InputError, match="no electronic setting is common"):
-        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Au")])
+        SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Au")])
     write_campaign(tmp_path / "Pt", "Pt", scheme="gaussian")
     with pytest.raises(InputError, match="widths of different"):
-        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Pt")])
+        SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Pt")])
     write_campaign(tmp_path / "Ti-again", "Ti")
     with pytest.raises(InputError, match="two campaigns are of Ti"):
-        JoinedStudy([read_campaign(tmp_path / m) for m in ("Ti", "Ti-again")])
+        SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Ti-again")])
 
 
 def test_what_is_no_campaign_is_named(tmp_path):
@@ -195,7 +195,7 @@ def test_campaigns_of_older_versions_lack_measures_not_the_report(tmp_path, rela
         (target / "angular_resolution.csv").unlink()
         table = pd.read_csv(target / "results.csv").drop(columns="d_curvature_states_per_ev3_atom")
         table.to_csv(target / "results.csv", index=False)
-    joined = JoinedStudy([read_campaign(folder) for folder in campaign_folders([tmp_path])])
+    joined = SurveyData([read_campaign(folder) for folder in campaign_folders([tmp_path])])
     assert len(joined.ranking) == len(MEASURES) - 1
     assert verdict(joined).word == "Yes"
 
@@ -225,7 +225,7 @@ def test_every_measure_has_a_heading():
 
 def test_the_bound_of_a_single_correlation_is_that_of_the_t_distribution(related):
     # tables of critical values: 0.576 for n = 12 at the two-sided 5 % level
-    assert "With that many a single correlation must exceed 0.58" in joined_limits(related)[0]
+    assert "With that many a single correlation must exceed 0.58" in survey_limits(related)[0]
 
 
 def test_metals_whose_error_falls_are_counted(related):
@@ -236,5 +236,5 @@ def test_metals_whose_error_falls_are_counted(related):
 
 
 def test_the_order_of_the_campaigns_does_not_matter(related):
-    turned = JoinedStudy(related.campaigns[::-1])
+    turned = SurveyData(related.campaigns[::-1])
     pd.testing.assert_frame_equal(turned.ranking, related.ranking)
