@@ -10,9 +10,11 @@ import ase.io
 from dosml.campaign import logger
 from dosml.errors import LabelError
 from dosml.files import whole_file
+from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.execution.settings import RunSettings
 from dosml.relabel.frames import frame_id
 from dosml.relabel.label import Label, LabelSet, labelled_frame
-from dosml.relabel.pool import label_frames
+from dosml.relabel.labelling import label_frames
 from dosml.studies.frames_source import FEWEST, describe, split
 
 if TYPE_CHECKING:
@@ -113,9 +115,14 @@ def make_labels(
     )
     if kept == total:
         return
-    with reporter.bar("labelling", total) as update:
+    with (
+        open_runner(
+            RunSettings(), store.folder.parent, workers=workers, say=reporter.say
+        ) as runner,
+        reporter.bar("labelling", total) as update,
+    ):
         for report in label_frames(
-            engine, store, frames, settings, workers=workers, on_progress=update
+            engine, store, frames, settings, runner=runner, on_progress=update
         ):
             if report.made:
                 logger.info("made labels of frame %s: %s", report.frame_id, ", ".join(report.made))

@@ -18,7 +18,7 @@ from dosml.analysis.statistics.errors import (
 )
 from dosml.errors import LearnerError
 from dosml.files import whole_file
-from dosml.relabel.pool import one_thread_pool
+from dosml.relabel.execution.executors import process_executor
 from dosml.relabel.store import content_hash
 from dosml.version import __version__
 
@@ -234,7 +234,7 @@ def _work(
 ) -> Iterator[tuple[int, JobResult]]:
     if not todo:
         return
-    with one_thread_pool(workers) as pool:
+    with process_executor(workers) as pool:
         pending: dict[Future[JobResult], int] = {}
         waiting = list(todo)
         try:
