@@ -15,7 +15,7 @@ from dosml.errors import InputError
 from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.engines.dataset import DatasetEngine, dataset_frames
-from dosml.relabel.engines.registry import make_engine
+from dosml.relabel.engines.registry import engine_options, make_engine
 from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.sampling import sample_frames
 from dosml.relabel.store import content_hash
@@ -94,7 +94,7 @@ def engine_of(settings: ScanSettings) -> Engine:
     """
     if settings.dataset is not None:
         return DatasetEngine(settings.target)
-    return make_engine(settings.engine, preset=settings.preset, kpoints=settings.kpoints)
+    return make_engine(settings.engine, engine_options(settings.engine, settings.model_dump(), {}))
 
 
 def with_dataset(settings: ScanSettings) -> ScanSettings:
