@@ -24,7 +24,7 @@ from rich.console import Console
 from dosml.campaign import RECORD
 from dosml.errors import InputError
 from dosml.files import whole_file
-from dosml.learners.models import load_model
+from dosml.learners.registry import load_model
 from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import Dataset

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+#: The record of a campaign: what it is of, and the settings of its latest run.
+RECORD = "campaign.json"
 LOG_NAME = "dosml.log"
 logger = logging.getLogger("dosml")
 
@@ -95,11 +97,11 @@ class Campaign:
         """Keep the settings of the latest run beside the subject."""
         content = {"dosml": __version__, "subject": self.subject, "run": dict(run)}
         text = json.dumps(content, indent=2, default=str) + "\n"
-        with whole_file(self.folder / "campaign.json") as path:
+        with whole_file(self.folder / RECORD) as path:
             path.write_text(text)
 
     def _check_subject(self) -> None:
-        path = self.folder / "campaign.json"
+        path = self.folder / RECORD
         if not path.exists():
             self.record({"started": datetime.now(UTC).isoformat(timespec="seconds")})
             return

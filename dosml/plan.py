@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
 from dosml.learners.base import KeepsTrainings
-from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
+from dosml.relabel.engines.registry import DEFAULT, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
 from dosml.studies.frames import OwnFrames, SampledFrames
@@ -174,9 +174,9 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     learners = tuple(settings.make_learners())
     if settings.labels is not None:
         return _with_labels(settings, learners)
-    name = settings.engine or default_engine()
+    name = settings.engine or DEFAULT
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
-    engine = make_engine(name, engine_options(name, shared, settings.engine_options))
+    engine = make_engine(name, engine_options(name, shared, settings.engine_options.get(name, {})))
     scheme = settings.scheme or engine.default_scheme
     electronic = _electronic(settings, scheme)
     for setting in electronic:
@@ -237,7 +237,9 @@ def _with_labels(settings: ScanSettings, learners: tuple[Learner, ...]) -> ScanP
     data, _ = split_labels(data, seed=settings.seed, **exact)
     dos_engine = None
     if settings.dos_engine is not None:
-        options = engine_options(settings.dos_engine, {}, settings.engine_options)
+        options = engine_options(
+            settings.dos_engine, {}, settings.engine_options.get(settings.dos_engine, {})
+        )
         dos_engine = make_engine(settings.dos_engine, options)
         for setting in data.electronic:
             dos_engine.check(setting)

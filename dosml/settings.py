@@ -162,7 +162,7 @@ def read_values(model: type[BaseModel], path: Path) -> dict[str, Any]:
     read = read_toml(path)
     values: dict[str, Any] = {}
     if "run" in model.model_fields:
-        where, read = split_run_settings(read, path, shared=known)
+        where, read = split_run_settings(read, shared=known, source=f"--config {path}: ")
         if where is not None:
             values["run"] = where
     for key, value in read.items():

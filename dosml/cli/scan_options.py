@@ -16,7 +16,7 @@ from dosml.cli.shared_options import (
     named_options,
     training_given,
 )
-from dosml.relabel.engines.registry import default_engine, engine_names
+from dosml.relabel.engines.registry import DEFAULT, engine_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +121,7 @@ def scan_words(model: type[ScanSettings]) -> dict[str, object]:
         **learner_words(),
         "command": model.command,
         "engines": ", ".join(engine_names()),
-        "engine": default_engine(),
+        "engine": DEFAULT,
     }
 
 
@@ -131,7 +131,7 @@ def settings_given(shared: ScanOptions) -> dict[str, Any]:
     given.pop("dry_run")
     options = named_options("--engine-option", given.pop("engine_option"))
     if options:
-        given["engine_options"] = {given["engine"] or default_engine(): options}
+        given["engine_options"] = {given["engine"] or DEFAULT: options}
     return given
 
 

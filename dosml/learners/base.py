@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dosml.errors import LabelError, LearnerError
+from dosml.registry import Entry
 from dosml.relabel.dataset.value import check_label_set
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from ase import Atoms
+    from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
     from dosml.relabel.dataset import LabelSet
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 #: Called as progress(stage, done, total) while a learner works.
 Progress = Callable[[str, int, int], None]
 
-
-#: What every model says of its cost, besides facts of its own (`FittedModels.facts`).
+#: What every model says of its cost, besides facts of its own (`FittedModels.facts`): numbers that
+#: are finite, and the device as a text. Seconds are wall time and hold what was spent on all label
+#: sets together; parameters of a Gaussian process are its inducing environments; epochs are passes
+#: over the training frames.
 COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
 
 
@@ -126,6 +130,26 @@ class KnowsGrid(Protocol):
     def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
         """Give values by option, for these training frames."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerEntry(Entry):
+    """A learner in the registry.
+
+    Attributes
+    ----------
+    make
+        (checked options, processor cores that it may use) -> the learner. Heavy imports belong in
+        here, not at the top of its module.
+    suffix
+        Of the files that its models are saved to.
+    load
+        Saved model -> ase calculator; a `LearnerError` says that the file is none of its own.
+    """
+
+    make: Callable[[Any, int], Learner]
+    suffix: str
+    load: Callable[[Path], Calculator]
 
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

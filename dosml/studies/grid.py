@@ -70,7 +70,7 @@ def grid(settings: GridSettings, reporter: Reporter) -> StudyResult:
             "grid: "
             + " x ".join(f"{name} {', '.join(map(str, values[name]))}" for name in values)
             + f" = {len(points)} trainings on {len(train)} frames, compared on {len(validation)}; "
-            f"{study.runner.words}"
+            f"{study.runner.place}"
         )
         tasks = [study.store.task(one, study.data, train, validation) for one in learners]
         with reporter.bar("grid", len(tasks)) as update:

@@ -11,7 +11,7 @@ from dosml.plan import FEWEST_SETTINGS
 from dosml.relabel.dataset import Provenance, from_store
 from dosml.relabel.frames import frame_id
 from dosml.relabel.label import Label
-from dosml.relabel.labelling import label_frames, missing
+from dosml.relabel.labelling import label_frames
 from dosml.relabel.store import LabelStore
 from dosml.studies.frames import FEWEST
 
@@ -138,13 +138,13 @@ def make_labels(
 ) -> None:
     """Label all frames at all settings; each finished label is logged."""
     total = len(frames) * len(settings)
-    lacking = missing(store, frames, settings)
+    there = sum(store.has(frame_id(frame), one) for frame in frames for one in settings)
     reporter.say(
         f"{what}: {total} in all ({len(frames)} frames x {len(settings)} settings), "
-        f"{total - lacking.n_labels} on disk, {lacking.n_labels} to make with {engine.name} on "
-        f"{runner.words}"
+        f"{there} on disk, {total - there} to make with {engine.name} "
+        f"{runner.place}"
     )
-    if not lacking.n_labels:
+    if there == total:
         return
     with reporter.bar("labelling", total) as update:
         for report in label_frames(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file
-from dosml.learners.models import load_model
 from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
@@ -112,7 +112,7 @@ def force_source(text: str, *, sigma: float | None, scheme: str, device: str | N
     if path.is_file():
         name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(name, {"model": digest}, load_model(path, device))
+        return ForceSource(name, {"model": digest}, load_calculator(path, device))
     if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
@@ -124,6 +124,26 @@ def force_source(text: str, *, sigma: float | None, scheme: str, device: str | N
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
     return ForceSource(name, key, engine.calculator(setting), engine.warning)
+
+
+def load_calculator(path: Path, device: str | None) -> Calculator:
+    """Ase calculator of any learner's saved model.
+
+    Raises
+    ------
+    LearnerError
+        If the file is not one.
+    """
+    from dosml.learners.peers.calculator import CARD, PeerCalculator
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            is_peer = CARD in archive.namelist()
+        if is_peer:
+            return PeerCalculator(path, device=device or "auto")
+    from dosml.learners.sgp.calculator import SgpCalculator
+
+    return SgpCalculator.from_file(path, device=device)
 
 
 def sigma_of_model(path: str) -> float | None:

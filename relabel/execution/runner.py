@@ -69,6 +69,11 @@ class Runner:
         return slurm.pilots * slurm.nodes * slurm.jobs_per_node
 
     @property
+    def local(self) -> bool:
+        """Whether tasks run on this machine."""
+        return self.settings.executor == "processes"
+
+    @property
     def place(self) -> str:
         """Where tasks run, in words: "on 4 processes"."""
         if self.settings.executor == "processes":
