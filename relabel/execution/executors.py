@@ -52,7 +52,8 @@ def process_executor(workers: int, *, one_thread: bool = True) -> Iterator[Execu
             try:
                 yield pool
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                # what waits is dropped, what runs comes to its end: the folder is held until then
+                pool.shutdown(cancel_futures=True)
     finally:
         for name, value in kept.items():
             if value is None:
