@@ -122,7 +122,11 @@ def test_own_frames_and_an_ase_calculator(tmp_path, monkeypatch) -> None:
     ("call", "options", "words"),
     [
         (dosml.smear_scan, {"target": "Xx"}, "Xx"),
-        (dosml.smear_scan, {"target": "Ti", "sigmas": (0.2, 1.0)}, "no option sigmas; did you mean"),
+        (
+            dosml.smear_scan,
+            {"target": "Ti", "sigmas": (0.2, 1.0)},
+            "no option sigmas; did you mean",
+        ),
         (dosml.smear_scan, {"target": "Ti", "sigma": (0.2,)}, "one sigma only"),
         (dosml.smear_scan, {}, "nothing to scan"),
         (dosml.smear_scan, {"labels": "reference"}, "dosml.survey for all"),

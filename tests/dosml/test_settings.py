@@ -67,7 +67,9 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "device": '"cpu"',
         "retry-failed": "true",
     }
-    assert {key.replace("-", "_") for key in values} == set(SmearScanSettings.model_fields) - {"run"}
+    assert {key.replace("-", "_") for key in values} == set(SmearScanSettings.model_fields) - {
+        "run"
+    }
     config.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
     settings = load_scan_settings(SmearScanSettings, {"seed": 7, "test": None}, config)
     assert settings.seed == 7

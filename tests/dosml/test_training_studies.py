@@ -138,7 +138,10 @@ def test_the_same_training_is_not_done_twice(labels, tmp_path):
     second = model.stat().st_mtime_ns
     assert second > first
     train(settings(labels, tmp_path, hold_out=0.2), Reporter())
-    assert json.loads((tmp_path / "copper.settings.json").read_text())["learner"]["settings"]["n_max"] == 4
+    assert (
+        json.loads((tmp_path / "copper.settings.json").read_text())["learner"]["settings"]["n_max"]
+        == 4
+    )
     model.unlink()
     train(settings(labels, tmp_path, hold_out=0.2), Reporter())
     assert model.exists()
@@ -304,7 +307,11 @@ def test_heat_map_shows_every_point_and_marks_one():
     assert marked[0][1].get_xy() == (-0.5, -0.5)
 
 
-TRAIN, CURVE, GRID_OF = (train, TrainSettings), (learning_curve, CurveSettings), (grid, GridSettings)
+TRAIN, CURVE, GRID_OF = (
+    (train, TrainSettings),
+    (learning_curve, CurveSettings),
+    (grid, GridSettings),
+)
 
 
 @pytest.mark.parametrize(

@@ -134,5 +134,7 @@ def test_the_cutoff_that_is_left_open_is_settled(tmp_path, data) -> None:
     task = store.task(learner, data, data.train, data.test)
     cutoff = task.learner.fingerprint()["settings"]["cutoff"]
     assert cutoff is not None
-    same = store.task(make_learner("sgp", {**open_one, "cutoff": cutoff}), data, data.train, data.test)
+    same = store.task(
+        make_learner("sgp", {**open_one, "cutoff": cutoff}), data, data.train, data.test
+    )
     assert same.place == task.place
