@@ -29,9 +29,9 @@ def smear_scan(
     """
     if given["dataset"] is not None and target is None and given["config"] is None:
         from dosml.cli.study import run_targets
-        from dosml.relabel.engines.dataset import dataset_metals
+        from dosml.relabel.dataset import reference_metals
 
         folder = given["out"] or Path(f"dosml-{given['dataset']}")
-        run_targets(dataset_metals(), {"sigma": sigma}, given, small=False, folder=folder)
+        run_targets(reference_metals(), {"sigma": sigma}, given, small=False, folder=folder)
         return
     options.run_command(SmearScanSettings, {"target": target, "sigma": sigma}, given)
