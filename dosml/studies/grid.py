@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.statistics.errors import error_rows
 from dosml.analysis.statistics.learning_curves import nested_subsets
+from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import KnowsGrid

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dosml.analysis.statistics.learning_curves import nested_subsets
 from dosml.errors import InputError
-from dosml.relabel.dataset import load, reference_dataset, reference_metals
-from dosml.studies.scan_settings import REFERENCE
+from dosml.relabel.dataset import REFERENCE, load, reference_metals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +31,8 @@ def subjects_of(where: str, scheme: str | None = None) -> list[str]:
         If the labels cannot be read.
     """
     if where == REFERENCE:
-        return reference_metals()
-    return sorted(set(subject_names(load(Path(where), scheme=scheme))))
+        return list(reference_metals())
+    return sorted(set(subject_names(load(where, scheme=scheme))))
 
 
 def labels_of(where: str, target: str, *, scheme: str | None = None) -> Dataset:
@@ -57,8 +55,8 @@ def labels_of(where: str, target: str, *, scheme: str | None = None) -> Dataset:
         If the labels cannot be read.
     """
     if where == REFERENCE:
-        return reference_dataset(target)
-    data = load(Path(where), scheme=scheme)
+        return load(where, metal=target)
+    data = load(where, scheme=scheme)
     names = subject_names(data)
     which = [n for n, name in enumerate(names) if name == target]
     if not which:
@@ -66,7 +64,7 @@ def labels_of(where: str, target: str, *, scheme: str | None = None) -> Dataset:
             f"{where} holds no labels of {target}, it holds {', '.join(sorted(set(names)))}: "
             "name one of them, or none to take all"
         )
-    return data if len(which) == len(names) else data.take(which)
+    return data if len(which) == len(names) else data.take(which).with_mean_dos()
 
 
 def split_labels(
@@ -126,7 +124,7 @@ def split_labels(
             )
         left = set(role) - set(_drawn(data, role, number, seed))
         kept = [n for n in kept if n not in left]
-    return (data if len(kept) == len(data.frames) else data.take(kept)), how
+    return (data if len(kept) == len(data.frames) else data.take(kept).with_mean_dos()), how
 
 
 def _drawn(data: Dataset, among: Sequence[int], number: int, seed: int) -> list[int]:

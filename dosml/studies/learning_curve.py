@@ -9,8 +9,8 @@ import pandas as pd
 
 from dosml.analysis.figures.learning_curve import learning_curve_figure
 from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.statistics.errors import error_rows
 from dosml.analysis.statistics.learning_curves import learning_curve_table, nested_subsets
+from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import InputError
 from dosml.learners.base import FollowsFrames

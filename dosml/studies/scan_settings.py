@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
-#: Name of the labels that ship with dosml, for --labels.
-REFERENCE = "reference"
 
 #: More settings than this are a typing error rather than a study.
 MOST_SHIFTS = 41

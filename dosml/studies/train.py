@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dosml.analysis.statistics.errors import error_rows
+from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.plan import long_trainings
