@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 #: Raised when the same learner, labels and frames would be kept in another way.
 FORMAT = 1
 PREDICTIONS = "predictions.npz"
+#: So many trainings are sooner done one by one than workers have started.
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -261,11 +263,13 @@ class TrainingStore:
     def _run(
         self, tasks: Sequence[TrainingTask], runner: Runner
     ) -> Iterator[tuple[TrainingTask, str | None]]:
-        # a peer starts processes of its own, as many as there are cores here
-        here = [t for t in tasks if isinstance(t.learner, KeepsTrainings) and runner.local]
-        for task in here:
+        def is_here(task: TrainingTask) -> bool:
+            # a peer starts processes of its own, as many as there are cores here
+            return runner.local and (len(tasks) <= FEW or isinstance(task.learner, KeepsTrainings))
+
+        for task in filter(is_here, tasks):
             yield task, try_one(task)
-        yield from runner.run(try_one, [task for task in tasks if task not in here])
+        yield from runner.run(try_one, (task for task in tasks if not is_here(task)))
 
     def _made(self, task: TrainingTask) -> Training:
         found = _read(task.place, task)

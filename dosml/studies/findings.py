@@ -10,7 +10,7 @@ from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
 from dosml.analysis.report.scan_report import write_report
 from dosml.analysis.statistics.dos_table import dos_table
-from dosml.analysis.statistics.electron_map import electron_table
+from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import ScanData, summarise

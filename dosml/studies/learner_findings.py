@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.learners import learner_figure
-from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.report.learner_section import LEARNER_FIGURE
+from dosml.analysis.figures.learners import draw_learners
 from dosml.analysis.statistics.learner_table import learner_table
 from dosml.analysis.statistics.tables import write_tables
 
@@ -44,15 +42,5 @@ def write_learner_findings(
     }
     table = learner_table(results, [data.tiers[n] for n in data.test], seed=seed)
     write_tables(table, folder, "learners")
-    shifts = len(set(table["electrons_per_atom_shift"])) > 1
-    x = "electrons_per_atom_shift" if shifts else "sigma_ev"
-    label = "electrons added per atom" if shifts else "smearing width σ (eV)"
-    with house_style():
-        save_figure(
-            learner_figure(table, x, label),
-            folder / "figures",
-            "learners",
-            title=LEARNER_FIGURE[0],
-            caption=LEARNER_FIGURE[1],
-        )
+    draw_learners(table, folder / "figures")
     return table
