@@ -61,6 +61,6 @@ def nelect_scan(
         return
     from rich.console import Console
 
-    from dosml.analysis.figures.electron_swap import swap_terminal
+    from dosml.analysis.report.terminal import swap_terminal
 
     Console().print(swap_terminal(result.swap))

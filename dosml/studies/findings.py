@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.electron_map import electron_table
-from dosml.analysis.figures.electron_swap import swap_figure, swap_table
+from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
 from dosml.analysis.report.scan_report import write_report
 from dosml.analysis.statistics.dos_table import dos_table
+from dosml.analysis.statistics.electron_axis import electron_table
+from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import HeldOut, SettingResult
-from dosml.analysis.statistics.scan import ScanData, summarise
+from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.relabel.frames import frame_id
 from dosml.theory.dos import mean_dos
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
-    from dosml.analysis.figures.electron_swap import Swap
+    from dosml.analysis.statistics.electron_swap import Swap
     from dosml.relabel.engines.base import Engine
     from dosml.relabel.label import LabelSet
     from dosml.settings import ScanSettings
@@ -111,11 +112,12 @@ def write_findings(
         )
     facts = _facts(settings, engine, frames, label_sets, training, seconds)
     facts["dropped_frames"] = list(dropped)
-    facts["warnings"] = [engine.warning, *(f"Setting left out: {one}" for one in dropped_settings)]
+    facts["engine_warning"] = engine.warning
+    facts["warnings"] = [f"Setting left out: {one}" for one in dropped_settings]
     if any(settings.shifts):
         facts["limits"] = list(ELECTRON_LIMITS)
     study = ScanData(
-        formula=frames[0].get_chemical_symbols()[0],
+        formula=formula_of(frames),
         tiers=[str(frame.info.get("tier", "all")) for frame in frames],
         test_tiers=[
             str(frame.info.get("tier", "all"))
@@ -130,7 +132,8 @@ def write_findings(
     table = summarise(study)
     write_tables(table, folder)
     curves = dos_table(study)
-    write_tables(curves, folder, "d_dos")
+    if curves is not None:
+        write_tables(curves, folder, "d_dos")
     if study.angular is not None:
         write_tables(study.angular, folder, "angular_resolution")
     if study.power is not None:

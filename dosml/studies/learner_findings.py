@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.report.learner_section import LEARNER_FIGURE
-from dosml.analysis.statistics.learner_table import learner_figure, learner_table
+from dosml.analysis.figures.learners import draw_learners
+from dosml.analysis.statistics.learner_table import learner_table
 from dosml.analysis.statistics.results import HeldOut
 from dosml.analysis.statistics.tables import write_tables
 
@@ -69,17 +68,7 @@ def write_learner_findings(
         results[learner] = rows
     table = learner_table(results, tiers, seed=seed)
     write_tables(table, folder, "learners")
-    shifts = len(set(table["electrons_per_atom_shift"])) > 1
-    x = "electrons_per_atom_shift" if shifts else "sigma_ev"
-    label = "electrons added per atom" if shifts else "smearing width σ (eV)"
-    with house_style():
-        save_figure(
-            learner_figure(table, x, label),
-            folder / "figures",
-            "learners",
-            title=LEARNER_FIGURE[0],
-            caption=LEARNER_FIGURE[1],
-        )
+    draw_learners(table, folder / "figures")
     return table
 
 

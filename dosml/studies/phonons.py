@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.phonons import (
+from dosml.analysis.figures.phonons import phonon_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.statistics.phonons import (
     PhononBands,
     phonon_bands,
-    phonon_figure,
     phonon_sentences,
     phonon_table,
 )
-from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file

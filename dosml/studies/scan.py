@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.electron_swap import Swap, swap_table
 from dosml.analysis.statistics.campaigns import read_campaign
+from dosml.analysis.statistics.electron_swap import Swap, swap_table
 from dosml.campaign import Campaign, logger
 from dosml.errors import LabelError
 from dosml.relabel.frames import frame_id

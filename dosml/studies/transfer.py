@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.figures.transfer import transfer_figure
 from dosml.analysis.statistics.tables import write_tables
-from dosml.analysis.statistics.transfer import transfer_figure, transfer_table
+from dosml.analysis.statistics.transfer import transfer_table
 from dosml.errors import InputError
 from dosml.studies.attach import attach_study
 from dosml.studies.scan_learners import long_trainings
