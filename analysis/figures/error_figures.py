@@ -15,8 +15,7 @@ from dosml.analysis.figures.style import (
     scan_axis,
 )
 from dosml.analysis.measures.columns import tier_column
-from dosml.analysis.report.terminal import shift_text
-from dosml.analysis.statistics.scan import setting_name
+from dosml.analysis.statistics.scan import setting_name, shift_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +99,9 @@ def link_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scan, table
-        A scan and its results table.
+        A scan and its results table; settings without a d-DOS are left out.
     """
+    table = table[[scan.has_d(setting) for setting in scan.settings]]
     figure = new_figure(7.2, 3.4)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, column, label in zip(
@@ -137,7 +137,7 @@ def _link_panel(axes: Axes, scan: ScanData, table: pd.DataFrame, column: str) ->
     axes.errorbar(smeared, y, yerr=bars, fmt="none", ecolor="#888888", elinewidth=1, zorder=1)
     axes.scatter(smeared, y, color=colours, s=36, zorder=3, label="smeared")
     axes.scatter(bare, y, facecolor="white", edgecolor=colours, s=30, zorder=2, label="bare")
-    for k, setting in enumerate(scan.settings):
+    for k, setting in enumerate(scan.with_d):
         shift = shift_text(setting.shift)
         width = f"{setting.width:g}"
         values = {"sigma_ev": width, "electrons_per_atom_shift": shift}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.d_block import D_BLOCK, d_block_grid, d_block_quantities
-from dosml.analysis.measures.survey_columns import MEASURES, describe, heading
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
+from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid, d_block_quantities
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -49,8 +50,8 @@ def plotly_library() -> str:
     return base64.b64encode(gzip.compress(source, 9, mtime=0)).decode("ascii")
 
 
-def explorer(survey: SurveyData) -> InteractiveFigure:
-    """Force error against a measure of the reader's choice, every metal by name.
+def explorer(survey: SurveyData) -> InteractiveFigure | None:
+    """Force error against a measure of the reader's choice, every metal by name; None without any.
 
     Parameters
     ----------
@@ -61,9 +62,11 @@ def explorer(survey: SurveyData) -> InteractiveFigure:
 
     ranking = survey.ranking
     order = list(ranking["measure"]) if ranking is not None else []
-    order += [m for m in MEASURES if m not in order]
+    order += [m for m in ranked() if m not in order]
     rows = {setting: survey.at(setting) for setting in survey.common}
     order = [m for m in order if rows[survey.reference][m].notna().any()]
+    if not order:
+        return None
     figure = go.Figure()
     colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
     for k, (setting, part) in enumerate(rows.items()):
@@ -93,7 +96,7 @@ def explorer(survey: SurveyData) -> InteractiveFigure:
             "method": "update",
             "args": [
                 {"x": [_numbers(part[measure]) for part in rows.values()]},
-                {"xaxis.title.text": heading(measure)},
+                {"xaxis.title.text": describe(measure).label},
             ],
         }
         for measure in order
@@ -102,7 +105,7 @@ def explorer(survey: SurveyData) -> InteractiveFigure:
         template="plotly_white",
         height=480,
         margin={"l": 55, "r": 10, "t": 75, "b": 90},
-        xaxis={"title": {"text": heading(order[0])}},
+        xaxis={"title": {"text": describe(order[0]).label}},
         yaxis={"title": {"text": "force error (%)"}, "rangemode": "tozero"},
         legend={"orientation": "h", "y": -0.22},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2, "yanchor": "top"}],

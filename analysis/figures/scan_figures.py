@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
     from dosml.analysis.statistics.scan import ScanData
 
-MAP_CAPTION = (
-    "One cell per label set. Left: force % error of the force field retrained on it. Middle: "
-    "response index chi_4 of the calculated mean d-DOS of that setting (first-order theory). "
-    "Right: N(10 - N) with N ten times the filling of that d-DOS. The frames are the same in every "
-    "cell."
+_MAP_CAPTION = (
+    "One cell per label set: force % error of the force field retrained on it. The frames are the "
+    "same in every cell."
 )
-AXIS_CAPTION = (
+_MAP_DOS_CAPTION = (
+    " Middle: response index chi_4 of the calculated mean d-DOS of that setting (first-order "
+    "theory). Right: N(10 - N) with N ten times the filling of that d-DOS."
+)
+_AXIS_CAPTION = (
     "Left: force % error of the force field retrained at each electron number, with 95 % bootstrap "
     "intervals. Points at the middle and right: chi_4 and N(10 - N), N ten times the d filling, "
     "from the calculated d-DOS of each setting. Dashed: a prediction, not a result: the DOS of the "
@@ -59,7 +61,8 @@ def draw_figures(scan: ScanData, table: pd.DataFrame, folder: Path) -> list[Figu
     Returns
     -------
     list of FigureRecord
-        In the order of the report. A scan of one setting has no figure of changes.
+        In the order of the report. A scan of one setting has no figure of
+        changes, one without a d-DOS none that needs it.
 
     Raises
     ------
@@ -73,6 +76,7 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
     """Yield name, title, caption and figure."""
     n_test, n_frames, n_settings = len(scan.test_tiers), len(scan.tiers), len(scan.settings)
     low, high = scan.windows.sharpness
+    known = scan.with_d
     tiers = ", for all frames and by tier (moved aside a little)" if scan.tier_names else ""
     caption = (
         f"Left: force % error, 100 MAE/MAV over components of {n_test} held-out frames, with 95 % "
@@ -80,20 +84,22 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         f"setting, so the ratio alone does not tell which one did."
     )
     if scan.varies == ["sigma_ev", "electrons_per_atom_shift"]:
-        yield "map", "Map of smearing and electron number", MAP_CAPTION, map_figure(scan, table)
+        words = _MAP_CAPTION + (_MAP_DOS_CAPTION if known else "")
+        yield "map", "Map of smearing and electron number", words, map_figure(scan, table)
     else:
         axis = "electrons" if "electrons_per_atom_shift" in scan.varies else "sigma"
         yield f"error_against_{axis}", "Force error", caption, error_figure(scan, table)
-        if axis == "electrons":
+        if axis == "electrons" and known:
             figure = electron_axis_figure(scan, table)
-            yield "electron_axis", "Electron number and band theory", AXIS_CAPTION, figure
-    caption = (
-        f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical "
-        f"line). Grey: bare, with the engine's broadening only. Coloured: convolved with the "
-        f"setting's own -df/de. Dashed: occupation f(e), right axis. Dotted: where E_F would lie "
-        f"if the same levels were filled without smearing."
-    )
-    yield "d_dos", "d density of states and occupations", caption, dos_figure(scan)
+            yield "electron_axis", "Electron number and band theory", _AXIS_CAPTION, figure
+    if known:
+        caption = (
+            f"Mean d-DOS over {n_frames} frames per setting, energies relative to E_F (vertical "
+            f"line). Grey: bare, with the engine's broadening only. Coloured: convolved with the "
+            f"setting's own -df/de. Dashed: occupation f(e), right axis. Dotted: where E_F would "
+            f"lie if the same levels were filled without smearing."
+        )
+        yield "d_dos", "d density of states and occupations", caption, dos_figure(scan)
     # over a grid of settings one axis cannot show it; the columns are in the table
     if n_settings > 1 and len(scan.varies) < 2:
         caption = (
@@ -104,9 +110,9 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         )
         figure = force_change_figure(scan, table)
         yield "force_differences", "How the forces change", caption, figure
-    if n_settings > 1:
+    if len(known) > 1:
         caption = (
-            f"The {n_settings} settings of one metal, joined in the order of the scan. Left: "
+            f"The {len(known)} settings of one metal, joined in the order of the scan. Left: "
             f"n_d(E_F); right: mean |dn_d/dE| from {low:g} to {high:g} eV; filled: smeared with "
             f"the setting's own -df/de, open: bare. Everything here follows one knob, so this is "
             f"no evidence of a correlation between DOS and error."

@@ -13,7 +13,7 @@ from dosml.analysis.figures.style import (
     scale_colours,
     scan_axis,
 )
-from dosml.analysis.measures.dos_measures import smeared_dos
+from dosml.analysis.measures.dos_curves import smeared_dos
 from dosml.analysis.statistics.scan import setting_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from dosml.analysis.statistics.scan import ScanData, SettingResult
+    from dosml.analysis.statistics.results import SettingResult
+    from dosml.analysis.statistics.scan import ScanData
+    from dosml.theory.dos import ElectronicDos
 
 #: What the d-DOS panels show, eV relative to E_F.
 DOS_RANGE_EV = (-8.0, 8.0)
@@ -33,18 +35,19 @@ def dos_figure(scan: ScanData) -> Figure:
     Parameters
     ----------
     scan
-        A scan.
+        A scan with a d-DOS at one setting at least.
     """
-    count = len(scan.settings)
+    known = [(setting, setting.dos) for setting in scan.with_d if setting.dos is not None]
+    count = len(known)
     figure = new_figure(7.2, 0.9 + 1.25 * count)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    grid = scan.reference.dos.energies
-    top = 1.12 * max(float(s.dos.d.max()) for s in scan.settings)
+    grid = known[0][1].energies
+    top = 1.12 * max(float(dos.d.max()) for _, dos in known)
     colours = scale_colours(count)
     handles: list[Any] = []
-    for axes, setting, colour in zip(panels, scan.settings, colours, strict=True):
-        drawn = _dos_panel(axes, setting, colour)
-        shift = scan.measures(setting).fermi_shift
+    for axes, (setting, dos), colour in zip(panels, known, colours, strict=True):
+        drawn = _dos_panel(axes, setting, dos, colour)
+        shift = scan.measures(setting)["fermi_level_shift_ev"]
         drawn.append(axes.axvline(-shift, color=LINE_COLOUR, lw=1, ls=":"))
         handles = handles or drawn
         axes.set(
@@ -64,9 +67,8 @@ def dos_figure(scan: ScanData) -> Figure:
     return figure
 
 
-def _dos_panel(axes: Axes, setting: SettingResult, colour: Any) -> list[Any]:
+def _dos_panel(axes: Axes, setting: SettingResult, dos: ElectronicDos, colour: Any) -> list[Any]:
     """Fill one panel; return what its legend needs."""
-    dos = setting.dos
     smeared = smeared_dos(dos.energies, dos.d, setting.smearing)
     bare = axes.fill_between(dos.energies, dos.d, color="#d0d0d0", lw=0)
     (line,) = axes.plot(dos.energies, smeared, color=colour)

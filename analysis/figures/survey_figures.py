@@ -16,7 +16,8 @@ from dosml.analysis.figures.style import (
     save_figures,
     scale_colours,
 )
-from dosml.analysis.measures.survey_columns import MEASURES, describe, heading
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -59,7 +60,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     where, n = setting_words(*survey.reference), len(survey.campaigns)
     ranking = survey.ranking
     if ranking is not None:
-        labels = {name: heading(name) for name in [*MEASURES, TARGET]}
+        labels = {name: describe(name).label for name in [*ranked(), TARGET]}
         yield (
             "correlations",
             "Every measure at once",
@@ -68,10 +69,10 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
                 f"with its 95 % bootstrap interval over metals, and the partial correlation with "
                 f"force MAV and melting point taken out. Right: mean error (points) for a metal "
                 f"left out, for the measure, for the baseline "
-                f"{heading(ranking.attrs['baseline'])} and for the mean of the other metals. Best "
-                f"prediction first."
+                f"{describe(ranking.attrs['baseline']).label} and for the mean of the other "
+                f"metals. Best prediction first."
             ),
-            forest_figure(ranking, labels={name: describe(name).heading for name in MEASURES}),
+            forest_figure(ranking, labels={name: describe(name).heading for name in ranked()}),
         )
         yield (
             "error_against_measures",
@@ -100,7 +101,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             f"Change of the force error against {where}, metal by metal.",
             change_figure(survey),
         )
-    if all(campaign.dos is not None for campaign in survey.campaigns):
+    if all(len(_curve(one.dos, survey.reference)) for one in survey.campaigns):
         yield (
             "d_dos_by_metal",
             "d density of states of every metal",
@@ -254,7 +255,11 @@ def dos_by_metal_figure(survey: SurveyData) -> Figure:
 
 
 def _curve(dos: pd.DataFrame | None, setting: tuple[float, float]) -> pd.DataFrame:
-    assert dos is not None  # the caller has looked
+    """Rows of a table of d-DOS at a setting, none where there is no table."""
+    import pandas as pd
+
+    if dos is None:
+        return pd.DataFrame()
     here = np.isclose(dos["sigma_ev"], setting[0])
     here &= np.isclose(dos["electrons_per_atom_shift"], setting[1])
     return dos[here]
@@ -279,7 +284,9 @@ def published_figure(survey: SurveyData) -> Figure | None:
         published["d_band_center_vijay2022_ev"],
         published["force_percent_error"],
     )
-    right.set(xlabel=heading("d_band_center_vijay2022_ev"), ylabel="published force error (%)")
+    right.set(
+        xlabel=describe("d_band_center_vijay2022_ev").label, ylabel="published force error (%)"
+    )
     right.set_title(f"published numbers only, n = {len(published)}")
     return figure
 

@@ -1,19 +1,12 @@
-"""Columns that appear only where several metals stand side by side, and the measures that are ranked."""
+"""Columns that appear only where several metals stand side by side."""
 
 from __future__ import annotations
 
 from dosml.analysis.measures import columns
-from dosml.analysis.measures.columns import Column
+from dosml.analysis.measures.column import Column
 
 _COLUMNS = (
     Column("metal", "metal", "", "Chemical symbol."),
-    Column(
-        "d_filling_product",
-        "filling (1 - filling)",
-        "",
-        "d filling times what is left of it: N(10 - N)/100, largest for a half-filled band.",
-        4,
-    ),
     Column(
         "pairs_unexplained_percent",
         "beyond pairs",
@@ -79,23 +72,6 @@ _COLUMNS = (
 )
 SURVEY_COLUMNS = {column.name: column for column in _COLUMNS}
 
-#: DOS measures that are tried, and the sign that the thesis expects of each against the force
-#: error: a larger, sharper d-DOS at E_F and a half-filled band make forces harder. 0: none.
-MEASURES = {
-    "n_d_fermi_bare_states_per_ev_atom": 1,
-    "n_d_unsmeared_fermi_states_per_ev_atom": 1,
-    "n_d_fermi_states_per_ev_atom": 1,
-    "d_sharpness_bare_states_per_ev2_atom": 1,
-    "d_sharpness_states_per_ev2_atom": 1,
-    "d_curvature_bare_states_per_ev3_atom": 1,
-    "d_curvature_states_per_ev3_atom": 1,
-    "d_response_unsmeared_states2_per_ev_atom2": 1,
-    "d_response_states2_per_ev_atom2": 1,
-    "d_filling_product": 1,
-    "d_band_filling": 0,
-    "d_band_center_ev": 0,
-    "d_band_width_ev": 0,
-}
 #: Controls of every partial correlation.
 CONTROLS = ("force_mav_ev_per_angstrom", "melting_temperature_k")
 #: Published measures of the published test bed.
@@ -117,9 +93,3 @@ def describe(name: str) -> Column:
         If there is no such column.
     """
     return SURVEY_COLUMNS[name] if name in SURVEY_COLUMNS else columns.describe(name)
-
-
-def heading(name: str) -> str:
-    """Name a column for an axis or a sentence: heading and unit."""
-    column = describe(name)
-    return f"{column.heading} ({column.unit})" if column.unit else column.heading

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.electron_map import (
+from dosml.analysis.statistics.electron_axis import (
     chi_four,
     half_filling,
     neutral_setting,
@@ -19,7 +19,8 @@ from dosml.analysis.statistics.scan import setting_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dosml.analysis.statistics.scan import ScanData, SettingResult
+    from dosml.analysis.statistics.results import SettingResult
+    from dosml.analysis.statistics.scan import ScanData
 
 _FEW_FRAMES = 30
 
@@ -48,11 +49,14 @@ def findings(scan: ScanData, table: pd.DataFrame) -> list[str]:
         sentences += [
             _trend(scan, first, last, name),
             _two_parts(scan, first, last, name),
-            _dos(scan, first, last, name),
-            _forces(scan, last, name),
         ]
-        if "electrons_per_atom_shift" in scan.varies:
-            sentences.append(_electrons(scan, far))
+        there = scan.settings[far]
+        if scan.has_d(scan.reference) and scan.has_d(there):
+            sentences.append(_dos(scan, first, last, name))
+        sentences.append(_forces(scan, last, name))
+        neutral = neutral_setting(scan, there.width)
+        if "electrons_per_atom_shift" in scan.varies and scan.has_d(neutral) and scan.has_d(there):
+            sentences.append(_electrons(scan, neutral, there))
         if scan.angular is not None:
             sentences.append(_angles(scan, scan.angular, name))
         if scan.power is not None:
@@ -82,12 +86,17 @@ def _interval(row: pd.Series, column: str) -> str:
 
 
 def _level(scan: ScanData, first: pd.Series) -> str:
+    error = f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
+    if not scan.has_d(scan.reference):
+        return (
+            f"At {setting_name(scan.reference)} the force error of {scan.formula} on "
+            f"{len(scan.test_tiers)} held-out frames is {error}"
+        )
     return (
         f"At {setting_name(scan.reference)} the d band of {scan.formula} has its centre at "
         f"{first['d_band_center_ev']:+.2f} eV from E_F, an rms width of "
         f"{first['d_band_width_ev']:.2f} eV and a filling of {first['d_band_filling']:.2f}; the "
-        f"force error on {len(scan.test_tiers)} held-out frames is "
-        f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
+        f"force error on {len(scan.test_tiers)} held-out frames is {error}"
     )
 
 
@@ -142,9 +151,7 @@ def _dos(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
     )
 
 
-def _electrons(scan: ScanData, far: int) -> str:
-    there = scan.settings[far]
-    start = neutral_setting(scan, there.width)
+def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> str:
     kept, own = scan.measures(start), scan.measures(there)
     rigid = predicted_measures(scan, start, there.shift)
     return (
@@ -203,15 +210,17 @@ def _patterns(power: pd.DataFrame, name: str) -> str:
 
 
 def warnings(scan: ScanData, table: pd.DataFrame) -> list[str]:
-    """Warnings of the run (`facts["warnings"]`) and of the analysis.
+    """Warnings of the engine and of the run (`facts`), and of the analysis.
 
     Parameters
     ----------
     scan, table
         A scan and its `dosml.analysis.statistics.scan.summarise`.
     """
+    notes = [str(line) for line in (scan.facts.get("engine_warning"),) if line]
     given = scan.facts.get("warnings", [])
-    notes = [given] if isinstance(given, str) else [str(line) for line in _items(given)]
+    notes += [given] if isinstance(given, str) else [str(line) for line in _items(given)]
+    notes += _lacking(scan)
     off_grid = table[table["smearing_weight_on_grid"] < 0.99]
     notes += [
         f"At σ = {row['sigma_ev']:g} eV only {100 * row['smearing_weight_on_grid']:.1f} % of "
@@ -220,6 +229,27 @@ def warnings(scan: ScanData, table: pd.DataFrame) -> list[str]:
     ]
     if len(scan.weights) == 0:
         notes.append("A single held-out frame: no interval can be given.")
+    return notes
+
+
+def _lacking(scan: ScanData) -> list[str]:
+    """Say in a line where there is no d-DOS, and where one comes from."""
+    bare = [setting_name(one) for one in scan.settings if one.dos is None]
+    poor = [setting_name(one) for one in scan.settings if one.dos is not None]
+    poor = [] if scan.with_d else poor
+    notes = []
+    if bare:
+        where = "" if len(bare) == len(scan.settings) else f" at {'; '.join(bare)}"
+        notes.append(
+            f"The labels have no DOS{where}: columns, figures and sentences that need one are "
+            "empty or left out. An engine computes it for the same frames (--dos-engine), or a "
+            "column dos_file of the table of labels names files that hold it."
+        )
+    if poor:
+        notes.append(
+            "There are no d states here: columns, figures and sentences on the d band are empty "
+            "or left out."
+        )
     return notes
 
 
@@ -238,12 +268,6 @@ def limits(scan: ScanData) -> list[str]:
     n_test, n_settings = len(scan.test_tiers), len(scan.settings)
     scheme = scan.reference.smearing.scheme
     lines = []
-    if "xtb" in str(scan.facts.get("engine", "")).lower():
-        lines.append(
-            "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of "
-            "one cell. Its forces and its d band differ from those of density functional theory "
-            "by amounts that depend on the metal."
-        )
     if scheme == "fermi-dirac":
         lines.append(
             "σ is the width of a Fermi-Dirac distribution (k_B T). The published study used "
@@ -264,12 +288,14 @@ def limits(scan: ScanData) -> list[str]:
         f"One metal and {n_settings} settings of one knob: error and DOS measures that change "
         f"together here need not be cause and effect, and no correlation is claimed."
     )
-    lines.append(
-        "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever the "
-        "metal. E_F is the chemical potential of the setting: in a band that is not symmetric "
-        "about it, smearing moves it, so the d-band centre and the bare n_d(E_F) change without "
-        "any level moving. Only n_d and the response at the unsmeared Fermi level are free of that."
-    )
+    if scan.with_d:
+        lines.append(
+            "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever "
+            "the metal. E_F is the chemical potential of the setting: in a band that is not "
+            "symmetric about it, smearing moves it, so the d-band centre and the bare n_d(E_F) "
+            "change without any level moving. Only n_d and the response at the unsmeared Fermi "
+            "level are free of that."
+        )
     lines.append(
         "MAV changes with the setting as well as MAE. A falling % error can mean smaller errors, "
         "larger forces, or both: look at the two parts."

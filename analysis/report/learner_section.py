@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.measures.columns import Column, describe
+from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.columns import describe
 from dosml.analysis.report.pages import new_section, sortable_table
 from dosml.analysis.statistics.scan import setting_words
 
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
 
     from dosml.analysis.statistics.scan import ScanData
 
-#: Title and caption of the figure that `dosml.studies.learner_findings` draws.
-LEARNER_FIGURE = (
-    "Force error of every learner",
-    "100 MAE/MAV of the held-out forces with 95 % bootstrap intervals.",
-)
 _COLUMNS = (
     Column("learner", "learner", "", "Kind of force field."),
     describe("sigma_ev"),

@@ -7,11 +7,13 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.figures.learners import LEARNER_FIGURE
 from dosml.analysis.measures.columns import describe, format_value
 from dosml.analysis.report.findings import findings, limits, warnings
-from dosml.analysis.report.learner_section import LEARNER_FIGURE, learner_section
+from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.report.study_sections import study_sections
+from dosml.analysis.statistics.campaigns import CONTENT
 from dosml.analysis.statistics.scan import setting_name
 from dosml.errors import InputError
 from dosml.files import whole_file
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.scan import ScanData
-
-#: What the last report is made of, so that it can be written again when studies come to it.
-CONTENT = "report.json"
 
 #: The first table: a column, or a column with the ends of its interval in one cell.
 _MAIN = (
@@ -85,6 +84,8 @@ def write_report(
         "n_test": len(scan.test_tiers),
         "settings": [setting_name(s) for s in scan.settings],
         "engine": str(scan.facts.get("engine", "")),
+        "engine_warning": str(scan.facts.get("engine_warning", "")),
+        "given_limits": fact_lines(scan.facts.get("limits", [])),
         "scheme": scan.reference.smearing.scheme,
         "reference": setting_name(scan.reference),
         "findings": findings(scan, table),
@@ -148,8 +149,9 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
     figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
     studies = study_sections(folder)
     if content["learners"] is not None:
-        drawn = folder / "figures" / "learners.png"
-        own = [picture(*LEARNER_FIGURE, drawn)] if drawn.is_file() else []
+        name, title, caption = LEARNER_FIGURE
+        drawn = folder / "figures" / f"{name}.png"
+        own = [picture(title, caption, drawn)] if drawn.is_file() else []
         studies.insert(0, {**content["learners"], "figures": own})
     html = page("report.html", **{**content, "figures": figures, "studies": studies})
     with whole_file(path) as partial:
@@ -157,7 +159,11 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:
-    names = [name for name in _MAIN if name != "electrons_per_atom_shift" or name in scan.varies]
+    names = [
+        name
+        for name in _MAIN
+        if name in scan.varies or (name != "electrons_per_atom_shift" and table[name].notna().any())
+    ]
     return sortable_table(table, [describe(name) for name in names])
 
 

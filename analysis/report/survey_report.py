@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.figures.interactive import explorer, periodic_table, plotly_library
 from dosml.analysis.figures.survey_figures import draw_survey_figures
-from dosml.analysis.measures.columns import Column
+from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
@@ -108,7 +108,7 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
         within_table=_statistics(survey.within),
         published_table=_statistics(published),
         crossed_table=_statistics(survey.ours_for_published),
-        interactive=[explorer(survey), periodic_table(survey)],
+        interactive=[one for one in (explorer(survey), periodic_table(survey)) if one is not None],
         library=plotly_library(),
         figures=[picture(f.title, f.caption, f.png) for f in figures],
         limits=survey_limits(survey),
@@ -159,14 +159,7 @@ def survey_limits(survey: SurveyData) -> list[str]:
             "metals they stand for σ itself."
         ),
     ]
-    if any(str(c.settings.get("engine")) == "xtb" for c in survey.campaigns):
-        lines.insert(
-            1,
-            "GFN1-xTB at the Gamma point samples the s-p bands of a small cell badly. Energies of "
-            "crystal and melt then differ by an offset that no local model learns, and part of the "
-            "force error of the late metals comes from there, not from their d band.",
-        )
-    return lines
+    return lines + survey.limits
 
 
 def _metal_table(survey: SurveyData, folder: Path) -> dict[str, object]:

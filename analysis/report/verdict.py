@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.survey_columns import MEASURES, describe, heading
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.correlation import correlate, smallest_p
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
@@ -58,7 +59,13 @@ def verdict(survey: SurveyData) -> Verdict:
     where = setting_words(*survey.reference)
     ranking = survey.ranking
     if ranking is None:
-        n = len(survey.campaigns)
+        n = len(survey.with_d)
+        if n < len(survey.campaigns):
+            text = (
+                f"The d-DOS of {n} of {len(survey.campaigns)} metals is known: a correlation "
+                f"across metals needs {FEWEST_METALS} or more with different force errors."
+            )
+            return Verdict("Undecided", text, tuple(_spread(survey)))
         text = (
             f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
             f"{FEWEST_METALS} or more with different force errors."
@@ -83,7 +90,8 @@ def verdict(survey: SurveyData) -> Verdict:
 def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     n = int(ranking["n"].min())
     passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0)]
-    signs = np.array([MEASURES[m] * np.sign(r) for m, r in _pairs(passed)])
+    expected = {name: one.expected_sign or 0 for name, one in ranked().items()}
+    signs = np.array([expected[m] * np.sign(r) for m, r in _pairs(passed)])
     if len(passed) and (signs > 0).any():
         row = passed[signs > 0].iloc[0]
         return "Yes", (
@@ -102,7 +110,7 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
             f"For these {n} metals at {where}: where {_named(row)} is "
             f"larger, forces are learnt better, {_r(row)}."
         )
-    thesis = ranking[[MEASURES[m] > 0 for m in ranking["measure"]]]
+    thesis = ranking[[expected[m] > 0 for m in ranking["measure"]]]
     top = ranking.iloc[int(np.argmax(np.abs(ranking["pearson"].to_numpy(float))))]
     ends = thesis["pearson_high"].to_numpy(float)
     if len(thesis) and np.isfinite(ends).all() and (ends < WEAK).all():
@@ -176,7 +184,7 @@ def _tested(ranking: pd.DataFrame, where: str) -> str:
 
 def _best(ranking: pd.DataFrame) -> str:
     best = ranking.iloc[0]
-    rival = heading(ranking.attrs["baseline"])
+    rival = describe(ranking.attrs["baseline"]).label
     verb = "beats" if best["loo_mae"] < best["loo_mae_baseline"] else "does not beat"
     mean = "better" if best["loo_mae"] < best["loo_mae_mean"] else "no better"
     return (

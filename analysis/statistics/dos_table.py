@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.measures.dos_measures import smeared_dos
+from dosml.analysis.measures.dos_curves import smeared_dos
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _STEP_EV = 0.05
 
 
-def dos_table(scan: ScanData) -> pd.DataFrame:
-    """Mean d-DOS of every setting inside the moments window.
+def dos_table(scan: ScanData) -> pd.DataFrame | None:
+    """Mean d-DOS of every setting that has one, inside the moments window.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ def dos_table(scan: ScanData) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
+    pandas.DataFrame or None
         Columns "sigma_ev", "electrons_per_atom_shift", "energy_ev" (relative to E_F),
         "d_bare_states_per_ev_atom", "d_smeared_states_per_ev_atom" (with the setting's own
-        -df/de) and "total_bare_states_per_ev_atom".
+        -df/de) and "total_bare_states_per_ev_atom"; None where no setting has a DOS.
     """
     import pandas as pd
 
@@ -36,6 +36,8 @@ def dos_table(scan: ScanData) -> pd.DataFrame:
     parts = []
     for setting in scan.settings:
         dos = setting.dos
+        if dos is None:
+            continue
         step = float(dos.energies[1] - dos.energies[0])
         every = slice(None, None, max(1, round(_STEP_EV / step)))
         part = pd.DataFrame(
@@ -51,4 +53,4 @@ def dos_table(scan: ScanData) -> pd.DataFrame:
             }
         )
         parts.append(part[part["energy_ev"].between(low, high)])
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else None

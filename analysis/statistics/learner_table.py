@@ -1,4 +1,4 @@
-"""Several force fields on the same label sets: one table, one figure."""
+"""Several force fields on the same label sets: one table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure
 from dosml.analysis.statistics.errors import (
     bootstrap_weights,
     difference_columns,
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from dosml.analysis.statistics.results import HeldOut
 
@@ -71,33 +69,3 @@ def learner_table(
             row |= {name: held.facts.get(name, np.nan) for name in COSTS}
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def learner_figure(table: pd.DataFrame, x: str, label: str) -> Figure:
-    """Draw the force error of every learner against what the scan varies.
-
-    Parameters
-    ----------
-    table
-        From `learner_table`.
-    x, label
-        Column of the abscissa, and what it is called.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Draw inside `dosml.analysis.figures.style.house_style`.
-    """
-    figure = new_figure(4.8, 3.4)
-    axes = figure.subplots()
-    for k, (learner, rows) in enumerate(table.groupby("learner", sort=False)):
-        centre = rows["force_percent_error"]
-        below = centre - rows["force_percent_error_low"]
-        above = rows["force_percent_error_high"] - centre
-        axes.errorbar(
-            rows[x], centre, [below, above], fmt="osD^vP<>"[k % 8] + "-", capsize=2, label=learner
-        )
-    axes.set(xlabel=label, ylabel="force error, 100 MAE/MAV (%)")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=True)
-    return figure

@@ -1,4 +1,4 @@
-"""What is known at one electronic setting, as plain data: labels, DOS, and a model's predictions."""
+"""What is known at one electronic setting, as plain data: labels, DOS, predictions."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class HeldOut:
         return self.energy_sums().mean_absolute_error
 
     def energy_spread(self) -> float:
-        """Standard deviation of the labelled energies, eV/atom."""
+        """Give the standard deviation of the labelled energies, eV/atom."""
         n_atoms = np.array([len(one) for one in self.forces])
         return float(np.std(np.asarray(self.energies, dtype=float) / n_atoms))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import numpy as np
 
 from dosml.analysis.measures.angular_basis import AngularBasis
 from dosml.analysis.measures.angular_power import angular_power_table
-from dosml.analysis.measures.columns import COLUMNS, tier_column, tier_columns
-from dosml.analysis.measures.dos_measures import DosMeasures, DosWindows, dos_measures
+from dosml.analysis.measures.columns import result_columns, tier_column, tier_columns
+from dosml.analysis.measures.reading import DosWindows
+from dosml.analysis.measures.table import measure_all
 from dosml.analysis.statistics.angular_resolution import angular_resolution
 from dosml.analysis.statistics.errors import (
     bootstrap_weights,
@@ -54,9 +56,9 @@ class ScanData:
     facts
         What was run, shown in the report. Free keys: a string, a number, a list of strings or a
         mapping of such. These keys get a place of their own: "command" (str), "versions"
-        (mapping), "dropped_frames" (mapping of frame id to reason, or list of strings), "warnings"
-        (list of strings), "engine" (str), "limits" (list of strings, added to "What cannot be
-        concluded").
+        (mapping), "dropped_frames" (mapping of frame id to reason, or list of strings), "engine"
+        (str), "engine_warning" (str), "warnings" (list of strings), "limits" (list of strings:
+        what engine and kind of scan cannot show, added to "What cannot be concluded").
     windows
         Energy windows of the DOS measures.
     bootstrap_seed
@@ -183,14 +185,54 @@ class ScanData:
         """Force differences of all frames between a setting and the reference."""
         return force_difference(setting.forces, self.reference.forces)
 
-    def measures(self, setting: SettingResult) -> DosMeasures:
-        """DOS measures of a setting."""
-        return dos_measures(setting.dos, setting.smearing, self.windows)
+    @cached_property
+    def _measured(self) -> list[dict[str, float]]:
+        return [measure_all(s.dos, s.smearing, self.windows) for s in self.settings]
+
+    def measures(self, setting: SettingResult) -> dict[str, float]:
+        """DOS measures of one of the settings by name, see `dosml.analysis.measures.table`."""
+        return self._measured[self.settings.index(setting)]
+
+    def has_d(self, setting: SettingResult) -> bool:
+        """Whether one of the settings has a DOS, and d states in it."""
+        return not math.isnan(self.measures(setting)["d_band_center_ev"])
+
+    @property
+    def with_d(self) -> list[SettingResult]:
+        """Settings whose DOS is known and holds d states."""
+        return [one for one in self.settings if self.has_d(one)]
+
+
+def formula_of(frames: Sequence[Atoms]) -> str:
+    """Name what frames are made of.
+
+    Returns
+    -------
+    str
+        "Ti" for one element; the reduced formula, "Ti3Al", where all frames share it; otherwise
+        the elements, "Al-Ti".
+
+    Raises
+    ------
+    InputError
+        If there is no frame.
+    """
+    if not frames:
+        raise InputError("a formula needs at least one frame, got none")
+    formulas = {frame.symbols.formula.reduce()[0].format("metal") for frame in frames}
+    if len(formulas) == 1:
+        return formulas.pop()
+    return "-".join(sorted({symbol for frame in frames for symbol in set(frame.symbols)}))
 
 
 def setting_words(width: float, shift: float) -> str:
     """Name a setting by width (eV) and electron shift, e.g. "σ = 0.2 eV, +0.5 e/atom"."""
     return f"σ = {width:g} eV" + (f", {shift:+g} e/atom" if shift else "")
+
+
+def shift_text(shift: float) -> str:
+    """Write an electron shift with its sign; neutral is a plain 0."""
+    return f"{shift:+g}" if shift else "0"
 
 
 def setting_name(setting: SettingResult) -> str:
@@ -210,7 +252,7 @@ def summarise(scan: ScanData) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per setting in the order of `scan.settings`; columns as in
-        `COLUMNS`, then three per tier. Columns without any value (stress
+        `result_columns`, then three per tier. Columns without any value (stress
         where there is none) are nan. `attrs` holds formula, windows and bootstrap facts.
 
     Raises
@@ -221,7 +263,7 @@ def summarise(scan: ScanData) -> pd.DataFrame:
     import pandas as pd
 
     rows = [_row(scan, setting) for setting in scan.settings]
-    names = [*COLUMNS, *(column.name for column in tier_columns(scan.tier_names))]
+    names = [*result_columns(), *(column.name for column in tier_columns(scan.tier_names))]
     table = pd.DataFrame(rows, columns=names)
     table.attrs = {
         "formula": scan.formula,
@@ -266,24 +308,11 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
 
 
 def _dos_columns(scan: ScanData, setting: SettingResult) -> dict[str, object]:
-    measures, windows = scan.measures(setting), scan.windows
+    if setting.dos is None:
+        return {}
+    windows = scan.windows
     return {
-        "d_band_center_ev": measures.center,
-        "d_band_width_ev": measures.width,
-        "d_band_filling": measures.filling,
-        "d_electrons_per_atom": measures.electrons,
-        "d_holes_per_atom": measures.holes,
-        "d_response_states2_per_ev_atom2": measures.response,
-        "d_response_unsmeared_states2_per_ev_atom2": measures.response_unsmeared,
-        "n_d_fermi_states_per_ev_atom": measures.n_fermi,
-        "n_d_fermi_bare_states_per_ev_atom": measures.n_fermi_bare,
-        "n_d_unsmeared_fermi_states_per_ev_atom": measures.n_fermi_unsmeared,
-        "fermi_level_shift_ev": measures.fermi_shift,
-        "d_sharpness_states_per_ev2_atom": measures.sharpness,
-        "d_sharpness_bare_states_per_ev2_atom": measures.sharpness_bare,
-        "d_curvature_states_per_ev3_atom": measures.curvature,
-        "d_curvature_bare_states_per_ev3_atom": measures.curvature_bare,
-        "smearing_weight_on_grid": measures.covered,
+        **scan.measures(setting),
         "moments_window_low_ev": windows.moments[0],
         "moments_window_high_ev": windows.moments[1],
         "sharpness_window_low_ev": windows.sharpness[0],

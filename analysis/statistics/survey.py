@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.survey_columns import CONTROLS, MEASURES, PUBLISHED_MEASURES
+from dosml.analysis.measures.survey_columns import CONTROLS, PUBLISHED_MEASURES
+from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.campaigns import differences
 from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate_within, holm
 from dosml.analysis.statistics.measures_ranking import rank_measures
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 TARGET = "force_percent_error"
 #: Fewest metals behind a ranking: a metal left out must leave enough for a straight line.
 FEWEST_METALS = MINIMUM_POINTS
-
-#: What a reader must know of the labels, by engine.
-ENGINE_WARNINGS = {
-    "xtb": "Labels are GFN1-xTB at the Gamma point of small cells: a semi-empirical approximation, "
-    "not DFT. The order of metals in it need not be that of DFT.",
-    "reference": "Labels are PBE of 8-atom cells from the shipped reference set: crystals only, no "
-    "melt, k-points converged only as its data card says.",
-}
 
 
 @dataclass(frozen=True)
@@ -103,12 +96,28 @@ class SurveyData:
         """Metals in the order given."""
         return [campaign.metal for campaign in self.campaigns]
 
+    @cached_property
+    def with_d(self) -> list[str]:
+        """Metals whose d-DOS is known at the reference."""
+        rows = self.at(self.reference)
+        return list(rows["metal"][rows["d_band_center_ev"].notna()])
+
+    @property
+    def limits(self) -> list[str]:
+        """What the labels cannot show, in the words of their engines."""
+        return list(dict.fromkeys(line for one in self.campaigns for line in one.limits))
+
     @property
     def warnings(self) -> list[str]:
         """Why the numbers of the metals may not be comparable."""
-        engines = {str(campaign.settings.get("engine")) for campaign in self.campaigns}
-        lines = differences(self.campaigns)
-        lines = [ENGINE_WARNINGS[name] for name in sorted(engines & set(ENGINE_WARNINGS))] + lines
+        lines = list(dict.fromkeys(one.warning for one in self.campaigns if one.warning))
+        lines += differences(self.campaigns)
+        bare = [one.metal for one in self.campaigns if one.metal not in self.with_d]
+        if bare:
+            lines.append(
+                f"The d-DOS of {', '.join(bare)} is not known at {setting_words(*self.reference)}: "
+                "no measure of it can be tried there."
+            )
         if len({campaign.version for campaign in self.campaigns}) > 1:
             lines.append("The campaigns were written by different versions of dosml.")
         return lines + [f"{metal} has no result: {why}" for metal, why in self.failures.items()]
@@ -123,7 +132,6 @@ class SurveyData:
         for campaign in sorted(self.campaigns, key=lambda one: one.metal):
             part = campaign.results.copy()
             part.insert(0, "metal", campaign.metal)
-            part["d_filling_product"] = part["d_band_filling"] * (1 - part["d_band_filling"])
             for name, values in _angular(campaign).items():
                 part[name] = values
             parts.append(part)
@@ -208,7 +216,7 @@ class SurveyData:
         import pandas as pd
 
         rows = []
-        for measure in MEASURES:
+        for measure in ranked():
             part = self.table[["metal", measure, TARGET]].dropna()
             try:
                 r, p, n = correlate_within(
@@ -242,7 +250,7 @@ class SurveyData:
         if len(rows) < FEWEST_METALS or rows[target].nunique() < 2:
             return None
         # a measure that does not vary or is missing cannot be tried
-        counted = {m: rows[m].dropna() for m in MEASURES if m in rows.columns}
+        counted = {m: rows[m].dropna() for m in ranked() if m in rows.columns}
         measures = [m for m, v in counted.items() if len(v) >= FEWEST_METALS and np.ptp(v) > 0]
         if not measures:
             return None

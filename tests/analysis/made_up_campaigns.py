@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.measures.columns import COLUMNS, tier_column
+from dosml.analysis.measures.columns import result_columns, tier_column
 from dosml.analysis.statistics.published import published_metals
 
 METALS = ["Ti", "V", "Cr", "Zr", "Nb", "Mo", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
@@ -24,7 +24,7 @@ def write_campaign(
     rows = []
     for sigma in sigmas:
         error = 3 + slope * n_d + noise * rng.normal() - 1.0 * (sigma - sigmas[0])
-        row = {name: rng.uniform(0.5, 1.5) for name in COLUMNS}
+        row = {name: rng.uniform(0.5, 1.5) for name in result_columns()}
         row |= {
             "sigma_ev": sigma,
             "smearing_scheme": scheme,
@@ -35,7 +35,8 @@ def write_campaign(
             "force_percent_error_low": error - 0.5,
             "force_percent_error_high": error + 0.5,
             "force_percent_error_change": -1.0 * (sigma - sigmas[0]),
-            "d_band_filling": rng.uniform(0.1, 0.95),
+            "d_band_filling": (filling := rng.uniform(0.1, 0.95)),
+            "d_filling_product": filling * (1 - filling),
             "n_d_fermi_bare_states_per_ev_atom": n_d,
             "n_d_fermi_states_per_ev_atom": n_d / (1 + sigma),
         }

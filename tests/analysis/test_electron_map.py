@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.figures.electron_map import electron_table
-from dosml.analysis.figures.electron_swap import Swap, swap_figure, swap_table, swap_terminal
+from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
 from dosml.analysis.report.findings import findings
+from dosml.analysis.report.terminal import swap_terminal
 from dosml.analysis.statistics.campaigns import CampaignTables
 from dosml.analysis.statistics.dos_table import dos_table
+from dosml.analysis.statistics.electron_axis import electron_table
+from dosml.analysis.statistics.electron_swap import Swap, swap_table
 from dosml.analysis.statistics.scan import summarise
 from dosml.errors import InputError
 
@@ -40,7 +42,7 @@ def test_rigid_band_moves_only_the_prediction(electron_scan) -> None:
     assert np.all(np.diff(rigid) > 0)
     # most but not all of an added electron goes to the d band; N is scaled to ten states
     own = electron_scan.measures(electron_scan.settings[1])
-    states = own.electrons + own.holes
+    states = own["d_electrons_per_atom"] + own["d_holes_per_atom"]
     steps = np.diff(rigid) * states / 10
     assert np.all((steps > 0.5) & (steps < 1.0))
     assert rigid[1] == pytest.approx(table["d_electrons_of_ten"][1], rel=1e-6)

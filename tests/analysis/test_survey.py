@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.figures.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.figures.survey_figures import _apart
-from dosml.analysis.measures.columns import number_text
-from dosml.analysis.measures.survey_columns import MEASURES, describe
+from dosml.analysis.measures.column import number_text
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
 from dosml.analysis.report.survey_report import survey_limits
 from dosml.analysis.report.verdict import verdict
 from dosml.analysis.statistics.campaigns import campaign_folders, read_campaign
 from dosml.analysis.statistics.correlation import correlate
+from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.survey import TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
@@ -196,7 +197,7 @@ def test_campaigns_of_older_versions_lack_measures_not_the_report(tmp_path, rela
         table = pd.read_csv(target / "results.csv").drop(columns="d_curvature_states_per_ev3_atom")
         table.to_csv(target / "results.csv", index=False)
     joined = SurveyData([read_campaign(folder) for folder in campaign_folders([tmp_path])])
-    assert len(joined.ranking) == len(MEASURES) - 1
+    assert len(joined.ranking) == len(ranked()) - 1
     assert verdict(joined).word == "Yes"
 
 
@@ -218,7 +219,7 @@ def test_names_in_the_margin_keep_a_distance_and_their_mean():
 
 
 def test_every_measure_has_a_heading():
-    for name in [*MEASURES, "melting_temperature_k", "metal"]:
+    for name in [*ranked(), "melting_temperature_k", "metal"]:
         assert describe(name).heading
     assert number_text(1358.0, describe("melting_temperature_k").digits) == "1358"
 

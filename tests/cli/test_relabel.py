@@ -111,10 +111,11 @@ def test_dos_of_iron_and_palladium(reference_data, tmp_path, dosml):
     done = dosml("dos", *files, "--window", "-10", "5", "--json", "--plot", "d.png")
     assert done.returncode == 0, done.stderr
     iron, palladium = json.loads(done.stdout)
-    assert iron["centre_ev"] == pytest.approx(-0.60, abs=0.01)
+    assert iron["d_band_center_ev"] == pytest.approx(-0.60, abs=0.01)
     assert iron["window_ev"] == [-10, 5]
-    assert 0 < iron["filling"] < 1
-    assert iron["chi_2"] == pytest.approx(iron["chi_0"] * 2 / 7)  # (2 2 2)^2 / (2 2 0)^2
+    assert 0 < iron["d_band_filling"] < 1
+    chi = [iron[f"chi_{rank}_states2_per_ev_atom2"] for rank in (0, 2)]
+    assert chi[1] == pytest.approx(chi[0] * 2 / 7)  # (2 2 2)^2 / (2 2 0)^2
     assert palladium["smeared_in_file"] == "gaussian 0.05 eV"
     assert (tmp_path / "d.png").stat().st_size > 10_000
     table = dosml("dos", data / FE, "--window", "-10", "5", "--m-resolved")
