@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import ase.io
 import numpy as np
 import pytest
-from vasp_study import rattled, run_stand_in
+from helpers.vasp_study import rattled, run_stand_in
 
 from dosml.relabel.vasp.jobs import find_jobs
 

@@ -13,6 +13,7 @@ from ase.build import bulk
 from rich.console import Console
 
 from dosml.errors import InputError, LabelError
+from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
@@ -20,7 +21,6 @@ from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.label import Label
 from dosml.relabel.store import LabelStore
-from dosml.plan import resolve
 from dosml.studies.labelling import trial_frames
 from dosml.studies.scan import make_swap, run_scan
 from dosml.studies.scan_settings import (

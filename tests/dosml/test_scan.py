@@ -13,12 +13,12 @@ from ase.build import bulk
 from rich.console import Console
 
 from dosml.errors import LabelError
+from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import LabelStore
-from dosml.plan import resolve
 from dosml.studies.scan import run_scan
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
 from dosml.theory.setting import ElectronicSetting

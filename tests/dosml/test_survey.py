@@ -1,10 +1,9 @@
 """The driver over metals, with the scan of a metal replaced by one that takes no time."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from helpers.made_up_campaigns import write_campaign
 from typer.testing import CliRunner
 
 import dosml.studies.scan
@@ -12,9 +11,6 @@ from dosml.cli import app
 from dosml.errors import DiskSpaceError, InputError, LabelError, UnknownElementError
 from dosml.progress import Reporter
 from dosml.studies.survey import SMALL, finished_before, run_survey, survey_plans
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-from made_up_campaigns import write_campaign
 
 
 def plans(tmp_path, metals="Ti Cu Au Pd", small=False, config=None, **options):

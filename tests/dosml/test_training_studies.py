@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.calculators.emt import EMT
+from helpers.sgp_data import rattled
 from rich.console import Console
-from sgp_data import rattled
 
 from dosml.analysis.statistics.learning_curves import nested_subsets
 from dosml.errors import InputError, LearnerError
@@ -26,8 +26,8 @@ from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import Dataset, load_files, save
 from dosml.relabel.frames import canonical
-from dosml.studies.grid_figure import grid_figure
 from dosml.studies.grid import grid
+from dosml.studies.grid_figure import grid_figure
 from dosml.studies.labels import split_labels
 from dosml.studies.learning_curve import learning_curve
 from dosml.studies.open_study import (

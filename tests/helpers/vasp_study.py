@@ -1,4 +1,4 @@
-"""Helpers to make and run small VASP studies with the stand-in executable beside this file."""
+"""Helpers to make and run small VASP studies with the stand-in executable in tests/tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dosml.relabel.frames import canonical
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
-STAND_IN = Path(__file__).with_name("vasp_std")
+STAND_IN = Path(__file__).parents[1] / "tools" / "vasp_std"
 #: ZVAL as VASP's own potentials of these names have it.
 ZVAL = {"Ti_pv": 10, "Os": 8, "Os_pv": 14, "Au": 11, "Cu_pv": 17}
 

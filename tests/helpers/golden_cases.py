@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-from vasp_study import settings, write_potcars
-
 from dosml.relabel.frames import canonical
 from dosml.relabel.vasp.jobs import setting_folder, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
+from helpers.vasp_study import settings, write_potcars
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).parents[1] / "relabel" / "vasp" / "golden"
 FILES = ("INCAR", "KPOINTS", "POSCAR")
 WIDTHS = (0.2, 0.5, 1.0, 2.0)
 

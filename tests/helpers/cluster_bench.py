@@ -12,12 +12,12 @@ from pathlib import Path
 
 import ase.io
 import pytest
-from vasp_study import rattled, write_potcars
 
 from dosml.relabel.vasp.jobs import find_jobs
+from helpers.vasp_study import rattled, write_potcars
 
-TOOLS = Path(__file__).parent
-ROOT = TOOLS.parents[1]
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "tests" / "tools"
 #: Seconds that a step may take on a machine that does other things at the same time.
 PATIENCE = 900
 
