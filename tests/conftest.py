@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import dosml
+
+# `python -m pytest` in a checkout puts the folder dosml/ in front of an installed wheel, and its
+# three sister rooms lie beside it: let the package find them there
+if find_spec("dosml.theory") is None:
+    dosml.__path__.append(str(Path(dosml.__file__).parents[1]))
 
 # The same examples in every run, so that a failure is the fault of a change. To look for new ones:
 # pytest --hypothesis-profile=explore tests/theory

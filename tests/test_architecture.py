@@ -15,7 +15,14 @@ ROOMS = {
     "relabel": "dosml.relabel",
     "analysis": "dosml.analysis",
 }
-LEAVES = {"dosml.config_file", "dosml.errors", "dosml.files"}
+LEAVES = {
+    "dosml.config_file",
+    "dosml.errors",
+    "dosml.files",
+    "dosml.memory",
+    "dosml.registry",
+    "dosml.version",
+}
 MAY_IMPORT = {
     "dosml": {"dosml", "dosml.theory", "dosml.relabel", "dosml.analysis"},
     "relabel": {"dosml.relabel", "dosml.theory"},

@@ -10,125 +10,24 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dosml.errors import FrameError, InputError, LabelError
+from dosml.relabel.dataset.label_set import check_label_set, on_one_grid
 from dosml.relabel.frames import frame_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ase import Atoms
-    from numpy.typing import NDArray
 
-    from dosml.theory.dos import ElectronicDos
+    from dosml.relabel.dataset.label_set import LabelSet
     from dosml.theory.setting import ElectronicSetting
 
 #: What a frame is for.
 ROLES = ("train", "test")
-#: Decimals that energies (eV) and forces (eV/Å) keep: what extxyz writes, so that labels read back
-#: are the same. Stresses (eV/Å^3) are smaller.
-LABEL_DECIMALS = 8
-STRESS_DECIMALS = 12
-
-
-class DosParts(Protocol):
-    """DOS of each frame, read from memory or from disk when asked for."""
-
-    def __len__(self) -> int:
-        """Count the frames."""
-        ...
-
-    def __getitem__(self, number: int, /) -> ElectronicDos:
-        """Read the DOS of one frame."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class LabelSet:
-    """Labels of one frame list at one electronic setting, in the frames' order.
-
-    Values are rounded to what a file keeps, so that a set that went through one has the same
-    content.
-
-    Attributes
-    ----------
-    energies
-        Force-consistent free energy of each frame, shape (n_frames,), eV (total, not per atom).
-    forces
-        One array of shape (n_atoms, 3) per frame, eV/Å.
-    stresses
-        Shape (n_frames, 6), eV/Å^3, ase's sign and Voigt order (xx yy zz yz xz xy), or None.
-    setting
-        Smearing and electron number; None where a file does not say.
-    name
-        Of files and models; by default that of the setting.
-    dos
-        Mean DOS over all frames, or None.
-    dos_parts
-        DOS of each frame, read when asked for, or None.
-    facts
-        Columns of the table of labels by name, one value per frame: "fermi_level_ev",
-        "n_electrons", "top_occupation" and what else the engine tells (seconds, attempts).
-    """
-
-    energies: NDArray[np.float64]
-    forces: Sequence[NDArray[np.float64]]
-    stresses: NDArray[np.float64] | None = None
-    setting: ElectronicSetting | None = None
-    name: str = ""
-    dos: ElectronicDos | None = None
-    dos_parts: DosParts | None = None
-    facts: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Round, and name the set after its setting."""
-        put = object.__setattr__
-        put(self, "energies", np.round(np.asarray(self.energies, dtype=float), LABEL_DECIMALS))
-        put(self, "forces", tuple(_rounded(one) for one in self.forces))
-        if self.stresses is not None:
-            stresses = np.asarray(self.stresses, dtype=float)
-            put(self, "stresses", np.round(stresses, STRESS_DECIMALS))
-        if not self.name:
-            put(self, "name", "labels" if self.setting is None else self.setting.name)
-
-    def __len__(self) -> int:
-        """Count the frames."""
-        return len(self.forces)
-
-    def take(self, which: Sequence[int]) -> LabelSet:
-        """Give the labels of some frames; their mean DOS is not known."""
-        order = list(which)
-        return replace(
-            self,
-            energies=self.energies[order],
-            forces=[self.forces[n] for n in order],
-            stresses=None if self.stresses is None else self.stresses[order],
-            dos=None,
-            dos_parts=None if self.dos_parts is None else PickedDos(self.dos_parts, order),
-            facts={name: [values[n] for n in order] for name, values in self.facts.items()},
-        )
-
-
-def _rounded(forces: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.round(np.asarray(forces, dtype=float), LABEL_DECIMALS)
-
-
-class PickedDos:
-    """Some of the DOS of a longer sequence, read when asked for."""
-
-    def __init__(self, parts: DosParts, which: Sequence[int]) -> None:
-        self._parts, self._which = parts, list(which)
-
-    def __len__(self) -> int:
-        """Count the DOS."""
-        return len(self._which)
-
-    def __getitem__(self, number: int) -> ElectronicDos:
-        """Read one."""
-        return self._parts[self._which[number]]
 
 
 @dataclass(frozen=True)
@@ -314,6 +213,44 @@ class Dataset:
             label_sets=tuple(one.take(which) for one in chosen),
         )
 
+    def of_element(self, symbol: str) -> Dataset:
+        """Give the frames that hold this element and no other.
+
+        Raises
+        ------
+        FrameError
+            If there is none.
+        """
+        which = [n for n, frame in enumerate(self.frames) if set(frame.symbols) == {symbol}]
+        if not which:
+            raise FrameError(
+                f"no frame of {symbol} among {len(self.frames)} frames of "
+                f"{', '.join(self.elements)}"
+            )
+        if len(which) == len(self.frames):
+            return self
+        return self.take(which).with_mean_dos()
+
+    def with_mean_dos(self) -> Dataset:
+        """Give the same data with the mean DOS of every label set, all on one grid.
+
+        Raises
+        ------
+        InputError
+            If two DOS have no energies in common.
+        """
+        return replace(self, label_sets=tuple(one.averaged() for one in self.label_sets)).aligned()
+
+    def aligned(self) -> Dataset:
+        """Give the same data with the DOS of all label sets on one grid.
+
+        Raises
+        ------
+        InputError
+            If two DOS have no energies in common.
+        """
+        return replace(self, label_sets=on_one_grid(self.label_sets))
+
     def with_roles(self, test: Sequence[int]) -> Dataset:
         """Give the same data with these frames held out and all others for training.
 
@@ -391,46 +328,3 @@ class Dataset:
             if labels.stresses is not None:
                 digest.update(np.asarray(labels.stresses + 0.0, dtype="<f8").tobytes())
         return digest.hexdigest()[:16]
-
-
-def check_label_set(labels: LabelSet, sizes: Sequence[int]) -> None:
-    """Refuse labels that do not fit frames of so many atoms each.
-
-    Raises
-    ------
-    LabelError
-        Naming the label set and the frame.
-    """
-    name, n_frames = labels.name, len(sizes)
-    if labels.energies.shape != (n_frames,):
-        raise LabelError(
-            f"{name}: energies have shape {labels.energies.shape}, expected ({n_frames},): one "
-            "total energy per frame"
-        )
-    if len(labels.forces) != n_frames:
-        raise LabelError(f"{name}: forces of {len(labels.forces)} frames, expected {n_frames}")
-    if labels.stresses is not None and labels.stresses.shape != (n_frames, 6):
-        raise LabelError(
-            f"{name}: stresses have shape {labels.stresses.shape}, expected ({n_frames}, 6) in "
-            "ase's Voigt order"
-        )
-    _check_values(labels, sizes)
-    for column, given in labels.facts.items():
-        if len(given) != n_frames:
-            raise LabelError(f"{name}: {len(given)} values of {column}, expected {n_frames}")
-    if labels.dos_parts is not None and len(labels.dos_parts) != n_frames:
-        raise LabelError(f"{name}: {len(labels.dos_parts)} DOS, expected {n_frames}")
-
-
-def _check_values(labels: LabelSet, sizes: Sequence[int]) -> None:
-    name = labels.name
-    for n, (forces, size) in enumerate(zip(labels.forces, sizes, strict=True)):
-        if forces.shape != (size, 3):
-            raise LabelError(
-                f"{name}, frame {n}: forces have shape {forces.shape}, expected ({size}, 3)"
-            )
-        values = [labels.energies[n], forces]
-        if labels.stresses is not None:
-            values.append(labels.stresses[n])
-        if not all(np.isfinite(value).all() for value in values):
-            raise LabelError(f"{name}, frame {n}: a label is not finite; drop the frame")

@@ -154,6 +154,7 @@ def label_row(study: Path, job: VaspJob, label: Label) -> LabelRow:
     """Row of a label in the table."""
     setting = job.setting
     facts = label.facts
+    assert label.stress is not None  # VASP always prints one
     return LabelRow(
         frame_id=job.frame_id,
         setting=setting.name,

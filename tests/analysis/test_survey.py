@@ -1,11 +1,10 @@
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.made_up_campaigns import METALS, write_campaign
 
 from dosml.analysis.figures.survey_figures import _apart
 from dosml.analysis.measures.column import number_text
@@ -19,9 +18,6 @@ from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.survey import TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
-from made_up_campaigns import METALS, write_campaign
 
 BARE = "n_d_fermi_bare_states_per_ev_atom"
 

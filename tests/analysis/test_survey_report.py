@@ -1,20 +1,16 @@
 import html
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.made_up_campaigns import METALS, write_campaign
 from PIL import Image
 
 from dosml.analysis.figures.interactive import explorer, periodic_table
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import read_campaign
 from dosml.analysis.statistics.survey import TARGET, SurveyData
-
-sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
-from made_up_campaigns import METALS, write_campaign
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))  # tests run with importlib imports
-from cluster_bench import PATIENCE, TOOLS, Bench, wait_until
+from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
 
 from dosml.relabel.execution.lock import DriverLock
 from dosml.relabel.execution.slurm import queued

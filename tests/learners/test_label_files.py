@@ -6,8 +6,9 @@ import pytest
 from ase.build import bulk
 
 from dosml.errors import DosmlError, FrameError, InputError
+from dosml.relabel.dataset import label_files, load_files
 from dosml.relabel.frames import frame_id
-from dosml.studies.label_files import label_files, read_label_sets, split_frames
+from dosml.studies.label_files import split_frames
 
 
 def labelled(count=6, *, seed=0, tiers=("cold", "melt"), stress="voigt"):
@@ -37,15 +38,15 @@ def write(path, frames):
 @pytest.mark.parametrize("form", ["voigt", "full"])
 def test_labels_are_read_as_they_were_written(tmp_path, form):
     frames = labelled(stress=form)
-    data = read_label_sets([write(tmp_path / "a.extxyz", frames)])
+    data = load_files([write(tmp_path / "a.extxyz", frames)])
     labels = data.label_sets[0]
     assert data.names == ("a",)
-    assert data.tiers == ["cold", "melt"] * 3
+    assert data.tiers == ("cold", "melt") * 3
     np.testing.assert_allclose(labels.energies, [f.info["REF_energy"] for f in frames])
     np.testing.assert_allclose(labels.forces, [f.arrays["REF_forces"] for f in frames], atol=1e-8)
     # ase's Voigt order: xx yy zz yz xz xy
     np.testing.assert_allclose(labels.stresses, np.tile(np.arange(1, 7) * 1e-3, (6, 1)))
-    assert read_label_sets([tmp_path / "a.extxyz"], stress=False).label_sets[0].stresses is None
+    assert load_files([tmp_path / "a.extxyz"], stress=False).label_sets[0].stresses is None
 
 
 def test_several_label_sets_of_the_same_frames(tmp_path):
@@ -54,7 +55,7 @@ def test_several_label_sets_of_the_same_frames(tmp_path):
     for frame in frames:
         frame.info["REF_energy"] *= 2
     write(tmp_path / "b.extxyz", frames)
-    data = read_label_sets([tmp_path / "a.extxyz", tmp_path / "b.extxyz"])
+    data = load_files([tmp_path / "a.extxyz", tmp_path / "b.extxyz"])
     np.testing.assert_allclose(data.label_sets[1].energies, 2 * data.label_sets[0].energies)
     part = data.take([4, 1], [1])
     assert part.names == ("b",)
@@ -66,13 +67,13 @@ def test_several_label_sets_of_the_same_frames(tmp_path):
 
 def test_content_follows_frames_and_labels(tmp_path):
     frames = labelled()
-    first = read_label_sets([write(tmp_path / "a.extxyz", frames)]).content()
-    assert read_label_sets([tmp_path / "a.extxyz"]).content() == first
+    first = load_files([write(tmp_path / "a.extxyz", frames)]).content()
+    assert load_files([tmp_path / "a.extxyz"]).content() == first
     frames[3].info["REF_energy"] += 1e-6
-    assert read_label_sets([write(tmp_path / "a.extxyz", frames)]).content() != first
+    assert load_files([write(tmp_path / "a.extxyz", frames)]).content() != first
     frames[3].info["REF_energy"] -= 1e-6
     frames[3].positions[0, 0] += 1e-4
-    assert read_label_sets([write(tmp_path / "a.extxyz", frames)]).content() != first
+    assert load_files([write(tmp_path / "a.extxyz", frames)]).content() != first
 
 
 def no_energy(frames):
@@ -109,13 +110,13 @@ def test_broken_labels_are_named(tmp_path, damage, message):
     frames = labelled()
     damage(frames)
     with pytest.raises(FrameError, match=message):
-        read_label_sets([write(tmp_path / "a.extxyz", frames)])
+        load_files([write(tmp_path / "a.extxyz", frames)])
 
 
 def test_label_sets_of_different_frames_are_refused(tmp_path):
     files = [write(tmp_path / f"{n}.extxyz", labelled(seed=n)) for n in range(2)]
     with pytest.raises(FrameError, match="do not hold the same frames"):
-        read_label_sets(files)
+        load_files(files)
 
 
 def test_targets(tmp_path):
@@ -128,8 +129,10 @@ def test_targets(tmp_path):
     assert label_files([own]) == [own]
     with pytest.raises(InputError, match="two label sets are named 'sigma_2'"):
         label_files([campaign, own])
+    assert label_files([tmp_path]) == [own]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no label sets"):
-        label_files([tmp_path])
+        label_files([tmp_path / "empty"])
     with pytest.raises(InputError, match="no label set at"):
         label_files([tmp_path / "missing.extxyz"])
 
@@ -138,7 +141,7 @@ def test_the_split_of_the_file_wins_unless_asked(tmp_path):
     frames = labelled(10)
     for n, frame in enumerate(frames):
         frame.info["split"] = "test" if n in {1, 7} else "train"
-    data = read_label_sets([write(tmp_path / "a.extxyz", frames)])
+    data = load_files([write(tmp_path / "a.extxyz", frames)])
     train, test, how = split_frames(data, hold_out=None, seed=0)
     assert test == [1, 7]
     assert train == [0, 2, 3, 4, 5, 6, 8, 9]
@@ -153,12 +156,12 @@ def test_the_split_of_the_file_wins_unless_asked(tmp_path):
 
 def test_splits_that_cannot_be(tmp_path):
     frames = labelled(3)
-    data = read_label_sets([write(tmp_path / "a.extxyz", frames)])
+    data = load_files([write(tmp_path / "a.extxyz", frames)])
     with pytest.raises(InputError, match="each side needs one"):
         split_frames(data, hold_out=0.01, seed=0)
     frames.append(frames[0].copy())
     for n, frame in enumerate(frames):
         frame.info["split"] = "test" if n == 3 else "train"
-    data = read_label_sets([write(tmp_path / "a.extxyz", frames)])
+    data = load_files([write(tmp_path / "a.extxyz", frames)])
     with pytest.raises(DosmlError, match="frames 0 and 3 are identical"):
         split_frames(data, hold_out=None, seed=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sgp_data import alloy, toy_labels
+from helpers.sgp_data import alloy, toy_labels
 
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.settings import SgpSettings

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from sgp_data import alloy, toy_labels
+from helpers.sgp_data import alloy, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.learner import SgpLearner

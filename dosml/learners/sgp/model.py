@@ -213,7 +213,7 @@ class SgpModels:
         return SgpModels(self.shared, [self.models[index]])
 
     def facts(self) -> list[dict[str, float | int | str]]:
-        """Hyperparameters, sizes, log likelihood and seconds of each model."""
+        """Hyperparameters, sizes, log likelihood and costs (`COSTS`) of each model."""
         return [dict(model.facts) for model in self.models]
 
     def save(self, path: Path, index: int = 0) -> None:

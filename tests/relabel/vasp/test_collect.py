@@ -9,7 +9,7 @@ import ase.io
 import numpy as np
 import pandas as pd
 import pytest
-from vasp_study import run_stand_in
+from helpers.vasp_study import run_stand_in
 
 from dosml.errors import InputError, LabelError
 from dosml.relabel.label import Label

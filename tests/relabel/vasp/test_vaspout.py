@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from vasp_study import run_stand_in
+from helpers.vasp_study import run_stand_in
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.label import Label
