@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.made_up_campaigns import METALS, write_campaign
 from typer.testing import CliRunner
 
 from dosml.analysis.measures.columns import result_columns
@@ -30,9 +30,6 @@ from dosml.cli import app
 from dosml.theory.dos import ElectronicDos
 from dosml.theory.response_index import response_index
 from dosml.theory.smearing import Smearing
-
-sys.path.insert(0, str(Path(__file__).parent))  # import-mode importlib adds no folder
-from made_up_campaigns import METALS, write_campaign
 
 DOCS = Path(__file__).parents[2] / "docs" / "findings.md"
 GRID = np.linspace(-12, 12, 1201)
