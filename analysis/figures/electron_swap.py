@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.electron_swap import Swap
 
 
-def swap_figure(
-    swap: Swap, table: pd.DataFrame, dos: pd.DataFrame | None, folder: Path
-) -> FigureRecord:
+def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path) -> FigureRecord:
     """Draw the d-DOS and the force error of every case.
 
     Parameters
@@ -58,7 +56,7 @@ def swap_figure(
         )
 
 
-def _curves(swap: Swap, dos: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+def _curves(swap: Swap, dos: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Bare d-DOS of every case for which it is known."""
     partner = None if swap.partner is None else swap.partner.dos
     wanted = ((swap.metal, dos, 0.0), (swap.posed, dos, swap.shift), (swap.other, partner, 0.0))

@@ -14,8 +14,17 @@ if TYPE_CHECKING:
 #: Step of the table: finer than the broadening of any engine here (0.1 eV), coarser than its grid.
 _STEP_EV = 0.05
 
+_COLUMNS = (
+    "sigma_ev",
+    "electrons_per_atom_shift",
+    "energy_ev",
+    "d_bare_states_per_ev_atom",
+    "d_smeared_states_per_ev_atom",
+    "total_bare_states_per_ev_atom",
+)
 
-def dos_table(scan: ScanData) -> pd.DataFrame | None:
+
+def dos_table(scan: ScanData) -> pd.DataFrame:
     """Mean d-DOS of every setting that has one, inside the moments window.
 
     Parameters
@@ -25,10 +34,10 @@ def dos_table(scan: ScanData) -> pd.DataFrame | None:
 
     Returns
     -------
-    pandas.DataFrame or None
+    pandas.DataFrame
         Columns "sigma_ev", "electrons_per_atom_shift", "energy_ev" (relative to E_F),
         "d_bare_states_per_ev_atom", "d_smeared_states_per_ev_atom" (with the setting's own
-        -df/de) and "total_bare_states_per_ev_atom"; None where no setting has a DOS.
+        -df/de) and "total_bare_states_per_ev_atom"; no rows where no setting has a DOS.
     """
     import pandas as pd
 
@@ -53,4 +62,4 @@ def dos_table(scan: ScanData) -> pd.DataFrame | None:
             }
         )
         parts.append(part[part["energy_ev"].between(low, high)])
-    return pd.concat(parts, ignore_index=True) if parts else None
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)

@@ -209,7 +209,7 @@ def formula_of(frames: Sequence[Atoms]) -> str:
     Returns
     -------
     str
-        "Ti" for one element; the reduced formula, "Ti3Al", where all frames share it; otherwise
+        "Ti" for one element; the reduced formula, "AlTi3", where all frames share it; otherwise
         the elements, "Al-Ti".
 
     Raises

@@ -9,10 +9,10 @@ from helpers.made_up_campaigns import METALS, write_campaign
 from dosml.analysis.figures.survey_figures import _apart
 from dosml.analysis.measures.column import number_text
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.measures.table import ranked
-from dosml.analysis.report.survey_report import survey_limits
+from dosml.analysis.measures.table import MEASURES, ranked
+from dosml.analysis.report.survey_report import survey_limits, write_survey_report
 from dosml.analysis.report.verdict import verdict
-from dosml.analysis.statistics.campaigns import campaign_folders, read_campaign
+from dosml.analysis.statistics.campaigns import CONTENT, campaign_folders, read_campaign
 from dosml.analysis.statistics.correlation import correlate
 from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid
 from dosml.analysis.statistics.published import published_table
@@ -172,17 +172,61 @@ def test_what_is_no_campaign_is_named(tmp_path):
         read_campaign(folder)
 
 
-def test_the_metal_of_own_frames_is_read_from_the_label_sets(tmp_path):
+def test_the_metal_of_own_frames_is_read_from_the_report(tmp_path):
     folder = write_campaign(tmp_path / "mine", "Ti")
     record = json.loads((folder / "campaign.json").read_text())
     record["subject"] = "frames.extxyz (sha256 0123)"
     (folder / "campaign.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="what metal it is cannot be told"):
         read_campaign(folder)
-    (folder / "label_sets").mkdir()
-    text = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3\nPd 0 0 0\n'
-    (folder / "label_sets" / "sigma_0.2.extxyz").write_text(text)
-    assert read_campaign(folder).metal == "Pd"
+    (folder / CONTENT).write_text("{")
+    with pytest.raises(InputError, match=r"cannot read .*report\.json"):
+        read_campaign(folder)
+    (folder / CONTENT).write_text('{"formula": "PdNa6"}')
+    assert read_campaign(folder).metal == "PdNa6"
+
+
+def test_what_engines_say_of_their_labels_is_said_once(tmp_path):
+    for metal, warning in (("Ti", "not DFT"), ("Cu", "not DFT"), ("Au", "")):
+        folder = write_campaign(tmp_path / metal, metal)
+        content = {"engine_warning": warning, "given_limits": ["one cell"] if warning else []}
+        (folder / CONTENT).write_text(json.dumps(content))
+    three = SurveyData([read_campaign(tmp_path / metal) for metal in ("Ti", "Cu", "Au")])
+    assert three.warnings == ["not DFT"]
+    assert survey_limits(three)[-1] == "one cell"
+
+
+def test_metals_without_a_dos_are_named_and_not_ranked(tmp_path):
+    for metal in METALS:
+        folder = write_campaign(tmp_path / metal, metal)
+        if metal in {"Ti", "Pt"}:
+            blank = [name for name, one in MEASURES.items() if one.of == "d"]
+            table = pd.read_csv(folder / "results.csv").assign(**dict.fromkeys(blank, np.nan))
+            table.to_csv(folder / "results.csv", index=False)
+    joined = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
+    assert set(joined.ranking["n"]) == {len(METALS) - 2}
+    assert "The d-DOS of Ti, Pt is not known at σ = 0.2 eV" in joined.warnings[0]
+
+
+def test_a_survey_without_any_dos_answers_that_it_cannot(tmp_path):
+    for metal in METALS:
+        folder = write_campaign(tmp_path / metal, metal)
+        table = pd.read_csv(folder / "results.csv").assign(**dict.fromkeys(MEASURES, np.nan))
+        table.to_csv(folder / "results.csv", index=False)
+        (folder / "d_dos.csv").unlink()
+    joined = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
+    assert joined.ranking is None
+    answer, report = write_survey_report(tmp_path / "out", joined)
+    assert answer.word == "Undecided"
+    assert answer.headline.startswith("The d-DOS of 0 of 12 metals is known")
+    names = {path.stem for path in (tmp_path / "out" / "figures").glob("*.png")}
+    assert names == {
+        "error_by_metal",
+        "error_against_setting",
+        "d_block",
+        "against_published",
+    }
+    assert "Choose a measure" not in report.read_text("utf-8")
 
 
 def test_campaigns_of_older_versions_lack_measures_not_the_report(tmp_path, related):

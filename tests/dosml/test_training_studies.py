@@ -20,8 +20,8 @@ from rich.console import Console
 from dosml.analysis.statistics.learning_curves import nested_subsets
 from dosml.errors import InputError, LearnerError
 from dosml.learners.sgp.learner import SgpLearner
+from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.settings import sgp_settings
-from dosml.learners.sgp.storage import load_model
 from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import Dataset, load_files, save
@@ -88,7 +88,7 @@ def held_out_mae(model_file, labels):
         numbers += range(int(first), int(last or first) + 1)
     frames = ase.io.read(labels, ":")
     kept = [frames[n] for n in numbers]
-    forces = np.concatenate(load_model(model_file).predict(kept)[0].forces)
+    forces = np.concatenate(SgpModels.load(model_file).predict(kept)[0].forces)
     return np.abs(forces - np.concatenate([f.arrays["REF_forces"] for f in kept])).mean(), beside
 
 
@@ -111,7 +111,7 @@ def test_one_training(labels, tmp_path):
     train_numbers = [n for n in range(15) if n not in _numbers(beside["frames"]["held_out"])]
     part = data.take(train_numbers, [0])
     again = SgpLearner(sgp_settings(options)).fit(part.frames, part.label_sets)
-    saved = load_model(out / "copper.npz")
+    saved = SgpModels.load(out / "copper.npz")
     np.testing.assert_allclose(
         again.predict(part.frames[:1])[0].forces[0],
         saved.predict(part.frames[:1])[0].forces[0],
@@ -171,7 +171,7 @@ def test_frames_of_another_file_are_held_out(labels, tmp_path):
     ase.io.write(tmp_path / "other.extxyz", frames[10:], format="extxyz")
     out = tmp_path / "study"
     train(settings(tmp_path / "own.extxyz", out, test_file=tmp_path / "other.extxyz"), Reporter())
-    forces = np.concatenate(load_model(out / "own.npz").predict(frames[10:])[0].forces)
+    forces = np.concatenate(SgpModels.load(out / "own.npz").predict(frames[10:])[0].forces)
     truth = np.concatenate([frame.arrays["REF_forces"] for frame in frames[10:]])
     errors = pd.read_csv(out / "errors.csv")
     assert errors["force_mae_ev_per_angstrom"][0] == pytest.approx(

@@ -1,13 +1,12 @@
-"""The peers by name, and as entries of the registry."""
+"""The peers as entries of the registry."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
 from dosml.learners.base import LearnerEntry
-from dosml.learners.peers import flare, mace, metatrain, nequip
+from dosml.learners.peers.adapters import ADAPTERS, adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,26 +15,6 @@ if TYPE_CHECKING:
 
     from dosml.learners.base import Learner
     from dosml.learners.peers.base import Adapter, PeerSettings
-
-#: Name of the learner -> its adapter.
-ADAPTERS: dict[str, Adapter] = {
-    one.name: one
-    for one in (flare.ADAPTER, mace.ADAPTER, metatrain.PET, metatrain.SOAP_BPNN, nequip.ADAPTER)
-}
-
-
-def adapter(name: str) -> Adapter:
-    """Give the adapter of a peer.
-
-    Raises
-    ------
-    InputError
-        If there is no such peer.
-    """
-    found = ADAPTERS.get(name)
-    if found is None:
-        raise InputError(f"there is no peer {name!r}: choose one of {', '.join(sorted(ADAPTERS))}")
-    return found
 
 
 def _make(name: str, settings: PeerSettings, workers: int) -> Learner:

@@ -15,9 +15,10 @@ from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
-from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
+from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, SgpSettings, with_cutoff
 from dosml.learners.sgp.targets import Targets
+from dosml.learners.sgp.trained import SgpModel, SharedBasis
 from dosml.memory import peak_memory_mib
 
 if TYPE_CHECKING:

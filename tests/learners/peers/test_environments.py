@@ -11,7 +11,7 @@ import pytest
 
 from dosml.errors import EnvironmentBuildError, EnvironmentMissingError, InputError
 from dosml.learners.peers import environments
-from dosml.learners.peers.catalogue import ADAPTERS
+from dosml.learners.peers.adapters import ADAPTERS
 from dosml.learners.registry import learner_names, make_learner, option_names
 
 

@@ -16,7 +16,7 @@ from dosml.relabel.label import Label
 from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.jobs import find_jobs, study_frames
 from dosml.relabel.vasp.labels import read_label, store_of
-from dosml.relabel.vasp.output import read_output
+from dosml.relabel.vasp.vasprun import read_vasprun
 from dosml.relabel.vasp.verify import Refusal
 
 
@@ -42,7 +42,7 @@ def test_label_is_what_vasp_printed(finished):
     job = find_jobs(finished)[0]
     label = read_label(job)
     assert isinstance(label, Label)
-    output = read_output(job.folder / "vasprun.xml")
+    output = read_vasprun(job.folder / "vasprun.xml")
     assert label.free_energy == output.free_energy
     np.testing.assert_array_equal(label.forces, output.forces)
     # 12.5 10 7.5 kB on the diagonal, yz 0.125, xz 0.25, xy 0.5; 1 eV/Å^3 is 1602.1766 kB

@@ -1,59 +1,14 @@
-"""Is it a crystal or a liquid: radial distribution function and Bragg order of sampled frames."""
+"""Is it a crystal or a liquid: the Bragg order of sampled frames."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from vesin import NeighborList
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ase import Atoms
     from numpy.typing import NDArray
-
-
-def radial_distribution(
-    frames: Sequence[Atoms], *, r_max: float, n_bins: int = 100
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radial distribution function g(r), averaged over periodic frames.
-
-    g is the density of neighbours at distance r over the mean density: one for an ideal gas,
-    whatever `r_max`, because pairs with every periodic image are counted.
-
-    Parameters
-    ----------
-    frames
-        Periodic frames; cells and atom counts may differ.
-    r_max
-        Å.
-    n_bins
-        Number of equal bins.
-
-    Returns
-    -------
-    tuple
-        Bin centres (Å) and g, shape (n_bins,) each.
-
-    Raises
-    ------
-    ValueError
-        If there is no frame.
-    """
-    if not frames:
-        raise ValueError("a radial distribution needs at least one frame")
-    edges = np.linspace(0.0, r_max, n_bins + 1)
-    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    g = np.zeros(n_bins)
-    for frame in frames:
-        pairs = NeighborList(cutoff=r_max, full_list=True, n_threads=1)
-        (distances,) = pairs.compute(
-            frame.positions, np.asarray(frame.cell), periodic=True, quantities="d"
-        )
-        counts, _ = np.histogram(distances, edges)
-        g += counts / (len(frame) ** 2 / frame.get_volume() * shells)
-    return 0.5 * (edges[1:] + edges[:-1]), g / len(frames)
 
 
 def bragg_order(frame: Atoms, crystal: Atoms, *, n_shells: int = 3) -> float:
