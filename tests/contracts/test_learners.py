@@ -68,7 +68,7 @@ CASES = {
         for name in (*learner_names(), ASE, STAND_IN)
     ]
 )
-def name(request, my_module) -> str:
+def name(request, my_module) -> str:  # noqa: ARG001 - runs in its folder
     if request.param == STAND_IN:
         request.getfixturevalue("emt_peer")
     return request.param
@@ -315,7 +315,8 @@ def test_labels_without_stress_are_enough(make, data) -> None:
     assert np.isfinite(fitted.predict(others)[0].energies).all()
 
 
-def test_a_model_that_is_none_is_named(tmp_path, my_module) -> None:
+@pytest.mark.usefixtures("my_module")
+def test_a_model_that_is_none_is_named(tmp_path) -> None:
     with pytest.raises(LearnerError, match=r"no file .*none\.npz"):
         load_model(tmp_path / "none.npz")
     for suffix in (".npz", ".zip", ".json"):
