@@ -38,11 +38,11 @@ def doscar(path, n_atoms, *, fermi, height):
     inside = (grid - fermi > -2) & (grid - fermi < 1)
     frame = f"  10.0  -10.0  401  {fermi}  1.0"
     lines = [f" {n_atoms} {n_atoms} 1 1", " 1", " 1", " CAR", " x", frame]
-    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in zip(grid, inside)]
+    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in zip(grid, inside, strict=True)]
     for _ in range(n_atoms):
         lines.append(frame)
         lines += [
-            f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in zip(grid, inside)
+            f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in zip(grid, inside, strict=True)
         ]
     path.write_text("\n".join(lines) + "\n")
 
@@ -158,20 +158,10 @@ def test_dos_come_from_the_files_that_the_table_names(foreign, key, tmp_path):
     assert osmium.label_sets[0].dos.d.max() == pytest.approx(2.0)  # heights 1 and 3
 
 
-def no_setting(folder):
-    return ["dos_file"] + ["x"] * 12
-
-
-def too_few(folder):
-    return ["setting,dos_file", "sigma_1,x"]
-
-
-def some_without(folder):
-    return ["setting,dos_file"] + [f"sigma_1,{'' if n == 2 else 'x'}" for n in range(4)]
-
-
-def absent(folder):
-    return ["setting,dos_file"] + ["sigma_1,DOSCAR_absent"] * 4
+NO_SETTING = ["dos_file"] + ["x"] * 12
+TOO_FEW = ["setting,dos_file", "sigma_1,x"]
+SOME_WITHOUT = ["setting,dos_file"] + [f"sigma_1,{'' if n == 2 else 'x'}" for n in range(4)]
+ABSENT = ["setting,dos_file"] + ["sigma_1,DOSCAR_absent"] * 4
 
 
 def other_cell(folder):
@@ -185,34 +175,28 @@ def no_projections(folder):
     return ["setting,dos_file"] + ["sigma_1,DOSCAR"] * 4
 
 
-def twice(folder):
-    return ["setting,frame,dos_file"] + ["sigma_1,0,x"] * 4
-
-
-def two_schemes(folder):
-    return ["setting,scheme,sigma_ev"] + [f"sigma_1,{'cold' if n else 'x'},1" for n in range(4)]
-
-
-def ragged(folder):
-    return ["setting,dos_file", "sigma_1"]
+TWICE = ["setting,frame,dos_file"] + ["sigma_1,0,x"] * 4
+TWO_SCHEMES = ["setting,scheme,sigma_ev"] + [f"sigma_1,{'cold' if n else 'x'},1" for n in range(4)]
+RAGGED = ["setting,dos_file", "sigma_1"]
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (no_setting, r"has no column setting, and there are 3 label sets"),
-        (too_few, "has 1 rows of sigma_1, expected one for each of its 4 frames"),
-        (some_without, "frame 2 of sigma_1 has no dos_file, others have one"),
-        (absent, "the DOS of frame 0 .*DOSCAR_absent"),
+        (NO_SETTING, r"has no column setting, and there are 3 label sets"),
+        (TOO_FEW, "has 1 rows of sigma_1, expected one for each of its 4 frames"),
+        (SOME_WITHOUT, "frame 2 of sigma_1 has no dos_file, others have one"),
+        (ABSENT, "the DOS of frame 0 .*DOSCAR_absent"),
         (other_cell, "frame 1 .* is of 2 atoms, the frame has 4"),
         (no_projections, "frame 0 .*has no projected DOS"),
-        (twice, "the column frame holds neither the ids"),
-        (two_schemes, "sigma_1 has rows of several settings"),
-        (ragged, "row 1 of .*labels.csv has 1 values, expected 2"),
+        (TWICE, "the column frame holds neither the ids"),
+        (TWO_SCHEMES, "sigma_1 has rows of several settings"),
+        (RAGGED, "row 1 of .*labels.csv has 1 values, expected 2"),
     ],
 )
 def test_tables_that_do_not_fit_are_named(foreign, table, message):
-    (foreign / "labels.csv").write_text("\n".join(table(foreign)) + "\n")
+    rows = table(foreign) if callable(table) else table
+    (foreign / "labels.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(DosmlError, match=message):
         load(foreign)
 
