@@ -22,7 +22,6 @@ from dosml.relabel.dataset.pairing import LabelSource, pair
 from dosml.relabel.vasp.jobs import VaspJob, find_jobs, study_frames
 from dosml.relabel.vasp.labels import ensure_label, store_of, table_facts
 from dosml.relabel.vasp.provenance import study_provenance
-from dosml.relabel.vasp.verify import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.dataset.value import Dataset
     from dosml.relabel.label import Label
+    from dosml.relabel.vasp.verify import Refusal
 
 #: Folder of the dataset inside a study.
 COLLECTED = "collected"

@@ -38,12 +38,11 @@ def doscar(path, n_atoms, *, fermi, height):
     inside = (grid - fermi > -2) & (grid - fermi < 1)
     frame = f"  10.0  -10.0  401  {fermi}  1.0"
     lines = [f" {n_atoms} {n_atoms} 1 1", " 1", " 1", " CAR", " x", frame]
-    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in zip(grid, inside, strict=True)]
+    rows = list(zip(grid, inside, strict=True))
+    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in rows]
     for _ in range(n_atoms):
         lines.append(frame)
-        lines += [
-            f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in zip(grid, inside, strict=True)
-        ]
+        lines += [f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in rows]
     path.write_text("\n".join(lines) + "\n")
 
 
