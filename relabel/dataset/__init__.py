@@ -3,11 +3,12 @@
 from dosml.relabel.dataset.files import save
 from dosml.relabel.dataset.label_set import LabelSet
 from dosml.relabel.dataset.pairing import from_store
-from dosml.relabel.dataset.reference import reference_dataset, reference_metals
+from dosml.relabel.dataset.reference import REFERENCE, reference_dataset, reference_metals
 from dosml.relabel.dataset.sources import label_files, load, load_files
 from dosml.relabel.dataset.value import ROLES, Dataset, Provenance
 
 __all__ = [
+    "REFERENCE",
     "ROLES",
     "Dataset",
     "LabelSet",

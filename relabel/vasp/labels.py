@@ -138,7 +138,7 @@ def table_facts(label: Label) -> dict[str, Any]:
         "free_energy_ev": label.free_energy,
         "energy_sigma_0_ev": float(label.facts["energy_sigma_0_ev"]),
         "largest_force_ev_per_a": float(np.linalg.norm(label.forces, axis=1).max()),
-        "pressure_ev_per_a3": -float(label.stress[:3].mean()),
+        "pressure_ev_per_a3": None if label.stress is None else -float(label.stress[:3].mean()),
         "electronic_steps": int(label.facts["electronic_steps"]),
         "vasp_version": str(label.facts["vasp_version"]),
     }

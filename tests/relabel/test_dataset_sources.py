@@ -11,7 +11,9 @@ import pytest
 from ase.build import bulk
 
 from dosml.errors import DosmlError, InputError
+from dosml.reference_set import ship
 from dosml.relabel.dataset import load, load_files, reference_dataset, reference_metals, save
+from dosml.relabel.dataset.reference import FOLDER
 from dosml.relabel.frames import frame_id
 from dosml.theory.dband import d_band
 from dosml.theory.setting import ElectronicSetting
@@ -278,6 +280,29 @@ def test_the_reference_needs_a_metal_that_it_has() -> None:
     assert load("reference", metal="Cu", stress=False).content() != (
         reference_dataset("Cu").content()
     )
+
+
+def test_the_set_can_be_made_from_what_a_scan_leaves(tmp_path):
+    made = reference_dataset("Cu")
+    save(made, tmp_path / "campaign" / "label_sets")
+    assert ship(tmp_path / "campaign", tmp_path / "set") == tmp_path / "set" / "Cu"
+    again = load(tmp_path / "set" / "Cu")
+    assert again.content() == made.content()
+    assert again.label_sets[0].dos.step == pytest.approx(0.05)
+    # DOS of the set are in half precision already: nothing is lost a second time
+    np.testing.assert_array_equal(
+        again.label_sets[2].dos_parts[9].d_m, made.label_sets[2].dos_parts[9].d_m
+    )
+    size = sum(path.stat().st_size for path in (tmp_path / "set" / "Cu").iterdir())
+    shipped = sum(path.stat().st_size for path in (FOLDER / "Cu").iterdir())
+    assert size == pytest.approx(shipped, rel=0.01)
+    with pytest.raises(InputError, match="labels of one metal"):
+        ship(write_and_give(tmp_path / "theirs"), tmp_path / "set")
+
+
+def write_and_give(folder):
+    write_set(folder / "sigma_1.extxyz", 0)
+    return folder
 
 
 @pytest.mark.slow

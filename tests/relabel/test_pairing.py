@@ -148,11 +148,10 @@ def test_no_frame_with_all_labels_is_said(store, frames):
         from_store(store, frames, SETTINGS)
 
 
-def test_engines_without_dos_or_stress(store, frames, tmp_path):
+@pytest.mark.parametrize("stress", [None, np.full(6, np.nan)])
+def test_engines_without_dos_or_stress(store, frames, tmp_path, stress):
     def bare(seed):
-        return replace(
-            a_label(seed, dos=False), stress=np.full(6, np.nan), fermi_level=float("nan")
-        )
+        return replace(a_label(seed, dos=False), stress=stress, fermi_level=float("nan"))
 
     fill(store, frames, bare)
     data = from_store(store, frames, SETTINGS)
