@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.engines.tb.kpoints import KPoints
     from dosml.relabel.engines.tb.model import TbParameters
+    from dosml.relabel.engines.tb.overlap_guard import Guard
 
 _BLOCK = N_ORBITALS * N_ORBITALS
 
@@ -177,40 +178,42 @@ class Structure:
     def weights(
         self,
         kpoints: KPoints,
-        energies: NDArray[np.float64],
-        vectors: Sequence[NDArray[np.inexact]],
+        solutions: Sequence[tuple[NDArray[np.float64], NDArray[np.inexact], Guard | None]],
         by_levels: NDArray[np.float64],
     ) -> Weights:
         """Derivatives of E by the elements of H and S.
 
         Parameters
         ----------
-        energies
-            Shape (n_k, n_levels), eV.
-        vectors
-            Of every k-point, shape (n_states, n_levels).
+        solutions
+            Of every k-point: levels (eV), shape (n_levels,); vectors, shape (n_states, n_levels);
+            guard of the overlap matrix, if it has one.
         by_levels
             Shape (n_k, n_levels): dE/de_n (for the free energy 2 w_k f_n). Vanishing columns cost
             nothing.
         """
         bonds, n_atoms = self.bonds, self.bonds.n_atoms
-        # of real points first, of complex ones then: their sums are of two types
         hopping = np.zeros((len(bonds.first), N_ORBITALS, N_ORBITALS))
         overlap = np.zeros_like(hopping)
         onsite = np.zeros(self.n_states)
         real = kpoints.real
-        for k, c in enumerate(vectors):
+        for k, (levels, vectors, guard) in enumerate(solutions):
             filled = np.flatnonzero(by_levels[k])
             if not len(filled):
                 continue
-            g, part = by_levels[k, filled], c[:, filled]
+            g, part = by_levels[k, filled], vectors[:, filled]
             adjoint = part.conj().T
+            by_hamiltonian = (part * g) @ adjoint
+            by_overlap = (part * (-g * levels[filled])) @ adjoint
+            if guard is not None:
+                by_overlap = guard.adjoint(by_hamiltonian, by_overlap)
             phase = self.phases(kpoints.points[k : k + 1], real=bool(real[k]))[0][:, None, None]
-            for total, factor in ((hopping, 2 * g), (overlap, -2 * g * energies[k, filled])):
-                matrix = ((part * factor) @ adjoint).reshape(n_atoms, 9, n_atoms, 9)
-                pairs = matrix[bonds.first, :, bonds.second, :]
-                total += (pairs.conj() * phase).real
-            onsite += (np.abs(part) ** 2) @ g
+            for total, matrix in ((hopping, by_hamiltonian), (overlap, by_overlap)):
+                blocked = matrix.reshape(n_atoms, N_ORBITALS, n_atoms, N_ORBITALS)
+                pairs = blocked[bonds.first, :, bonds.second, :]
+                # H_ij and its partner H_ji: twice the real part
+                total += 2 * (pairs.conj() * phase).real
+            onsite += by_hamiltonian.diagonal().real
         by_shell = onsite.reshape(n_atoms, N_ORBITALS)
         edges = np.flatnonzero(np.diff(SHELL_OF_ORBITAL, prepend=-1))
         return Weights(hopping, overlap, np.add.reduceat(by_shell, edges, axis=1))

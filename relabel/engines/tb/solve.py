@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
 from dosml.errors import LabelError
+from dosml.relabel.engines.tb.overlap_guard import Guard, guard_of
 from dosml.relabel.engines.tb.slater_koster import N_ORBITALS
 from dosml.theory.fermi_level import band_energy, chemical_potential
 
@@ -58,6 +59,8 @@ class Bands:
         the k-point allows.
     d_weights
         Mulliken populations of the five d orbitals, summed over atoms, shape (n_k, 5, n_states).
+    guards
+        Of every k-point; None where the overlap matrix is taken as it is.
     """
 
     structure: Structure
@@ -65,6 +68,7 @@ class Bands:
     energies: NDArray[np.float64]
     vectors: list[NDArray[np.inexact]]
     d_weights: NDArray[np.float64]
+    guards: list[Guard | None]
 
     def free_energy(self, electrons: float, smearing: Smearing) -> FreeEnergy:
         """Fill the levels.
@@ -90,7 +94,8 @@ class Bands:
 
     def weights(self, by_levels: NDArray[np.float64]) -> Weights:
         """Derivatives of E by the matrices from dE/de_n, shape (n_k, n_states)."""
-        return self.structure.weights(self.kpoints, self.energies, self.vectors, by_levels)
+        levels = zip(self.energies, self.vectors, self.guards, strict=True)
+        return self.structure.weights(self.kpoints, list(levels), by_levels)
 
     def parameter_gradient(self, by_levels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Derivative of E(e_1, e_2, ...) by the parameters.
@@ -127,6 +132,7 @@ def solve(structure: Structure, kpoints: KPoints) -> Bands:
     energies = np.empty((n_k, n))
     d_weights = np.empty((n_k, 5, n))
     vectors: list[NDArray[np.inexact]] = [np.empty(0)] * n_k
+    guards: list[Guard | None] = [None] * n_k
     real = kpoints.real
     at_a_time = max(1, _AT_A_TIME // n**2)
     for kind in (True, False):
@@ -135,9 +141,12 @@ def solve(structure: Structure, kpoints: KPoints) -> Bands:
             chosen = members[start : start + at_a_time]
             matrices = structure.matrices(kpoints.points[chosen], real=kind)
             for k, hamiltonian, overlap in zip(chosen, *matrices, strict=True):
+                if guard := guard_of(overlap):
+                    overlap, guards[k] = guard.overlap, guard
+                    hamiltonian += guard.lift
                 energies[k], vectors[k] = _diagonalise(structure, hamiltonian, overlap)
                 d_weights[k] = _d_populations(vectors[k], overlap)
-    return Bands(structure, kpoints, energies, vectors, d_weights)
+    return Bands(structure, kpoints, energies, vectors, d_weights, guards)
 
 
 def _diagonalise(
