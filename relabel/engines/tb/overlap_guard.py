@@ -61,18 +61,19 @@ class Guard:
     def _matrix(self, values: NDArray[np.float64]) -> NDArray[np.inexact]:
         return np.asarray((self.vectors * values) @ self.vectors.conj().T)
 
-    def adjoint(
+    def adjoint_conjugate(
         self, hamiltonian: NDArray[np.inexact], overlap: NDArray[np.inexact]
     ) -> NDArray[np.inexact]:
-        """Derivative of an energy by S from those by H' and by S', shape (n, n)."""
-        inverse = self.vectors.conj().T
-        inner = _differences(self.values, *_lifted(self.values)) * (
-            inverse @ hamiltonian @ self.vectors
-        )
-        inner += _differences(self.values, *_guarded(self.values)) * (
-            inverse @ overlap @ self.vectors
-        )
-        return np.asarray(self.vectors @ inner @ inverse)
+        """Derivative of an energy by S from those by H' and by S', shape (n, n).
+
+        All are given and returned as the complex conjugate; of the given ones the upper triangle.
+        """
+        vectors, inverse = self.vectors.conj(), self.vectors.T
+        inner = np.zeros_like(self.vectors)
+        for given, function in ((hamiltonian, _lifted), (overlap, _guarded)):
+            full = given + np.triu(given, 1).conj().T
+            inner += _differences(self.values, *function(self.values)) * (inverse @ full @ vectors)
+        return np.asarray(vectors @ inner @ inverse)
 
 
 def guard_of(overlap: NDArray[np.inexact]) -> Guard | None:

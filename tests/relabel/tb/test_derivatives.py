@@ -126,14 +126,17 @@ def test_a_published_step_at_the_cutoff_is_gone(parameters) -> None:
     assert (beyond == 0).all()
 
 
-@pytest.mark.parametrize("squeezed", [False, True])
-def test_gradients_by_every_parameter(parameters, frame, squeezed) -> None:
-    if squeezed:
-        frame.positions[1] = frame.positions[0] + 0.5 * (frame.positions[1] - frame.positions[0])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_gradients_by_every_parameter(parameters, crowded) -> None:
+    frame = bulk("Ti", "hcp", a=2.9, c=4.7)
+    frame.rattle(0.1, seed=3)
+    if crowded:  # an eigenvalue of the overlap matrix between 0 and the guard's threshold
+        frame.set_cell(0.8 * np.asarray(frame.cell), scale_atoms=True)
+        parameters = replace(parameters, overlap=parameters.overlap * [1.7, 1.7, 1.7, 1.7, 1])
     kpoints, smearing = gamma_grid((1, 3, 1)), Smearing("cold", 0.4)
     structure = Structure.of(frame, parameters)
     bands = solve(structure, kpoints)
-    assert any(guard is not None for guard in bands.guards) == squeezed
+    assert any(guard is not None for guard in bands.guards) == crowded
     one_level = np.zeros_like(bands.energies)
     one_level[1, 7] = 1.0
     electrons = 5.0 * len(frame)
@@ -141,7 +144,7 @@ def test_gradients_by_every_parameter(parameters, frame, squeezed) -> None:
     of_level = bands.parameter_gradient(one_level)
     vector = parameters.to_vector()
     assert len(parameter_names()) == len(vector) == len(of_energy)
-    for i, name in enumerate(parameter_names()):
+    for i, name in list(enumerate(parameter_names()))[:: 7 if crowded else 2]:
         h = 1e-5 * abs(vector[i])
         energies, levels = [], []
         for sign in (1, -1):
@@ -153,7 +156,7 @@ def test_gradients_by_every_parameter(parameters, frame, squeezed) -> None:
             energies.append(other.free_energy(electrons, smearing).value)
             levels.append(other.energies[1, 7])
         # per relative change of the parameter, in eV
-        tolerance = 1e-4 if squeezed else 1e-6
+        tolerance = 1e-4 if crowded else 1e-6
         for found, pair in ((of_energy, energies), (of_level, levels)):
             slope = (pair[0] - pair[1]) / 2e-5
             assert found[i] * abs(vector[i]) == pytest.approx(slope, abs=tolerance, rel=1e-6), name
