@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.geometry import Bonds
 
 _BLOCK = N_ORBITALS * N_ORBITALS
+#: Shares of the largest below which a level is left out of a density matrix.
+_NEGLIGIBLE = 1e-15
 
 
 @dataclass(frozen=True)
@@ -146,14 +148,15 @@ def density_conjugate(
     vectors
         Shape (n_states, n_levels), columns c_n.
     shares
-        x_n of either sign, shape (n_levels,); vanishing ones cost nothing.
+        x_n of either sign, shape (n_levels,); empty levels cost nothing.
     """
+    smallest = _NEGLIGIBLE * np.abs(shares).max()
     n = len(vectors)
     product = zherk if np.iscomplexobj(vectors) else dsyrk
     # BLAS works by columns: the lower triangle of D is the upper one of its conjugate by rows
     lower = np.zeros((n, n), dtype=vectors.dtype, order="F")
     for sign in (1, -1):
-        chosen = np.flatnonzero(sign * shares > 0)
+        chosen = np.flatnonzero(sign * shares > smallest)
         if len(chosen):
             rows = vectors.T[chosen] * np.sqrt(np.abs(shares[chosen]))[:, None]
             lower = product(sign, rows.T, beta=1, c=lower, lower=1, overwrite_c=1)
