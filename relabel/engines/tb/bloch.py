@@ -87,7 +87,7 @@ def bloch_sum(
 def bond_weights(
     bonds: Bonds, points: NDArray[np.float64], conjugates: Sequence[NDArray[np.inexact]]
 ) -> NDArray[np.float64]:
-    """Derivatives of sum_k tr(D_k M_k) by the blocks that `bloch_sum` makes M_k of.
+    """Differentiate sum_k tr(D_k M_k) by the blocks that `bloch_sum` makes M_k of.
 
     Parameters
     ----------
@@ -163,9 +163,7 @@ def density_conjugate(
     return np.asarray(lower.T)
 
 
-def _phases(
-    bonds: Bonds, points: NDArray[np.float64], *, real: bool
-) -> NDArray[np.inexact]:
+def _phases(bonds: Bonds, points: NDArray[np.float64], *, real: bool) -> NDArray[np.inexact]:
     """exp(2 pi i k.T) of every bond, shape (n_k, n_bonds)."""
     turns = points @ bonds.cells.T
     if real:

@@ -147,7 +147,7 @@ class Structure:
         solutions: Sequence[tuple[NDArray[np.float64], NDArray[np.inexact], Guard | None]],
         by_levels: NDArray[np.float64],
     ) -> Weights:
-        """Derivatives of E by the elements of H and S.
+        """Differentiate E by the elements of H and S.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Structure:
         )
 
     def by_vectors(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the vectors of the bonds, shape (n_bonds, 3), eV/Å; no repulsion."""
+        """Differentiate E by the vectors of the bonds, shape (n_bonds, 3), eV/Å; no repulsion."""
         radial, bond = self.radial, self.directions
         slope = self._by_density(weights) * radial.density_slope
         by_direction = np.zeros_like(bond.n)
@@ -190,10 +190,10 @@ class Structure:
             by_direction += turned
         along = np.sum(by_direction * bond.n, axis=1)
         across = by_direction - along[:, None] * bond.n
-        return slope[:, None] * bond.n + across / self.bonds.distances[:, None]
+        return np.asarray(slope[:, None] * bond.n + across / self.bonds.distances[:, None])
 
     def by_parameters(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the entries of `TbParameters.to_vector`, shape (116,)."""
+        """Differentiate E by the entries of `TbParameters.to_vector`, shape (116,)."""
         hopping = contract(weights.hopping, self.radial.hopping, self.directions)[0]
         overlap = contract(weights.overlap, self.radial.overlap, self.directions)[0]
         return np.concatenate(
@@ -206,7 +206,7 @@ class Structure:
         )
 
     def _by_density(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the density that each bond gives to its two atoms, (n_bonds,)."""
+        """Differentiate E by the density that each bond gives to its two atoms, (n_bonds,)."""
         atoms = np.sum(weights.onsite * self.onsite.slopes, axis=1)
         return np.asarray(atoms[self.bonds.first] + atoms[self.bonds.second])
 
@@ -215,15 +215,16 @@ def _gather(
     bonds: Bonds, to_first: NDArray[np.float64], to_second: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Sum over the bonds of every atom, shape (n_atoms,)."""
-    return np.bincount(bonds.first, to_first, bonds.n_atoms) + np.bincount(
-        bonds.second, to_second, bonds.n_atoms
-    )
+    total = np.zeros(bonds.n_atoms)
+    total += np.bincount(bonds.first, to_first, bonds.n_atoms)
+    total += np.bincount(bonds.second, to_second, bonds.n_atoms)
+    return total
 
 
 def forces_and_stress(
     bonds: Bonds, by_vectors: NDArray[np.float64], volume: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Forces and stress of an energy that depends on the vectors of the bonds.
+    """Return forces and stress of an energy that depends on the vectors of the bonds.
 
     Parameters
     ----------

@@ -53,14 +53,12 @@ def test_forces_and_stress_are_derivatives_of_the_free_energy(engine, frame, sch
         expected = force(engine, frame, setting, atom, axis)
         assert label.forces[atom, axis] == pytest.approx(expected, abs=1e-6)
     for place, (i, j) in enumerate(VOIGT):
-        assert label.stress[place] == pytest.approx(
-            stress(engine, frame, setting, i, j), abs=1e-6
-        )
+        assert label.stress[place] == pytest.approx(stress(engine, frame, setting, i, j), abs=1e-6)
     np.testing.assert_allclose(label.forces.sum(axis=0), 0, atol=1e-10)
 
 
 @pytest.mark.parametrize("share", [0.8, 0.6, 0.4, 0.1])
-def test_forces_hold_where_atoms_are_squeezed(engine, parameters, share) -> None:
+def test_forces_hold_where_atoms_are_squeezed(engine, share) -> None:
     """The continuation of the radial functions and the guard of the overlap matrix."""
     frame = bulk("Ti", "fcc", a=4.0, cubic=True)
     frame.rattle(0.05, seed=1)

@@ -75,7 +75,7 @@ def test_five_numbers_on_site_where_labels_say_b1_whatever_the_tag(tmp_path) -> 
 
 
 def test_overlap_with_delta(tmp_path) -> None:
-    text = Text(tag="NN00001 (New style)", given={number: "0.1" for number in range(58, 98)})
+    text = Text(tag="NN00001 (New style)", given=dict.fromkeys(range(58, 98), "0.1"))
     read = read_nrl(text.write(tmp_path))
     np.testing.assert_allclose(read.overlap[0], [1, 0.1, 0.1, 0.1, 0.1])
     np.testing.assert_allclose(read.overlap[:, 0], [1, 0, 1, 1, 0, 0, 0, 1, 1, 1])
@@ -88,7 +88,9 @@ def test_overlap_with_delta(tmp_path) -> None:
 
 
 def test_the_original_form_of_line_4(tmp_path) -> None:
-    read = read_nrl(Text(range="12.5 0.25  (RCUT and SCREENL for 1-1 interactions)").write(tmp_path))
+    read = read_nrl(
+        Text(range="12.5 0.25  (RCUT and SCREENL for 1-1 interactions)").write(tmp_path)
+    )
     assert (read.cutoff_radius, read.cutoff_width) == (12.5, 0.25)
 
 

@@ -83,14 +83,11 @@ def test_d_band_centres(reference_data, name, centre) -> None:
 
 
 def test_all_files_are_read_but_the_misprinted(reference_data) -> None:
-    refused = []
-    for path in sorted((reference_data / "tb").iterdir()):
-        try:
-            assert 0 < read_nrl(path).electrons < 12
-        except EngineError as error:
-            assert "misprint" in str(error)
-            refused.append(path.name)
-    assert refused == ["co_par_1996"]
+    misprinted = reference_data / "tb" / "co_par_1996"
+    for path in set((reference_data / "tb").iterdir()) - {misprinted}:
+        assert 0 < read_nrl(path).electrons < 12
+    with pytest.raises(EngineError, match="misprint"):
+        read_nrl(misprinted)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +106,8 @@ def test_forces_and_their_change_with_smearing_follow_pbe(
     label_sets = dataset_labels(metal)
     sharp, wide = label_sets[0], label_sets[-1]
     chosen = slice(0, None, 8)
-    ours, theirs = [], []
-    for labels in (sharp, wide):
-        theirs.append(np.array([label.forces for label in labels.labels[chosen]]))
+    ours = []
+    theirs = [[label.forces for label in labels.labels[chosen]] for labels in (sharp, wide)]
     for frame in dataset_frames(metal)[chosen]:
         labels = dict(engine.label_ladder(frame, [sharp.setting, wide.setting], [], Path("none")))
         ours.append([labels[one.setting].forces for one in (sharp, wide)])
