@@ -70,7 +70,7 @@ class TbEngine:
         notes = [
             (
                 "Labels are tight binding (sp3d5, two-centre, not self-consistent, no spin, "
-                f"{self._grid} k-points, parameters: {origin}): an approximation, not DFT."
+                f"{self._grid}, parameters: {origin}): an approximation, not DFT."
             ),
         ]
         if self.options.parameters is not None:
@@ -80,8 +80,8 @@ class TbEngine:
     @property
     def _grid(self) -> str:
         if self.options.kpoints is not None:
-            return " x ".join(map(str, self.options.kpoints))
-        return f"{self._spacing:g} 1/Å between"
+            return "{} x {} x {} k-points".format(*self.options.kpoints)
+        return f"k-points {self._spacing:g} 1/Å apart"
 
     @property
     def _spacing(self) -> float:
@@ -206,6 +206,7 @@ class TbEngine:
         facts: dict[str, str | float | int] = {
             "attempts": 1,
             "kpoints": len(bands.kpoints.points),
+            "guarded_kpoints": sum(guard is not None for guard in bands.guards),
             # each label bears its share of the diagonalisation
             "seconds": (time.perf_counter() - start) / len(settings),
         }

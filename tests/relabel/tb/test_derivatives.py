@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from dosml.relabel.engines.tb.gradients import FitPoint
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid
 from dosml.relabel.engines.tb.model import parameter_names
@@ -176,3 +177,18 @@ def test_the_threshold_of_the_guard_is_below_usual_eigenvalues(parameters, frame
     structure = Structure.of(frame, replace(parameters, electrons=3.0))
     overlap = structure.matrices(gamma_grid((2, 2, 2)).points, real=True)[1]
     assert np.linalg.eigvalsh(overlap).min() > 2 * SMALLEST
+
+
+def test_a_fit_point_has_the_labels_of_the_engine(engine, parameters, frame) -> None:
+    settings = [ElectronicSetting(Smearing("cold", width), -0.5) for width in (0.2, 1.0)]
+    point = FitPoint.of(frame, gamma_grid((2, 3, 2)), parameters)
+    (one, _), (other, slope) = point.free_energies(parameters, settings)
+    assert one == pytest.approx(engine.label(frame, settings[0]).free_energy, abs=1e-9)
+    assert other == pytest.approx(engine.label(frame, settings[1]).free_energy, abs=1e-9)
+    vector = parameters.to_vector()
+    along = 1e-6 * vector * np.random.default_rng(0).normal(size=len(vector))
+    up, down = (
+        point.free_energies(parameters.with_vector(vector + sign * along), settings)[1][0]
+        for sign in (1, -1)
+    )
+    assert slope @ along == pytest.approx((up - down) / 2, rel=1e-5)
