@@ -73,15 +73,25 @@ def bloch_sum(
     pairs = AtomPairs.of(bonds)
     phase = _phases(bonds, points, real=real)
     starts = (pairs.starts[None, :] + n_bonds * np.arange(n_k)[:, None]).ravel()
-    sparse = csr_array(
-        (phase.ravel(), np.tile(np.arange(n_bonds), n_k), np.append(starts, n_k * n_bonds)),
-        shape=(len(starts), n_bonds),
-    )
-    summed = (sparse @ blocks.reshape(n_bonds, _BLOCK)).reshape(n_k, -1, N_ORBITALS, N_ORBITALS)
+    columns = np.tile(np.arange(n_bonds), n_k)
+    ends = np.append(starts, n_k * n_bonds)
+
+    def summed(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+        sparse = csr_array((coefficients.ravel(), columns, ends), shape=(len(starts), n_bonds))
+        product = sparse @ blocks.reshape(n_bonds, _BLOCK)
+        return np.asarray(product.reshape(n_k, -1, N_ORBITALS, N_ORBITALS))
+
+    upper: NDArray[np.inexact] = summed(phase.real)
+    if not real:
+        upper = upper + 1j * summed(phase.imag)
+    upper = upper.transpose(1, 0, 2, 3)
+    lower = upper.conj().transpose(0, 1, 3, 2)
+    own = pairs.first == pairs.second
+    upper[own] += lower[own]
     matrix = np.zeros((n_k, n_atoms, N_ORBITALS, n_atoms, N_ORBITALS), dtype=phase.dtype)
-    matrix[:, pairs.first, :, pairs.second, :] = summed.transpose(1, 0, 2, 3)
-    matrix = matrix.reshape(n_k, N_ORBITALS * n_atoms, N_ORBITALS * n_atoms)
-    return np.asarray(matrix + matrix.conj().transpose(0, 2, 1))
+    matrix[:, pairs.second, :, pairs.first, :] = lower
+    matrix[:, pairs.first, :, pairs.second, :] = upper
+    return matrix.reshape(n_k, N_ORBITALS * n_atoms, N_ORBITALS * n_atoms)
 
 
 def bond_weights(
