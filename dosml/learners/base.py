@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dosml.errors import LabelError, LearnerError
 from dosml.registry import Entry
-from dosml.relabel.dataset.label_set import check_label_set
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import ase.io
 import pytest
-from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
 from ase.build import bulk
-
+from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
 
 from dosml.relabel.execution.lock import DriverLock
 from dosml.relabel.execution.slurm import queued

@@ -20,8 +20,8 @@ from dosml.relabel.label import Label
 from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.jobs import find_jobs, study_frames, write_jobs
 from dosml.relabel.vasp.labels import read_label, store_of
-from dosml.relabel.vasp.vasprun import read_vasprun
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.relabel.vasp.vasprun import read_vasprun
 from dosml.relabel.vasp.verify import Refusal
 
 
