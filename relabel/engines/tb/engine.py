@@ -81,11 +81,12 @@ class TbEngine:
     @property
     def limits(self) -> tuple[str, ...]:
         """What its labels cannot show."""
-        return (
+        sentence = (
             "Every number here is one of a tight-binding model with nine orbitals an atom that is "
-            "not self-consistent and has no spin. Its forces and its d band follow those of "
-            "density functional theory, by amounts that depend on the metal.",
+            "not self-consistent and has no spin. Its forces and its d band differ from those of "
+            "density functional theory by amounts that depend on the metal."
         )
+        return (sentence,)
 
     @property
     def _grid(self) -> str:
@@ -123,7 +124,7 @@ class TbEngine:
         }
 
     def versions(self) -> dict[str, str]:
-        """Packages that compute the labels."""
+        """Give the packages that compute the labels."""
         return package_versions(("numpy", "scipy", "vesin"))
 
     def check(self, setting: ElectronicSetting) -> None:
