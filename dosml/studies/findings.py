@@ -14,7 +14,7 @@ from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import ScanData, summarise
+from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
 from dosml.version import package_versions
@@ -88,7 +88,7 @@ def write_findings(
         )
     ]
     scan = ScanData(
-        formula="-".join(data.elements),
+        formula=formula_of(data.frames),
         tiers=data.tiers,
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
