@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from dosml.analysis.measures.dos_measures import DosWindows, dos_measures
-from dosml.relabel.engines.dataset import dataset_frames, dataset_labels, dataset_metals
+from dosml.relabel.dataset import reference_dataset, reference_metals
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label
@@ -30,18 +30,18 @@ REPEAT = (2, 2, 2)
 
 def chosen(metal: str, count: int) -> list[int]:
     """Held-out frames, spread over the tiers."""
-    frames = dataset_frames(metal)
-    held_out = [number for number, frame in enumerate(frames) if frame.info["split"] == "test"]
-    return held_out[:: max(1, len(held_out) // count)][:count]
+    held_out = reference_dataset(metal).test
+    return list(held_out[:: max(1, len(held_out) // count)][:count])
 
 
 def embedded(metal: str, numbers: list[int], width: float) -> tuple[list[Label], float]:
     """Labels of the embedded engine, forces of the frame's own atoms, and seconds per label."""
     engine, labels = XtbEngine(), []
     setting = ElectronicSetting(Smearing("fermi-dirac", width))
+    frames = reference_dataset(metal).frames
     start = time.process_time()
     for number in numbers:
-        label = engine.label(canonical(dataset_frames(metal)[number].repeat(REPEAT)), setting)
+        label = engine.label(canonical(frames[number].repeat(REPEAT)), setting)
         if not isinstance(label, Label):
             raise SystemExit(f"{metal}, frame {number}, {width} eV: {label.reason}")
         labels.append(label)
@@ -52,23 +52,23 @@ def rows(metal: str, count: int) -> tuple[list[dict[str, float | str]], dict[str
     """One row per smearing, and the forces for the figure."""
     numbers = chosen(metal, count)
     table, forces = [], {}
-    sets = dataset_labels(metal)
+    sets = reference_dataset(metal).label_sets
     ends = (sets[0], sets[-1])
     change = {}
     for one in ends:
         width = one.setting.smearing.width
-        reference = [one.labels[number] for number in numbers]
+        reference = one.take(numbers).averaged()
         ours, seconds = embedded(metal, numbers, width)
-        n_atoms = len(reference[0].forces)
-        x = np.concatenate([label.forces for label in reference]).ravel()
+        n_atoms = len(reference.forces[0])
+        x = np.concatenate(reference.forces).ravel()
         y = np.concatenate([label.forces[:n_atoms] for label in ours]).ravel()
         forces[f"{width:g}"] = np.stack([x, y])
         change[width] = (x, y)
         measures = [
-            dos_measures(mean_dos([label.dos for label in labels]), smearing, DosWindows())
-            for labels, smearing in (
-                (reference, one.setting.smearing),
-                (ours, Smearing("fermi-dirac", width)),
+            dos_measures(dos, smearing, DosWindows())
+            for dos, smearing in (
+                (reference.dos, one.setting.smearing),
+                (mean_dos([label.dos for label in ours]), Smearing("fermi-dirac", width)),
             )
         ]
         table.append(
@@ -84,7 +84,7 @@ def rows(metal: str, count: int) -> tuple[list[dict[str, float | str]], dict[str
                 "xtb_d_centre_ev": measures[1].center,
                 "pbe_n_d": measures[0].n_fermi,
                 "xtb_n_d": measures[1].n_fermi,
-                "pbe_s": float(np.mean([float(label.facts["seconds"]) for label in reference])),
+                "pbe_s": float(np.mean(reference.facts["seconds"])),
                 "xtb_cpu_s": seconds,
             }
         )
@@ -119,7 +119,7 @@ def main() -> None:
     """Compare, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=6)
-    parser.add_argument("--metals", default=",".join(dataset_metals()))
+    parser.add_argument("--metals", default=",".join(reference_metals()))
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
     pd.set_option("display.float_format", "{:.3g}".format)

@@ -93,7 +93,7 @@ class ScanPlan:
             "frames": f"{n_frames} of {n_atoms} atoms ({n_train} training, {n_test} held out), "
             f"seed {self.settings.seed}",
             "settings": f"{len(self.electronic)}: {varied}",
-            "labels": f"{n_labels}, {self._labels_words(n_frames)}",
+            "labels": f"{n_labels} {self._labels_words(n_frames)}",
             "learner": f"{','.join(one.name for one in self.learners)}, {len(self.electronic)} "
             f"force fields{' each' * (len(self.learners) > 1)}",
             "estimate": self._estimate(n_frames, n_atoms),
@@ -107,8 +107,8 @@ class ScanPlan:
         if not isinstance(self.source, Labelling):
             return f"made by {self.source.provenance.engine}: {self.source.provenance.source}"
         return (
-            f"{self._on_disk(n_frames)} on disk in {self.folder}, with the engine "
-            f"{self.source.engine.name}"
+            f"with the engine {self.source.engine.name}, {self._on_disk(n_frames)} on disk in "
+            f"{self.folder}"
         )
 
     def _on_disk(self, n_frames: int) -> int:

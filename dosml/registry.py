@@ -18,7 +18,7 @@ from dosml.config_file import did_you_mean
 from dosml.errors import DosmlError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 logger = logging.getLogger("dosml")
 
@@ -68,6 +68,8 @@ class Registry(Generic[AnyEntry]):
     shared
         Setting of the command line -> the option that it sets in every entry that has one of that
         name.
+    wider
+        Those of the shared settings that decide other things too: nobody needs to have them.
     prefix, made
         Names that begin so are turned into entries by `made`.
     """
@@ -80,11 +82,12 @@ class Registry(Generic[AnyEntry]):
         *,
         error: type[DosmlError],
         shared: Mapping[str, str],
+        wider: Collection[str] = (),
         prefix: str,
         made: Callable[[str], AnyEntry],
     ) -> None:
         self._kind, self._type, self._error, self._shared = kind, entry_type, error, shared
-        self._prefix, self._made = prefix, made
+        self._wider, self._prefix, self._made = frozenset(wider), prefix, made
         self._own = {entry.name: entry for entry in own}
 
     def names(self) -> tuple[str, ...]:
@@ -165,7 +168,7 @@ class Registry(Generic[AnyEntry]):
         for setting, option in self._shared.items():
             if settings.get(setting) is None:
                 continue
-            if not any(option in options for options in known.values()):
+            if setting not in self._wider and not any(option in one for one in known.values()):
                 raise InputError(
                     f"--{setting.replace('_', '-')} is no option of {', '.join(names)}: leave it "
                     f"out{self._who_has(option, alone=len(names) == 1)}"

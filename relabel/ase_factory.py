@@ -40,12 +40,15 @@ class AseFactory:
     ----------
     module, function
         Where it is.
+    called
+        Name in tables and messages; empty: `ase:MODULE:FUNCTION`.
     folder
         Searched for the module after all installed packages.
     """
 
     module: str
     function: str
+    called: str = ""
     folder: Path = field(default_factory=Path.cwd, compare=False)
 
     @classmethod
@@ -66,10 +69,15 @@ class AseFactory:
             )
         return cls(module, function)
 
+    @classmethod
+    def of(cls, function: Callable[..., Calculator], called: str) -> AseFactory:
+        """Give the factory of a function (or class) at the top of an installed module."""
+        return cls(function.__module__, function.__name__, called)
+
     @property
     def name(self) -> str:
         """Name on the command line."""
-        return f"{PREFIX}{self.module}:{self.function}"
+        return self.called or f"{PREFIX}{self.module}:{self.function}"
 
     def load(self) -> Callable[..., Calculator]:
         """Import the function.

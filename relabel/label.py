@@ -13,10 +13,7 @@ from dosml.theory.dos import ElectronicDos
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ase import Atoms
     from numpy.typing import NDArray
-
-    from dosml.theory.setting import ElectronicSetting
 
 
 @dataclass(frozen=True)
@@ -102,31 +99,3 @@ def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
         d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
         broadening=float(arrays["dos_broadening"]),
     )
-
-
-@dataclass(frozen=True)
-class LabelSet:
-    """All labels of one frame list at one electronic setting, in the frames' order."""
-
-    setting: ElectronicSetting
-    labels: tuple[Label, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse an empty set."""
-        if not self.labels:
-            raise ValueError("a label set needs at least one label")
-
-
-def labelled_frame(frame: Atoms, label: Label) -> Atoms:
-    """Copy of the frame with `REF_energy`, `REF_forces` and `REF_stress` (eV, eV/Å, eV/Å^3).
-
-    Without `REF_stress` where the label has no stress.
-    """
-    out: Atoms = frame.copy()
-    out.info["REF_energy"] = label.free_energy
-    if label.stress is not None:
-        out.info["REF_stress"] = np.array(label.stress)
-    out.info["fermi_level"] = label.fermi_level
-    out.info["n_electrons"] = label.n_electrons
-    out.arrays["REF_forces"] = np.array(label.forces)
-    return out

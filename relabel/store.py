@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 #: What reading a damaged npz file raises.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
-#: Members of every label, and the shape of those whose shape is known; None: any number.
-_MEMBERS = ("free_energy", "fermi_level", "n_electrons", "top_occupation", "facts")
+#: Members of every label, those that a DOS has if there is one, and known shapes (None: any).
+_MEMBERS = {"free_energy", "forces", "fermi_level", "n_electrons", "top_occupation", "facts"}
+_DOS_MEMBERS = {"dos_grid", "dos_broadening", "dos_total", "dos_d"}
 _SHAPES: dict[str, tuple[int | None, ...]] = {"forces": (None, 3), "stress": (6,)}
 
 
@@ -152,22 +153,28 @@ class LabelStore:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether a label file is undamaged and holds what a label needs (the DOS may be missing)."""
+    """Whether a label file is undamaged and holds what a label needs (see `Label.to_arrays`)."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            if not names.issuperset(f"{name}.npy" for name in (*_MEMBERS, *_SHAPES)):
-                return False
-            if archive.testzip() is not None:
-                return False
-            return all(
-                len(shape) == len(wanted)
-                and all(want in {None, size} for size, want in zip(shape, wanted, strict=True))
-                for name, wanted in _SHAPES.items()
-                for shape in [_shape(archive, f"{name}.npy")]
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            return (
+                names >= _MEMBERS
+                and (names >= _DOS_MEMBERS or not names & _DOS_MEMBERS)
+                and archive.testzip() is None
+                and all(
+                    _fits(_shape(archive, f"{name}.npy"), wanted)
+                    for name, wanted in _SHAPES.items()
+                    if name in names
+                )
             )
     except _DAMAGED:
         return False
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        want in {None, size} for size, want in zip(shape, wanted, strict=True)
+    )
 
 
 def _shape(archive: zipfile.ZipFile, member: str) -> tuple[int, ...]:

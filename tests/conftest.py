@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# one thread per test process: two of them share two cores, and idle threads of BLAS spin. Before
+# numpy is imported, which reads this once
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from importlib.util import find_spec
 from pathlib import Path
 

@@ -5,7 +5,7 @@ same DOS convolved with the scan's own -df/de, which is what a calculation smear
 prints. The smeared one falls with sigma by construction: the two are always given side by side.
 
 E_F is the chemical potential of the setting. In a band that is not symmetric about it, smearing
-moves it (tight-binding copper: by several eV at sigma = 2 eV), and with it everything measured from it.
+moves it (copper: by several eV at sigma = 2 eV), and with it everything measured from it.
 Values at the *unsmeared* Fermi level, to which the same electrons would fill the same levels
 sharply, are free of that: they change only where levels change.
 """

@@ -50,7 +50,9 @@ Functional = Annotated[
 
 @app.command(_INPUTS)
 def inputs(
-    frames: Annotated[Path, typer.Argument(help="Frames of one element, extxyz.")],
+    frames: Annotated[
+        Path, typer.Argument(help="Frames, extxyz: each of one element, of any number of metals.")
+    ],
     *,
     engine: Annotated[str, typer.Option(help="What labels them: vasp.")] = "vasp",
     sigma: Annotated[
@@ -99,12 +101,13 @@ def inputs(
     )
     from dosml.campaign import Campaign
     from dosml.relabel.frames import read_frames
-    from dosml.relabel.vasp.jobs import write_jobs
+    from dosml.relabel.vasp.jobs import element_of, write_jobs
 
-    read = read_frames(frames)
+    read = read_frames(frames, one_element=False)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
-    subject = f"VASP labels of {read[0].get_chemical_symbols()[0]}"
+    metals = sorted({element_of(frame) for frame in read})
+    subject = f"VASP labels of {', '.join(metals)}"
     with (
         Campaign(study, subject) as campaign,
         reporter.bar("writing inputs", len(read) * len(settings)) as update,
@@ -152,15 +155,21 @@ def collect(
     study: Study,
     *,
     unpaired: Annotated[
-        bool, typer.Option("--unpaired", help="Keep frames that lack a label at some setting.")
+        bool,
+        typer.Option(
+            "--unpaired",
+            help="Keep frames that lack a label at some setting: a dataset per setting, in "
+            "STUDY/unpaired.",
+        ),
     ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Processes that read. [default: all cores]")
     ] = None,
 ) -> None:
-    """Read, check and gather all labels: extxyz per setting, labels.parquet and refused.csv.
+    """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.
 
-    A job is refused when it did not converge, its highest band is occupied, its INCAR or frame is
+    Every frame in it has a label at every setting; refused.csv names the others with the reason. A
+    job is refused when it did not converge, its highest band is occupied, its INCAR or frame is
     not the one asked for, or its output is damaged.
     """
     from dosml.relabel.vasp.collect import collect as collect_study
@@ -178,13 +187,17 @@ def collect(
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
     reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
-    if found.n_unpaired:
+    for line in found.dropped_settings:
+        reporter.warn(f"setting left out: {line}")
+    if found.dropped:
         reporter.say(
-            f"{found.n_unpaired} frames lack a label at some setting and were left out "
+            f"{len(found.dropped)} frames lack a label at some setting and were left out "
             "(--unpaired keeps them)"
         )
-    for path in (*found.files, found.table, found.refused_table):
+    for path in (*found.folders, found.refused_table):
         reporter.say(f"wrote {path}")
+    if not unpaired:
+        reporter.say(f"next: dosml smear-scan --labels {study}")
 
 
 @app.command()

@@ -24,7 +24,7 @@ from dosml.memory import peak_memory_mib
 from dosml.relabel.ase_factory import PREFIX, AseFactory, Evaluation, evaluate, lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ase import Atoms
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dosml.registry import NoOptions
     from dosml.relabel.dataset import LabelSet
 
-__all__ = ["PREFIX", "AseLearner", "AseModels", "OffsetCalculator", "entry"]
+__all__ = ["PREFIX", "AseLearner", "AseModels", "OffsetCalculator", "ase_learner", "entry"]
 
 logger = logging.getLogger("dosml")
 
@@ -216,6 +216,7 @@ class AseModels:
             "version": _VERSION,
             "module": factory.module,
             "function": factory.function,
+            "called": factory.called,
             "folder": str(factory.folder),
             **factory.fingerprint(),
             "energy_offsets_ev": self._offsets[index],
@@ -268,7 +269,10 @@ class OffsetCalculator(Calculator):
                     f"this version reads {_FORMAT!r}, version {_VERSION}"
                 )
             factory = AseFactory(
-                content["module"], content["function"], folder=Path(content["folder"])
+                content["module"],
+                content["function"],
+                content["called"],
+                Path(content["folder"]),
             )
             offsets = {name: float(value) for name, value in content["energy_offsets_ev"].items()}
             source = content["source"]
@@ -318,6 +322,21 @@ def _evaluate(name: str, frame: Atoms, calculator: Calculator) -> Evaluation:
         raise LearnerError(f"{name}: {type(error).__name__}: {error}") from error
 
 
+def ase_learner(name: str, text: str, function: Callable[..., Calculator]) -> LearnerEntry:
+    """Make the entry of a plug-in that is an ase calculator.
+
+    Parameters
+    ----------
+    name
+        On the command line.
+    text
+        One line for help texts.
+    function
+        At the top of an installed module; called without arguments, gives the calculator.
+    """
+    return _entry(AseFactory.of(function, name), text)
+
+
 def entry(name: str) -> LearnerEntry:
     """Entry of a learner named `ase:MODULE:FUNCTION`.
 
@@ -326,15 +345,17 @@ def entry(name: str) -> LearnerEntry:
     InputError
         If the name has another form.
     """
-    factory = AseFactory.named(name)
+    return _entry(AseFactory.named(name), "an ase calculator, not trained")
 
+
+def _entry(factory: AseFactory, text: str) -> LearnerEntry:
     def make(_options: NoOptions, _workers: int) -> AseLearner:
         factory.load()  # a name that leads nowhere is refused at once
         return AseLearner(factory)
 
     return LearnerEntry(
-        name=name,
-        help="an ase calculator, not trained",
+        name=factory.name,
+        help=text,
         make=make,
         suffix=AseModels.suffix,
         load=OffsetCalculator.from_file,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dosml.errors import LabelError, LearnerError
 from dosml.registry import Entry
-from dosml.relabel.dataset.label_set import check_label_set
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +160,8 @@ def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet])
         If there are no frames or no label sets, if an array has another shape than the frames
         ask for, if a label is not finite, or if only some label sets hold stresses.
     """
+    from dosml.relabel.dataset.value import check_label_set
+
     if not frames:
         raise LearnerError("a learner needs at least one training frame, got none")
     if not label_sets:

@@ -44,6 +44,7 @@ LEARNERS = Registry(
     ),
     error=LearnerError,
     shared=SHARED,
+    wider={"seed"},  # also of the frames
     prefix=ase_calculator.PREFIX,
     made=ase_calculator.entry,
 )

@@ -98,7 +98,7 @@ def write_findings(
     table = summarise(scan)
     write_tables(table, folder)
     curves = dos_table(scan)
-    if not curves.empty:
+    if curves is not None:
         write_tables(curves, folder, "d_dos")
     if scan.angular is not None:
         write_tables(scan.angular, folder, "angular_resolution")
@@ -110,8 +110,7 @@ def write_findings(
     if swap is not None:
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
-        if not curves.empty:
-            figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
+        figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
     write_report(report, scan, table, figures, learners=by_learner)
     return table, report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 from dataclasses import dataclass
@@ -120,8 +121,9 @@ def keep_model(
     """Copy the model of one label set to the top of the study, with its settings beside it."""
     source = training.models[name]
     target = study.folder / f"{stem}{source.suffix}"
-    with whole_file(target) as partial:
-        shutil.copyfile(source, partial)
+    if not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
+        with whole_file(target) as partial:
+            shutil.copyfile(source, partial)
     number = training.names.index(name)
     head = {
         "dosml": __version__,

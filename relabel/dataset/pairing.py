@@ -110,14 +110,14 @@ class _Gathered:
         self.source = source
         self.energies: list[float] = []
         self.forces: list[NDArray[np.float64]] = []
-        self.stresses: list[NDArray[np.float64]] = []
+        self.stresses: list[NDArray[np.float64] | None] = []
         self.facts: list[Mapping[str, Any]] = []
         self.dos = MeanDos()
 
     def add(self, identity: str, label: Label) -> None:
         self.energies.append(label.free_energy)
         self.forces.append(label.forces)
-        self.stresses.append(np.asarray(label.stress, dtype=float))
+        self.stresses.append(label.stress)
         chosen = self.source.facts
         own = label.facts if chosen is None else chosen(identity, label)
         self.facts.append(
@@ -139,7 +139,7 @@ class _Gathered:
         return LabelSet(
             np.array(self.energies),
             self.forces,
-            np.array(self.stresses) if stress else None,
+            np.array(self.stresses, dtype=float) if stress else None,
             self.source.setting,
             self.source.name,
             dos=self.dos.mean() if whole else None,
@@ -228,7 +228,9 @@ def pair(
             f"none of {len(frames)} frames has a label at every one of {len(sources)} settings"
             + (f", the first because {dropped[0]}" if dropped else "")
         )
-    stress = all(np.isfinite(one).all() for each in gathered for one in each.stresses)
+    stress = all(
+        one is not None and np.isfinite(one).all() for each in gathered for one in each.stresses
+    )
     ids = [frame_id(frame) for frame in kept]
     return Dataset.of(
         kept,

@@ -21,7 +21,7 @@ from dosml.relabel.engines.ladder import ladder_order
 from dosml.relabel.label import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dosml.registry import NoOptions
     from dosml.theory.setting import ElectronicSetting
 
-__all__ = ["PREFIX", "AseEngine", "entry"]
+__all__ = ["PREFIX", "AseEngine", "ase_engine", "entry"]
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,21 @@ class AseEngine:
         )
 
 
+def ase_engine(name: str, text: str, function: Callable[..., Calculator]) -> EngineEntry:
+    """Make the entry of a plug-in that is an ase calculator.
+
+    Parameters
+    ----------
+    name
+        On the command line.
+    text
+        One line for help texts.
+    function
+        At the top of an installed module; called with an `ElectronicSetting`, gives the calculator.
+    """
+    return _entry(AseFactory.of(function, name), text)
+
+
 def entry(name: str) -> EngineEntry:
     """Entry of an engine named `ase:MODULE:FUNCTION`.
 
@@ -183,10 +198,12 @@ def entry(name: str) -> EngineEntry:
     InputError
         If the name has another form.
     """
-    factory = AseFactory.named(name)
+    return _entry(AseFactory.named(name), "an ase calculator")
 
+
+def _entry(factory: AseFactory, text: str) -> EngineEntry:
     def make(_options: NoOptions) -> AseEngine:
         factory.load()  # a name that leads nowhere is refused at once
         return AseEngine(factory)
 
-    return EngineEntry(name=name, help="an ase calculator", make=make)
+    return EngineEntry(name=factory.name, help=text, make=make)

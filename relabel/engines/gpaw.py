@@ -15,7 +15,6 @@ from dosml.errors import EngineError, EngineMissingError
 from dosml.relabel.engines.base import LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.gpaw_presets import PRESETS, GpawOptions, GpawPreset, preset_of
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
-from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -53,6 +52,8 @@ def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
     EngineError
         If GPAW does not have the scheme.
     """
+    from dosml.theory.smearing import parse_scheme
+
     family, order = parse_scheme(setting.smearing.scheme)
     width = setting.smearing.width
     if family == "methfessel-paxton":

@@ -63,7 +63,7 @@ class Ladder:
     Raises
     ------
     EngineError
-        If GPAW has no PAW data for the element.
+        If GPAW has no PAW data for the element, or no electron is left.
     """
 
     suffix = ".gpw"
@@ -140,13 +140,19 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
     Raises
     ------
     EngineError
-        If there are no PAW data for the element.
+        If there are no PAW data for the element, or no electron is left.
     """
     symbol = frame.get_chemical_symbols()[0]
     try:
         valence = create_setup(symbol, FUNCTIONAL).Nv
     except FileNotFoundError as error:
         raise EngineError(f"GPAW has no PAW data for {symbol}: pip install gpaw-data") from error
+    for one in rungs:
+        if valence + one.electrons_per_atom_shift <= 0:
+            raise EngineError(
+                f"the engine gpaw has {valence} valence electrons in an atom of {symbol} and "
+                f"cannot shift them by {one.electrons_per_atom_shift:+g}: use a smaller --electrons"
+            )
     return max(
         band_count(
             n_atoms=len(frame),

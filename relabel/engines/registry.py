@@ -9,6 +9,7 @@ from dosml.errors import EngineError
 from dosml.registry import Registry
 from dosml.relabel.engines import ase_calculator, gpaw, xtb
 from dosml.relabel.engines.base import EngineEntry
+from dosml.relabel.engines.tb import engine as tb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ ENGINES = Registry(
     (
         xtb.ENTRY,
         gpaw.ENTRY,
+        tb.ENTRY,
     ),
     error=EngineError,
     shared=SHARED,

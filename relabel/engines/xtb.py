@@ -26,7 +26,6 @@ from dosml.relabel.engines.base import (
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
-from dosml.theory.fermi_level import chemical_potential
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -275,6 +274,8 @@ def _to_label(
     properties: Mapping[str, NDArray[np.float64]],
     facts: Mapping[str, str | float | int],
 ) -> Label:
+    from dosml.theory.fermi_level import chemical_potential
+
     levels = properties["orbital-energies"] * Hartree
     occupations = properties["orbital-occupations"]  # both spins: 0 to 2
     n_electrons = float(occupations.sum())

@@ -151,7 +151,7 @@ def write_jobs(
     study
         The study's folder.
     frames
-        Canonical frames of one element.
+        Canonical frames, each of one element.
     settings
         Electronic settings.
     on_progress
@@ -159,29 +159,52 @@ def write_jobs(
 
     Raises
     ------
+    FrameError
+        If a frame holds several elements.
     InputError, EngineError
-        If the POTCAR is not in the library, or VASP cannot do a setting.
+        If a POTCAR is not in the library, or VASP cannot do a setting.
     CampaignMismatchError
-        If the study was begun with another POTCAR.
+        If the study was begun with another POTCAR of an element.
     DiskSpaceError
         If the disk is full.
     """
-    symbol = frames[0].get_chemical_symbols()[0]
-    potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
+    symbols = [element_of(frame) for frame in frames]
+    potcars = {
+        symbol: get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
+        for symbol in dict.fromkeys(symbols)
+    }
     _keep_frames(study, frames)
-    new = kept = seen = 0
+    new = kept = seen = unresolved = 0
     for setting in settings:
         parent = setting_folder(study, protocol, setting)
-        for frame in frames:
-            job = VaspJob(parent / frame_id(frame))
+        for frame, symbol in zip(frames, symbols, strict=True):
+            job, potcar = VaspJob(parent / frame_id(frame)), potcars[symbol]
             if (job.folder / JOB).exists() and (job.resolved or potcar is None):
                 kept += 1
             else:
                 _write(job.folder, study, frame, setting, protocol, potcar)
                 new += 1
             seen += 1
+            unresolved += potcar is None
             on_progress(seen)
-    return Written(new, kept, 0 if potcar is not None else seen)
+    return Written(new, kept, unresolved)
+
+
+def element_of(frame: Atoms) -> str:
+    """Chemical symbol of all atoms of a frame.
+
+    Raises
+    ------
+    FrameError
+        If there are several.
+    """
+    symbols = sorted(set(frame.get_chemical_symbols()))
+    if len(symbols) > 1:
+        raise FrameError(
+            f"frame {frame_id(frame)} holds {' and '.join(symbols)}: VASP inputs are written for "
+            "frames of one element each (a study may hold frames of several metals)"
+        )
+    return str(symbols[0])
 
 
 def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
@@ -199,7 +222,7 @@ def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
     for done, job in enumerate(open_jobs, 1):
         protocol = VaspProtocol(**job.record["protocol"])
         frame = frames[job.frame_id]
-        symbol = frame.get_chemical_symbols()[0]
+        symbol = element_of(frame)
         potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
         if potcar is None:
             return len(open_jobs)
@@ -209,11 +232,13 @@ def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
 
 
 def _keep_frames(study: Path, frames: Sequence[Atoms]) -> None:
-    """Add frames to the study's frame file."""
+    """Add frames to the study's frame file, and what is known of them since (tier, split)."""
     path = study / FRAMES
     held = study_frames(study) if path.exists() else {}
     together = {**held, **{frame_id(frame): frame for frame in frames}}
-    if len(together) > len(held):
+    if {one: frame.info for one, frame in together.items()} != {
+        one: frame.info for one, frame in held.items()
+    }:
         with whole_file(path) as partial:
             ase.io.write(partial, list(together.values()), format="extxyz")
 
@@ -231,7 +256,7 @@ def _write(
     files = input_set(frame, setting, protocol, potcar).get_input_set(potcar_spec=True)
     incar = files["INCAR"]
     kpoints = files["KPOINTS"]
-    symbol = protocol.potcar_symbol(frame.get_chemical_symbols()[0])
+    symbol = protocol.potcar_symbol(element_of(frame))
     record = {
         "frame_id": frame_id(frame),
         "n_atoms": len(frame),

@@ -46,7 +46,7 @@ def write_frames(path: Path, *, pbc: bool = True, symbols: str = "Cu4", count: i
         (["Ti", "--sigma", "0.2"], "one sigma only"),
         (["Ti", "--scheme", "cold"], "fermi-dirac only"),
         (["Ti", "--scheme", "colder"], "colder"),
-        (["Ti", "--kpoints", "2,2,2"], "Gamma point only"),
+        (["Ti", "--engine", "xtb", "--kpoints", "2,2,2"], "--kpoints is no option of xtb"),
         (["Ti", "--engine", "nonsense"], "no engine 'nonsense'"),
         (["Ti", "--learner", "nonsense"], "nonsense"),
         (["Ti", "--sampler", "nonsense"], "nonsense"),

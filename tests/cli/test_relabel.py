@@ -69,6 +69,7 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
     done = dosml("relabel", "collect", study, "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "8 labels; 0 jobs refused" in done.stdout
+    assert f"next: dosml smear-scan --labels {study}" in done.stdout.replace("\n", "")
     names = {path.name for path in (study / "collected").glob("*.extxyz")}
     assert names == {
         f"sigma_{width}{shift}.extxyz" for width in ("0.2", "2") for shift in ("", "_electrons_-3")

@@ -172,7 +172,9 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
     for frame in frames:
         store.put_failure(frame_id(frame), narrow, LabelFailure("put here by the test"))
     assert len(tests) == 4
-    with pytest.raises(LabelError, match="only 0 training and 0 held-out frames"):
+    with pytest.raises(
+        LabelError, match="none of 10 frames has a label at every one of 2 settings"
+    ):
         run_scan(
             resolve(settings.model_copy(update={"sigma": (0.25, 2.0)})),
             Reporter(Console(file=io.StringIO())),
@@ -182,7 +184,7 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
 def test_a_default_that_is_typed_leaves_the_same_record() -> None:
     plain = resolve(SmearScanSettings(target="Ti")).record()
     typed = SmearScanSettings(
-        target="Ti", scheme="fermi-dirac", kpoints="1,1,1", cell="published", min_length=7.0
+        target="Ti", engine="xtb", scheme="fermi-dirac", cell="published", min_length=7.0
     )
     assert resolve(typed).record() == plain
     assert resolve(SmearScanSettings(target="Ti", min_length=6.0)).record() != plain

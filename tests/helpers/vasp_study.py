@@ -36,12 +36,15 @@ def write_potcars(folder: Path) -> Path:
     return folder
 
 
-def rattled(symbol: str, count: int, repeat=(2, 2, 1)) -> list:
+def rattled(symbol: str, count: int, repeat=(2, 2, 1), *, test: int | None = None) -> list:
+    """Warm frames; with `test` given, the last so many are marked as held out."""
     frames = []
     for seed in range(count):
         atoms = bulk(symbol).repeat(repeat)
         atoms.rattle(0.05, seed=seed)
         atoms.info["tier"] = "warm"
+        if test is not None:
+            atoms.info["split"] = "train" if seed < count - test else "test"
         frames.append(canonical(atoms))
     return frames
 

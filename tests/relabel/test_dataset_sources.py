@@ -11,7 +11,9 @@ import pytest
 from ase.build import bulk
 
 from dosml.errors import DosmlError, InputError
+from dosml.reference_set import ship
 from dosml.relabel.dataset import load, load_files, reference_dataset, reference_metals, save
+from dosml.relabel.dataset.reference import FOLDER
 from dosml.relabel.frames import frame_id
 from dosml.theory.dband import d_band
 from dosml.theory.setting import ElectronicSetting
@@ -38,12 +40,11 @@ def doscar(path, n_atoms, *, fermi, height):
     inside = (grid - fermi > -2) & (grid - fermi < 1)
     frame = f"  10.0  -10.0  401  {fermi}  1.0"
     lines = [f" {n_atoms} {n_atoms} 1 1", " 1", " 1", " CAR", " x", frame]
-    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in zip(grid, inside)]
+    rows = list(zip(grid, inside, strict=True))
+    lines += [f" {e:.4f} {n_atoms * height * (on + 0.5)} 0.0" for e, on in rows]
     for _ in range(n_atoms):
         lines.append(frame)
-        lines += [
-            f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in zip(grid, inside)
-        ]
+        lines += [f" {e:.4f}" + " 0.1" * 4 + f" {height * on}" + " 0.0" * 4 for e, on in rows]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -158,20 +159,10 @@ def test_dos_come_from_the_files_that_the_table_names(foreign, key, tmp_path):
     assert osmium.label_sets[0].dos.d.max() == pytest.approx(2.0)  # heights 1 and 3
 
 
-def no_setting(folder):
-    return ["dos_file"] + ["x"] * 12
-
-
-def too_few(folder):
-    return ["setting,dos_file", "sigma_1,x"]
-
-
-def some_without(folder):
-    return ["setting,dos_file"] + [f"sigma_1,{'' if n == 2 else 'x'}" for n in range(4)]
-
-
-def absent(folder):
-    return ["setting,dos_file"] + ["sigma_1,DOSCAR_absent"] * 4
+NO_SETTING = ["dos_file"] + ["x"] * 12
+TOO_FEW = ["setting,dos_file", "sigma_1,x"]
+SOME_WITHOUT = ["setting,dos_file"] + [f"sigma_1,{'' if n == 2 else 'x'}" for n in range(4)]
+ABSENT = ["setting,dos_file"] + ["sigma_1,DOSCAR_absent"] * 4
 
 
 def other_cell(folder):
@@ -185,34 +176,28 @@ def no_projections(folder):
     return ["setting,dos_file"] + ["sigma_1,DOSCAR"] * 4
 
 
-def twice(folder):
-    return ["setting,frame,dos_file"] + ["sigma_1,0,x"] * 4
-
-
-def two_schemes(folder):
-    return ["setting,scheme,sigma_ev"] + [f"sigma_1,{'cold' if n else 'x'},1" for n in range(4)]
-
-
-def ragged(folder):
-    return ["setting,dos_file", "sigma_1"]
+TWICE = ["setting,frame,dos_file"] + ["sigma_1,0,x"] * 4
+TWO_SCHEMES = ["setting,scheme,sigma_ev"] + [f"sigma_1,{'cold' if n else 'x'},1" for n in range(4)]
+RAGGED = ["setting,dos_file", "sigma_1"]
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (no_setting, r"has no column setting, and there are 3 label sets"),
-        (too_few, "has 1 rows of sigma_1, expected one for each of its 4 frames"),
-        (some_without, "frame 2 of sigma_1 has no dos_file, others have one"),
-        (absent, "the DOS of frame 0 .*DOSCAR_absent"),
+        (NO_SETTING, r"has no column setting, and there are 3 label sets"),
+        (TOO_FEW, "has 1 rows of sigma_1, expected one for each of its 4 frames"),
+        (SOME_WITHOUT, "frame 2 of sigma_1 has no dos_file, others have one"),
+        (ABSENT, "the DOS of frame 0 .*DOSCAR_absent"),
         (other_cell, "frame 1 .* is of 2 atoms, the frame has 4"),
         (no_projections, "frame 0 .*has no projected DOS"),
-        (twice, "the column frame holds neither the ids"),
-        (two_schemes, "sigma_1 has rows of several settings"),
-        (ragged, "row 1 of .*labels.csv has 1 values, expected 2"),
+        (TWICE, "the column frame holds neither the ids"),
+        (TWO_SCHEMES, "sigma_1 has rows of several settings"),
+        (RAGGED, "row 1 of .*labels.csv has 1 values, expected 2"),
     ],
 )
 def test_tables_that_do_not_fit_are_named(foreign, table, message):
-    (foreign / "labels.csv").write_text("\n".join(table(foreign)) + "\n")
+    rows = table(foreign) if callable(table) else table
+    (foreign / "labels.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(DosmlError, match=message):
         load(foreign)
 
@@ -295,6 +280,29 @@ def test_the_reference_needs_a_metal_that_it_has() -> None:
     assert load("reference", metal="Cu", stress=False).content() != (
         reference_dataset("Cu").content()
     )
+
+
+def test_the_set_can_be_made_from_what_a_scan_leaves(tmp_path):
+    made = reference_dataset("Cu")
+    save(made, tmp_path / "campaign" / "label_sets")
+    assert ship(tmp_path / "campaign", tmp_path / "set") == tmp_path / "set" / "Cu"
+    again = load(tmp_path / "set" / "Cu")
+    assert again.content() == made.content()
+    assert again.label_sets[0].dos.step == pytest.approx(0.05)
+    # DOS of the set are in half precision already: nothing is lost a second time
+    np.testing.assert_array_equal(
+        again.label_sets[2].dos_parts[9].d_m, made.label_sets[2].dos_parts[9].d_m
+    )
+    size = sum(path.stat().st_size for path in (tmp_path / "set" / "Cu").iterdir())
+    shipped = sum(path.stat().st_size for path in (FOLDER / "Cu").iterdir())
+    assert size == pytest.approx(shipped, rel=0.01)
+    with pytest.raises(InputError, match="labels of one metal"):
+        ship(write_and_give(tmp_path / "theirs"), tmp_path / "set")
+
+
+def write_and_give(folder):
+    write_set(folder / "sigma_1.extxyz", 0)
+    return folder
 
 
 @pytest.mark.slow
