@@ -99,7 +99,7 @@ def write_findings(
     table = summarise(scan)
     write_tables(table, folder)
     curves = dos_table(scan)
-    if curves is not None:
+    if not curves.empty:
         write_tables(curves, folder, "d_dos")
     if scan.angular is not None:
         write_tables(scan.angular, folder, "angular_resolution")
@@ -137,10 +137,8 @@ def _facts(
         "engine settings": dict(origin.protocol),
         "versions": {**package_versions(PACKAGES), **origin.versions},
         "dropped_frames": list(data.dropped),
-        "warnings": [
-            *([origin.warning] if origin.warning else []),
-            *(f"Setting left out: {one}" for one in data.dropped_settings),
-        ],
+        "engine_warning": origin.warning,
+        "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
     if not isinstance(plan.source, Labelling):
