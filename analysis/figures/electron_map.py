@@ -1,15 +1,19 @@
-"""The electron number as an axis: table, figure of one axis, and the map with smearing."""
+"""The electron number as an axis, and the map of it with smearing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure
-from dosml.analysis.measures.dos_measures import DosMeasures, dos_measures
-from dosml.theory.response_index import D_WEIGHTS
-from dosml.theory.rigid_band import rigid_band
+from dosml.analysis.statistics.electron_axis import (
+    chi_four,
+    electron_table,
+    half_filling,
+    neutral_setting,
+    predicted_measures,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,123 +21,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from dosml.analysis.statistics.study import ScanStudy, SettingResult
+    from dosml.analysis.statistics.scan import ScanData
 
 #: Points of a prediction's line.
 _LINE_POINTS = 41
 _PREDICTED = "#b05a00"
 
 
-def chi_four(measures: DosMeasures) -> float:
-    """Response index chi_4 of the d band, (states/atom)^2/eV."""
-    return D_WEIGHTS[4] * measures.response
-
-
-def d_count(measures: DosMeasures) -> float:
-    """Electrons N in a d band of ten: ten times the filling of the calculated one."""
-    return 10 * measures.filling
-
-
-def half_filling(measures: DosMeasures) -> float:
-    """N (10 - N): what the response of an averaged d shell is proportional to."""
-    return d_count(measures) * (10 - d_count(measures))
-
-
-def neutral_setting(study: ScanStudy, width: float) -> SettingResult:
-    """Find the setting nearest to neutral at a width (eV): a rigid band starts from it."""
-    return min(
-        (one for one in study.settings if one.smearing.width == width),
-        key=lambda one: abs(one.electrons_per_atom_shift),
-    )
-
-
-def predicted_measures(study: ScanStudy, start: SettingResult, shift: float) -> DosMeasures:
-    """DOS measures of a rigid band.
-
-    Parameters
-    ----------
-    study
-        Gives the windows.
-    start
-        Setting whose levels are kept.
-    shift
-        Electrons per atom relative to the neutral cell.
-
-    Returns
-    -------
-    measures
-        As `dos_measures`: a prediction, not a result. All nan where the electrons
-        do not fit the levels on the grid.
-    """
-    from dosml.errors import InputError
-
-    try:
-        moved = rigid_band(start.mean_dos, start.smearing, shift - start.electrons_per_atom_shift)
-        return dos_measures(moved, start.smearing, study.windows)
-    except (ValueError, InputError):
-        return DosMeasures(**dict.fromkeys(DosMeasures.__dataclass_fields__, np.nan))
-
-
-def electron_table(study: ScanStudy, table: pd.DataFrame) -> pd.DataFrame:
-    """Force error beside the band theory, one row per setting.
-
-    Parameters
-    ----------
-    study, table
-        A scan of the electron number (and perhaps of σ) and its results table.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `chi_4_...` and `d_electrons_of_ten` (N) come from the setting's own calculated d-DOS in the
-        moments window; columns ending in `_rigid_band` are predictions from the DOS of the setting
-        nearest to neutral at the same σ.
-    """
-    import pandas as pd
-
-    rows = []
-    for (_, line), setting in zip(table.iterrows(), study.settings, strict=True):
-        own = study.measures(setting)
-        start = neutral_setting(study, setting.smearing.width)
-        rigid = predicted_measures(study, start, setting.electrons_per_atom_shift)
-        row: dict[str, Any] = {
-            "sigma_ev": setting.smearing.width,
-            "electrons_per_atom_shift": setting.electrons_per_atom_shift,
-        }
-        row |= {
-            name: line[name]
-            for name in (
-                "force_percent_error",
-                "force_percent_error_low",
-                "force_percent_error_high",
-                "force_mae_ev_per_angstrom",
-                "force_mav_ev_per_angstrom",
-            )
-        }
-        for measures, end in ((own, ""), (rigid, "_rigid_band")):
-            row |= {
-                f"chi_4_states2_per_ev_atom2{end}": chi_four(measures),
-                f"d_electrons_of_ten{end}": d_count(measures),
-                f"n_times_ten_minus_n{end}": half_filling(measures),
-                f"n_d_fermi_states_per_ev_atom{end}": measures.n_fermi,
-            }
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def electron_axis_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
+def electron_axis_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     """Draw force error, chi_4 and N (10 - N) against the electron number at one σ.
 
     Parameters
     ----------
-    study, table
+    scan, table
         A scan of the electron number and its results table.
     """
-    rows = electron_table(study, table)
+    rows = electron_table(scan, table)
     x = rows["electrons_per_atom_shift"].to_numpy(float)
-    start = neutral_setting(study, study.reference.smearing.width)
+    start = neutral_setting(scan, scan.reference.width)
     shifts = np.linspace(x.min(), x.max(), _LINE_POINTS)
-    predicted = [predicted_measures(study, start, shift) for shift in shifts]
+    predicted = [predicted_measures(scan, start, shift) for shift in shifts]
     figure = new_figure(7.6, 3.1)
     error, *others = figure.subplots(1, 3)
     y = rows["force_percent_error"].to_numpy(float)
@@ -159,22 +66,25 @@ def electron_axis_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def map_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
+def map_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     """Draw force error, chi_4 and N (10 - N) over σ and electron number as heat maps.
 
     Parameters
     ----------
-    study, table
-        A scan of both and its results table.
+    scan, table
+        A scan of both and its results table. Without a d-DOS the force error stands alone.
     """
-    rows = electron_table(study, table)
-    figure = new_figure(8.6, 1.7 + 0.42 * rows["sigma_ev"].nunique())
-    panels = figure.subplots(1, 3, sharey=True)
-    for axes, column, title, digits in (
-        (panels[0], "force_percent_error", "force error, 100 MAE/MAV (%)", 1),
-        (panels[1], "chi_4_states2_per_ev_atom2", r"$\chi_4$, (states/atom)²/eV", 2),
-        (panels[2], "n_times_ten_minus_n", r"$N(10-N)$ of the d band", 1),
-    ):
+    rows = electron_table(scan, table)
+    shown = [("force_percent_error", "force error, 100 MAE/MAV (%)", 1)]
+    if scan.with_d:
+        shown += [
+            ("chi_4_states2_per_ev_atom2", r"$\chi_4$, (states/atom)²/eV", 2),
+            ("n_times_ten_minus_n", r"$N(10-N)$ of the d band", 1),
+        ]
+    width = 8.6 if len(shown) > 1 else 3.8
+    figure = new_figure(width, 1.7 + 0.42 * rows["sigma_ev"].nunique())
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axes, (column, title, digits) in zip(panels, shown, strict=True):
         _heat_map(axes, rows, column, digits)
         axes.set(title=title, xlabel="electrons added per atom")
     panels[0].set_ylabel("smearing width σ (eV)")
@@ -187,12 +97,15 @@ def _heat_map(axes: Axes, rows: pd.DataFrame, column: str, digits: int) -> None:
         index="sigma_ev", columns="electrons_per_atom_shift", values=column, dropna=False
     )
     values: NDArray[np.float64] = grid.to_numpy(float)
+    labelled = set(zip(rows["sigma_ev"], rows["electrons_per_atom_shift"], strict=True))
     axes.imshow(values, origin="lower", aspect="auto", cmap="viridis")
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (row, place), value in np.ndenumerate(values):
         missing = np.isnan(value)
         colour = "black" if missing or value > middle else "white"
-        text = "no labels" if missing else f"{value:.{digits}f}"
+        text = f"{value:.{digits}f}"
+        if missing:
+            text = "no DOS" if (grid.index[row], grid.columns[place]) in labelled else "no labels"
         size = 6 if missing else 8
         axes.text(place, row, text, ha="center", va="center", color=colour, fontsize=size)
     axes.set_xticks(range(grid.shape[1]), [f"{shift:+g}" if shift else "0" for shift in grid])

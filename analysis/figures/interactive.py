@@ -1,4 +1,4 @@
-"""Interactive figures of a joined study: plotly, drawn from one copy of it inside the page."""
+"""Interactive figures of a survey: plotly, drawn from one copy of it inside the page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.d_block import D_BLOCK, d_block_grid, d_block_quantities
-from dosml.analysis.measures.joined_columns import MEASURES, describe, heading
-from dosml.analysis.statistics.joined import TARGET, JoinedStudy
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
+from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid, d_block_quantities
+from dosml.analysis.statistics.scan import setting_words
+from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,21 +50,23 @@ def plotly_library() -> str:
     return base64.b64encode(gzip.compress(source, 9, mtime=0)).decode("ascii")
 
 
-def explorer(study: JoinedStudy) -> InteractiveFigure:
-    """Force error against a measure of the reader's choice, every metal by name.
+def explorer(survey: SurveyData) -> InteractiveFigure | None:
+    """Force error against a measure of the reader's choice, every metal by name; None without any.
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
     """
     import plotly.graph_objects as go
 
-    ranking = study.ranking
+    ranking = survey.ranking
     order = list(ranking["measure"]) if ranking is not None else []
-    order += [m for m in MEASURES if m not in order]
-    rows = {setting: study.at(setting) for setting in study.common}
-    order = [m for m in order if rows[study.reference][m].notna().any()]
+    order += [m for m in ranked() if m not in order]
+    rows = {setting: survey.at(setting) for setting in survey.common}
+    order = [m for m in order if rows[survey.reference][m].notna().any()]
+    if not order:
+        return None
     figure = go.Figure()
     colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
     for k, (setting, part) in enumerate(rows.items()):
@@ -75,7 +78,7 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
             name=setting_words(*setting),
             mode="markers+text",
             textposition="middle right",
-            visible=True if setting == study.reference else "legendonly",
+            visible=True if setting == survey.reference else "legendonly",
             marker={"size": 8, "color": colours[k % len(colours)]},
             error_y={
                 "type": "data",
@@ -93,7 +96,7 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
             "method": "update",
             "args": [
                 {"x": [_numbers(part[measure]) for part in rows.values()]},
-                {"xaxis.title.text": heading(measure)},
+                {"xaxis.title.text": describe(measure).label},
             ],
         }
         for measure in order
@@ -102,7 +105,7 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
         template="plotly_white",
         height=480,
         margin={"l": 55, "r": 10, "t": 75, "b": 90},
-        xaxis={"title": {"text": heading(order[0])}},
+        xaxis={"title": {"text": describe(order[0]).label}},
         yaxis={"title": {"text": "force error (%)"}, "rangemode": "tozero"},
         legend={"orientation": "h", "y": -0.22},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2, "yanchor": "top"}],
@@ -117,17 +120,17 @@ def explorer(study: JoinedStudy) -> InteractiveFigure:
     )
 
 
-def periodic_table(study: JoinedStudy) -> InteractiveFigure:
+def periodic_table(survey: SurveyData) -> InteractiveFigure:
     """Colour the d block of the periodic table by a quantity of the reader's choice.
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
     """
     import plotly.graph_objects as go
 
-    quantities = d_block_quantities(study)
+    quantities = d_block_quantities(survey)
     grids = [d_block_grid(values) for _, values, _ in quantities]
     figure = go.Figure()
     figure.add_heatmap(

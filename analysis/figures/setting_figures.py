@@ -13,38 +13,41 @@ from dosml.analysis.figures.style import (
     scale_colours,
     scan_axis,
 )
-from dosml.analysis.measures.dos_measures import smeared_dos
-from dosml.analysis.statistics.study import setting_name
+from dosml.analysis.measures.dos_curves import smeared_dos
+from dosml.analysis.statistics.scan import setting_name
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from dosml.analysis.statistics.study import ScanStudy, SettingResult
+    from dosml.analysis.statistics.results import SettingResult
+    from dosml.analysis.statistics.scan import ScanData
+    from dosml.theory.dos import ElectronicDos
 
 #: What the d-DOS panels show, eV relative to E_F.
 DOS_RANGE_EV = (-8.0, 8.0)
 
 
-def dos_figure(study: ScanStudy) -> Figure:
+def dos_figure(scan: ScanData) -> Figure:
     """Draw the mean d-DOS of every setting, bare and smeared, with occupations and E_F.
 
     Parameters
     ----------
-    study
-        A scan.
+    scan
+        A scan with a d-DOS at one setting at least.
     """
-    count = len(study.settings)
+    known = [(setting, setting.dos) for setting in scan.with_d if setting.dos is not None]
+    count = len(known)
     figure = new_figure(7.2, 0.9 + 1.25 * count)
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    grid = study.reference.mean_dos.energies
-    top = 1.12 * max(float(s.mean_dos.d.max()) for s in study.settings)
+    grid = known[0][1].energies
+    top = 1.12 * max(float(dos.d.max()) for _, dos in known)
     colours = scale_colours(count)
     handles: list[Any] = []
-    for axes, setting, colour in zip(panels, study.settings, colours, strict=True):
-        drawn = _dos_panel(axes, setting, colour)
-        shift = study.measures(setting).fermi_shift
+    for axes, (setting, dos), colour in zip(panels, known, colours, strict=True):
+        drawn = _dos_panel(axes, setting, dos, colour)
+        shift = scan.measures(setting)["fermi_level_shift_ev"]
         drawn.append(axes.axvline(-shift, color=LINE_COLOUR, lw=1, ls=":"))
         handles = handles or drawn
         axes.set(
@@ -60,13 +63,12 @@ def dos_figure(study: ScanStudy) -> Figure:
     names = ["bare", "smeared", "f(e)", r"unsmeared $E_\mathrm{F}$"]
     figure.legend(handles, names, loc="outside upper right", ncols=len(names))
     panels[-1].set_xlabel(r"energy relative to $E_\mathrm{F}$ (eV)")
-    figure.supylabel(f"{study.formula} d-DOS (states/eV/atom)", fontsize=9)
+    figure.supylabel(f"{scan.formula} d-DOS (states/eV/atom)", fontsize=9)
     return figure
 
 
-def _dos_panel(axes: Axes, setting: SettingResult, colour: Any) -> list[Any]:
+def _dos_panel(axes: Axes, setting: SettingResult, dos: ElectronicDos, colour: Any) -> list[Any]:
     """Fill one panel; return what its legend needs."""
-    dos = setting.mean_dos
     smeared = smeared_dos(dos.energies, dos.d, setting.smearing)
     bare = axes.fill_between(dos.energies, dos.d, color="#d0d0d0", lw=0)
     (line,) = axes.plot(dos.energies, smeared, color=colour)
@@ -81,17 +83,17 @@ def _dos_panel(axes: Axes, setting: SettingResult, colour: Any) -> list[Any]:
     return [bare, line, dashes]
 
 
-def force_change_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
+def force_change_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     """Draw how forces change against the reference: size and parts, and angles.
 
     Parameters
     ----------
-    study, table
+    scan, table
         A scan and its results table.
     """
     figure = new_figure(7.2, 3.1)
     left, right = figure.subplots(1, 2)
-    x = scan_axis(left, study)
+    x = scan_axis(left, scan)
     parts: list[tuple[str, str, dict[str, Any]]] = [
         ("", "whole change", {"color": "black", "marker": "o"}),
         ("_magnitude", "magnitude part", {"color": "C0", "marker": "s"}),
@@ -99,14 +101,14 @@ def force_change_figure(study: ScanStudy, table: pd.DataFrame) -> Figure:
     ]
     for part, label, look in parts:
         values = table[f"force_change{part}_rms_ev_per_angstrom"].to_numpy(float)
-        left.plot(x, values, ls=line_style(study), label=label, **look)
-    left.set(ylabel="rms over atoms (eV/Å)", title=f"{study.formula}: change of force")
+        left.plot(x, values, ls=line_style(scan), label=label, **look)
+    left.set(ylabel="rms over atoms (eV/Å)", title=f"{scan.formula}: change of force")
     left.legend()
     limit = 1.0
-    for setting, colour in zip(study.settings, scale_colours(len(study.settings)), strict=True):
-        if setting is study.reference:
+    for setting, colour in zip(scan.settings, scale_colours(len(scan.settings)), strict=True):
+        if setting is scan.reference:
             continue
-        change = study.force_change(setting)
+        change = scan.force_change(setting)
         order = np.argsort(change.angle)
         share = np.cumsum(change.reference[order]) / change.reference.sum()
         angles = change.angle[order]
@@ -124,7 +126,7 @@ def angular_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        From `dosml.analysis.measures.angular_resolution.angular_resolution`.
+        From `dosml.analysis.statistics.angular_resolution.angular_resolution`.
     """
     figure = new_figure(7.2, 3.1)
     left, right = figure.subplots(1, 2)

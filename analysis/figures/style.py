@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from dosml.analysis.statistics.study import ScanStudy
+    from dosml.analysis.statistics.scan import ScanData
 
 #: Colours of the sampling tiers (Okabe and Ito); other tiers take the style's cycle.
 TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": "#D55E00"}
@@ -117,14 +117,14 @@ def scale_colours(count: int) -> list[tuple[float, float, float, float]]:
     return [palette(0.85 * k / max(count - 1, 1)) for k in range(count)]
 
 
-def scan_axis(axes: Axes, study: ScanStudy) -> NDArray[np.float64]:
+def scan_axis(axes: Axes, scan: ScanData) -> NDArray[np.float64]:
     """Label the abscissa with what the scan varies and return its values, shape (n_settings,)."""
-    if study.varies == ["electrons_per_atom_shift"]:
+    if scan.varies == ["electrons_per_atom_shift"]:
         axes.set_xlabel("electrons added per atom")
-        x = np.array([s.electrons_per_atom_shift for s in study.settings])
+        x = np.array([s.shift for s in scan.settings])
     else:
         axes.set_xlabel("smearing width σ (eV)")
-        x = np.array([s.smearing.width for s in study.settings])
+        x = np.array([s.width for s in scan.settings])
     values = np.unique(x)
     # settings themselves make the best ticks unless they would run into each other
     if len(values) > 1 and np.diff(values).min() > 0.06 * np.ptp(values):
@@ -132,6 +132,6 @@ def scan_axis(axes: Axes, study: ScanStudy) -> NDArray[np.float64]:
     return x
 
 
-def line_style(study: ScanStudy) -> str:
+def line_style(scan: ScanData) -> str:
     """Points are joined only where one quantity varies."""
-    return "none" if len(study.varies) > 1 else "-"
+    return "none" if len(scan.varies) > 1 else "-"

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from numbers import Integral, Real
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the results table.
-
-    Attributes
-    ----------
-    name
-        Name in results.csv.
-    heading
-        Short heading for people.
-    unit
-        Unit, empty for a pure number.
-    definition
-        One or two sentences.
-    digits
-        Digits after the decimal point where people read it.
-    """
-
-    name: str
-    heading: str
-    unit: str
-    definition: str
-    digits: int = 3
-
+from dosml.analysis.measures.column import Column, number_text
+from dosml.analysis.measures.table import MEASURES
 
 _REFERENCE = "the reference setting (the smallest σ at the electron number nearest to neutral)"
 
-_COLUMNS = (
+_ERRORS = (
     Column("sigma_ev", "σ", "eV", "Width of the electronic smearing.", 2),
     Column(
         "smearing_scheme",
@@ -149,126 +122,15 @@ _COLUMNS = (
         "Mean absolute value of the six labelled stress components of the held-out frames.",
         6,
     ),
-    Column(
-        "d_band_center_ev",
-        "d-band centre",
-        "eV",
-        "First moment of the bare d-DOS in the moments window, relative to E_F.",
-        3,
-    ),
-    Column(
-        "d_band_width_ev",
-        "d-band width",
-        "eV",
-        "Root of the second central moment of the bare d-DOS in the moments window.",
-        3,
-    ),
-    Column(
-        "d_band_filling",
-        "d filling",
-        "",
-        "Share of the d weight in the moments window that the occupations f(e) of the setting "
-        "fill.",
-        3,
-    ),
-    Column(
-        "d_electrons_per_atom",
-        "d electrons",
-        "1/atom",
-        "Occupied d weight in the moments window.",
-        3,
-    ),
-    Column("d_holes_per_atom", "d holes", "1/atom", "Empty d weight in the moments window.", 3),
-    Column(
-        "d_response_states2_per_ev_atom2",
-        "d response",
-        "states²/eV/atom²",
-        "∬ g_d(e) g_d(e') [f(e) - f(e')]/(e' - e) over pairs e < e' in the moments window, with "
-        "the setting's occupations: first-order response of the d band; times (2 2 l; 0 0 0)² it "
-        "is chi_l for l = 0, 2, 4.",
-        2,
-    ),
-    Column(
-        "d_response_unsmeared_states2_per_ev_atom2",
-        "d response, unsmeared",
-        "states²/eV/atom²",
-        "The same integral of the same levels filled without smearing.",
-        2,
-    ),
-    Column(
-        "n_d_fermi_states_per_ev_atom",
-        "n_d(E_F), smeared",
-        "states/eV/atom",
-        "d-DOS at E_F convolved with the setting's own -df/de: what a calculation smeared with "
-        "this σ prints. It falls with σ by construction.",
-        3,
-    ),
-    Column(
-        "n_d_fermi_bare_states_per_ev_atom",
-        "n_d(E_F), bare",
-        "states/eV/atom",
-        "d-DOS at E_F with only the engine's fixed broadening.",
-        3,
-    ),
-    Column(
-        "n_d_unsmeared_fermi_states_per_ev_atom",
-        "n_d, unsmeared",
-        "states/eV/atom",
-        "Bare d-DOS at the Fermi level to which the same electrons would fill the same levels "
-        "without smearing: it changes only where levels change.",
-        3,
-    ),
-    Column(
-        "fermi_level_shift_ev",
-        "shift of E_F",
-        "eV",
-        "E_F of the setting (its chemical potential) minus that unsmeared Fermi level: how far "
-        "smearing alone moves E_F through the band.",
-        3,
-    ),
-    Column(
-        "d_sharpness_states_per_ev2_atom",
-        "d sharpness, smeared",
-        "states/eV²/atom",
-        "Mean |dn_d/dE| of the smeared d-DOS over the sharpness window about E_F (its total "
-        "variation there divided by the window's length).",
-        2,
-    ),
-    Column(
-        "d_sharpness_bare_states_per_ev2_atom",
-        "d sharpness, bare",
-        "states/eV²/atom",
-        "The same of the bare d-DOS. It also holds the jaggedness that few frames and the "
-        "engine's broadening leave.",
-        2,
-    ),
-    Column(
-        "d_curvature_states_per_ev3_atom",
-        "d curvature, smeared",
-        "states/eV³/atom",
-        "Mean |d²n_d/dE²| of the smeared d-DOS over the sharpness window.",
-        2,
-    ),
-    Column(
-        "d_curvature_bare_states_per_ev3_atom",
-        "d curvature, bare",
-        "states/eV³/atom",
-        "The same of the bare d-DOS; it depends strongly on the engine's broadening.",
-        2,
-    ),
-    Column(
-        "smearing_weight_on_grid",
-        "-df/de on the grid",
-        "",
-        "Share of -df/de that lies on the DOS energy grid; below 1 the smeared values are too "
-        "small.",
-        4,
-    ),
+)
+_WINDOWS = (
     Column("moments_window_low_ev", "moments from", "eV", "Moments window, lower end.", 2),
     Column("moments_window_high_ev", "moments to", "eV", "Moments window, upper end.", 2),
     Column("sharpness_window_low_ev", "sharpness from", "eV", "Sharpness window, lower end.", 2),
     Column("sharpness_window_high_ev", "sharpness to", "eV", "Sharpness window, upper end.", 2),
     Column("dos_broadening_ev", "DOS broadening", "eV", "The engine's fixed Gaussian broadening."),
+)
+_FORCE_CHANGES = (
     Column(
         "force_change_rms_ev_per_angstrom",
         "force change",
@@ -315,9 +177,6 @@ _COLUMNS = (
     ),
 )
 
-#: Every fixed column by name, in the order of the table.
-COLUMNS = {column.name: column for column in _COLUMNS}
-
 _TIER_PREFIX = "force_percent_error_tier_"
 
 
@@ -346,6 +205,12 @@ def tier_columns(tiers: list[str]) -> list[Column]:
     ]
 
 
+def result_columns() -> dict[str, Column]:
+    """Every fixed column by name, in the order of the table; what the DOS gives in the middle."""
+    measures = (measure.column for measure in MEASURES.values())
+    return {one.name: one for one in (*_ERRORS, *measures, *_WINDOWS, *_FORCE_CHANGES)}
+
+
 def describe(name: str) -> Column:
     """Describe any column of a results table, of a tier too.
 
@@ -354,8 +219,9 @@ def describe(name: str) -> Column:
     KeyError
         If there is no such column.
     """
-    if name in COLUMNS:
-        return COLUMNS[name]
+    fixed = result_columns()
+    if name in fixed:
+        return fixed[name]
     if name.startswith(_TIER_PREFIX):
         tier = name.removeprefix(_TIER_PREFIX).removesuffix("_low").removesuffix("_high")
         return {column.name: column for column in tier_columns([tier])}[name]
@@ -365,13 +231,3 @@ def describe(name: str) -> Column:
 def format_value(name: str, value: object) -> str:
     """Format one cell of a results table for people."""
     return number_text(value, describe(name).digits)
-
-
-def number_text(value: object, digits: int) -> str:
-    """Format a value for people: fixed digits, "–" for a missing number, words as they are."""
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, Real):
-        number = float(value)
-        return "–" if math.isnan(number) else f"{number:.{digits}f}"
-    return str(value)

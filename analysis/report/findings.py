@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.electron_map import (
+from dosml.analysis.statistics.electron_axis import (
     chi_four,
     half_filling,
     neutral_setting,
     predicted_measures,
 )
 from dosml.analysis.statistics.errors import Interval
-from dosml.analysis.statistics.study import setting_name
+from dosml.analysis.statistics.scan import setting_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dosml.analysis.statistics.study import ScanStudy, SettingResult
+    from dosml.analysis.statistics.results import SettingResult
+    from dosml.analysis.statistics.scan import ScanData
 
 _FEW_FRAMES = 30
 
 
-def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
+def findings(scan: ScanData, table: pd.DataFrame) -> list[str]:
     """Sentences on error, its two parts, DOS and forces: reference against the last setting.
 
     Parameters
     ----------
-    study, table
-        A scan and its `dosml.analysis.statistics.study.summarise`.
+    scan, table
+        A scan and its `dosml.analysis.statistics.scan.summarise`.
 
     Returns
     -------
@@ -38,40 +39,43 @@ def findings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
         Plain text, one finding each.
     """
     rows = [row for _, row in table.iterrows()]
-    start = study.settings.index(study.reference)
+    start = scan.settings.index(scan.reference)
     first = rows[start]
-    others = [k for k, s in enumerate(study.settings) if s is not study.reference]
-    sentences = [_level(study, first)]
+    others = [k for k, s in enumerate(scan.settings) if s is not scan.reference]
+    sentences = [_level(scan, first)]
     if others:
-        far = max(others, key=lambda k: _distance(study, study.settings[k]))
-        last, name = rows[far], setting_name(study.settings[far])
+        far = max(others, key=lambda k: _distance(scan, scan.settings[k]))
+        last, name = rows[far], setting_name(scan.settings[far])
         sentences += [
-            _trend(study, first, last, name),
-            _two_parts(study, first, last, name),
-            _dos(study, first, last, name),
-            _forces(study, last, name),
+            _trend(scan, first, last, name),
+            _two_parts(scan, first, last, name),
         ]
-        if "electrons_per_atom_shift" in study.varies:
-            sentences.append(_electrons(study, far))
-        if study.angular is not None:
-            sentences.append(_angles(study, study.angular, name))
-        if study.power is not None:
-            sentences.append(_patterns(study.power, name))
+        there = scan.settings[far]
+        if scan.has_d(scan.reference) and scan.has_d(there):
+            sentences.append(_dos(scan, first, last, name))
+        sentences.append(_forces(scan, last, name))
+        neutral = neutral_setting(scan, there.width)
+        if "electrons_per_atom_shift" in scan.varies and scan.has_d(neutral) and scan.has_d(there):
+            sentences.append(_electrons(scan, neutral, there))
+        if scan.angular is not None:
+            sentences.append(_angles(scan, scan.angular, name))
+        if scan.power is not None:
+            sentences.append(_patterns(scan.power, name))
         best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
         if best not in {far, start}:
             sentences.insert(
                 2,
                 f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
-                f"neither at {setting_name(study.reference)} nor at {name} but at "
-                f"{setting_name(study.settings[best])}.",
+                f"neither at {setting_name(scan.reference)} nor at {name} but at "
+                f"{setting_name(scan.settings[best])}.",
             )
     return sentences
 
 
-def _distance(study: ScanStudy, setting: SettingResult) -> tuple[float, float]:
+def _distance(scan: ScanData, setting: SettingResult) -> tuple[float, float]:
     """How far a setting lies from the reference: by electron number, then by width."""
-    shift = setting.electrons_per_atom_shift - study.reference.electrons_per_atom_shift
-    return abs(shift), setting.smearing.width
+    shift = setting.shift - scan.reference.shift
+    return abs(shift), setting.width
 
 
 def _interval(row: pd.Series, column: str) -> str:
@@ -81,23 +85,28 @@ def _interval(row: pd.Series, column: str) -> str:
     return f"({low:.2f} to {high:.2f})"
 
 
-def _level(study: ScanStudy, first: pd.Series) -> str:
+def _level(scan: ScanData, first: pd.Series) -> str:
+    error = f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
+    if not scan.has_d(scan.reference):
+        return (
+            f"At {setting_name(scan.reference)} the force error of {scan.formula} on "
+            f"{len(scan.test_tiers)} held-out frames is {error}"
+        )
     return (
-        f"At {setting_name(study.reference)} the d band of {study.formula} has its centre at "
+        f"At {setting_name(scan.reference)} the d band of {scan.formula} has its centre at "
         f"{first['d_band_center_ev']:+.2f} eV from E_F, an rms width of "
         f"{first['d_band_width_ev']:.2f} eV and a filling of {first['d_band_filling']:.2f}; the "
-        f"force error on {len(study.test_tiers)} held-out frames is "
-        f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
+        f"force error on {len(scan.test_tiers)} held-out frames is {error}"
     )
 
 
-def _trend(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+def _trend(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
     change = last["force_percent_error_change"]
     ends = Interval(last["force_percent_error_change_low"], last["force_percent_error_change_high"])
     verb = "falls" if change < 0 else "rises"
     text = (
         f"The force error {verb} from {first['force_percent_error']:.2f} % "
-        f"{_interval(first, 'force_percent_error')} at {setting_name(study.reference)} to "
+        f"{_interval(first, 'force_percent_error')} at {setting_name(scan.reference)} to "
         f"{last['force_percent_error']:.2f} % {_interval(last, 'force_percent_error')} at {name}: "
         f"{change:+.2f} points, "
     )
@@ -109,7 +118,7 @@ def _trend(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> st
     return text + interval + "which includes zero: no change is shown."
 
 
-def _two_parts(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+def _two_parts(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
     mae, mav = "force_mae_ev_per_angstrom", "force_mav_ev_per_angstrom"
     if not min(first[mae], last[mae], first[mav], last[mav]) > 0:
         return "Force errors or forces vanish at a setting: their ratio says nothing there."
@@ -119,11 +128,11 @@ def _two_parts(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -
         f"Of the two parts of that ratio, the MAE goes from {first[mae]:.4f} to {last[mae]:.4f} "
         f"eV/Å ({100 * math.expm1(steps[mae]):+.1f} %) and the MAV from {first[mav]:.3f} to "
         f"{last[mav]:.3f} eV/Å ({100 * math.expm1(steps[mav]):+.1f} %) between "
-        f"{setting_name(study.reference)} and {name}; on a logarithmic scale {larger} moves more."
+        f"{setting_name(scan.reference)} and {name}; on a logarithmic scale {larger} moves more."
     )
 
 
-def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
+def _dos(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
     smeared, bare = "n_d_fermi_states_per_ev_atom", "n_d_fermi_bare_states_per_ev_atom"
     slope, bare_slope = (
         "d_sharpness_states_per_ev2_atom",
@@ -131,7 +140,7 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
     )
     frozen, shift = "n_d_unsmeared_fermi_states_per_ev_atom", "fermi_level_shift_ev"
     return (
-        f"From {setting_name(study.reference)} to {name} the smeared n_d(E_F) goes from "
+        f"From {setting_name(scan.reference)} to {name} the smeared n_d(E_F) goes from "
         f"{first[smeared]:.2f} to {last[smeared]:.2f} states/eV/atom (bare: {first[bare]:.2f} to "
         f"{last[bare]:.2f}) and the mean |dn_d/dE| from {first[slope]:.2f} to {last[slope]:.2f} "
         f"states/eV²/atom (bare: {first[bare_slope]:.2f} to {last[bare_slope]:.2f}). The smeared "
@@ -142,11 +151,9 @@ def _dos(study: ScanStudy, first: pd.Series, last: pd.Series, name: str) -> str:
     )
 
 
-def _electrons(study: ScanStudy, far: int) -> str:
-    there = study.settings[far]
-    start = neutral_setting(study, there.smearing.width)
-    kept, own = study.measures(start), study.measures(there)
-    rigid = predicted_measures(study, start, there.electrons_per_atom_shift)
+def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> str:
+    kept, own = scan.measures(start), scan.measures(there)
+    rigid = predicted_measures(scan, start, there.shift)
     return (
         f"Band theory for the same step, {setting_name(start)} to {setting_name(there)}: chi_4 of "
         f"the d band goes from {chi_four(kept):.3f} to {chi_four(own):.3f} (states/atom)²/eV and "
@@ -156,11 +163,11 @@ def _electrons(study: ScanStudy, far: int) -> str:
     )
 
 
-def _forces(study: ScanStudy, last: pd.Series, name: str) -> str:
+def _forces(scan: ScanData, last: pd.Series, name: str) -> str:
     if last["force_change_rms_ev_per_angstrom"] == 0:
-        return f"The forces at {setting_name(study.reference)} and at {name} are the same."
+        return f"The forces at {setting_name(scan.reference)} and at {name} are the same."
     return (
-        f"Between {setting_name(study.reference)} and {name} the forces on the same atoms change "
+        f"Between {setting_name(scan.reference)} and {name} the forces on the same atoms change "
         f"by {last['force_change_rms_ev_per_angstrom']:.3f} eV/Å (rms), "
         f"{last['force_change_percent']:.0f} % of the rms force; "
         f"{100 * last['force_change_direction_share']:.0f} % of the mean square change is a change "
@@ -168,9 +175,9 @@ def _forces(study: ScanStudy, last: pd.Series, name: str) -> str:
     )
 
 
-def _angles(study: ScanStudy, angular: pd.DataFrame, name: str) -> str:
+def _angles(scan: ScanData, angular: pd.DataFrame, name: str) -> str:
     parts = []
-    for setting in (setting_name(study.reference), name):
+    for setting in (setting_name(scan.reference), name):
         group = angular[angular["setting"] == setting]
         left = 100 * (1 - group["explained"].to_numpy(float))
         error = group["percent_error"].to_numpy(float)
@@ -180,7 +187,7 @@ def _angles(study: ScanStudy, angular: pd.DataFrame, name: str) -> str:
         )
     return (
         f"Without any learner: a linear force field of pairs alone, of triplets with l = 0 and of "
-        f"triplets with l up to {study.angular_basis.l_max} leaves unexplained, of the squared "
+        f"triplets with l up to {scan.angular_basis.l_max} leaves unexplained, of the squared "
         f"force on frames left out, {parts[0]}; {parts[1]}. The step from the second number to the "
         f"third is what angles between neighbours add."
     )
@@ -202,24 +209,47 @@ def _patterns(power: pd.DataFrame, name: str) -> str:
     )
 
 
-def warnings(study: ScanStudy, table: pd.DataFrame) -> list[str]:
-    """Warnings of the run (`facts["warnings"]`) and of the analysis.
+def warnings(scan: ScanData, table: pd.DataFrame) -> list[str]:
+    """Warnings of the engine and of the run (`facts`), and of the analysis.
 
     Parameters
     ----------
-    study, table
-        A scan and its `dosml.analysis.statistics.study.summarise`.
+    scan, table
+        A scan and its `dosml.analysis.statistics.scan.summarise`.
     """
-    given = study.facts.get("warnings", [])
-    notes = [given] if isinstance(given, str) else [str(line) for line in _items(given)]
+    notes = [str(line) for line in (scan.facts.get("engine_warning"),) if line]
+    given = scan.facts.get("warnings", [])
+    notes += [given] if isinstance(given, str) else [str(line) for line in _items(given)]
+    notes += _lacking(scan)
     off_grid = table[table["smearing_weight_on_grid"] < 0.99]
     notes += [
         f"At σ = {row['sigma_ev']:g} eV only {100 * row['smearing_weight_on_grid']:.1f} % of "
         f"-df/de lies on the energy grid of the DOS: smeared n_d(E_F) and sharpness are too small."
         for _, row in off_grid.iterrows()
     ]
-    if len(study.weights) == 0:
+    if len(scan.weights) == 0:
         notes.append("A single held-out frame: no interval can be given.")
+    return notes
+
+
+def _lacking(scan: ScanData) -> list[str]:
+    """Say in a line where there is no d-DOS, and where one comes from."""
+    bare = [setting_name(one) for one in scan.settings if one.dos is None]
+    poor = [setting_name(one) for one in scan.settings if one.dos is not None]
+    poor = [] if scan.with_d else poor
+    notes = []
+    if bare:
+        where = "" if len(bare) == len(scan.settings) else f" at {'; '.join(bare)}"
+        notes.append(
+            f"The labels have no DOS{where}: columns, figures and sentences that need one are "
+            "empty or left out. An engine computes it for the same frames (--dos-engine), or a "
+            "column dos_file of the table of labels names files that hold it."
+        )
+    if poor:
+        notes.append(
+            "There are no d states here: columns, figures and sentences on the d band are empty "
+            "or left out."
+        )
     return notes
 
 
@@ -227,23 +257,17 @@ def _items(value: object) -> list[object]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def limits(study: ScanStudy) -> list[str]:
+def limits(scan: ScanData) -> list[str]:
     """Tell what the scan cannot show, with `facts["limits"]` at the end.
 
     Parameters
     ----------
-    study
+    scan
         The scan.
     """
-    n_test, n_settings = len(study.test_tiers), len(study.settings)
-    scheme = study.reference.smearing.scheme
+    n_test, n_settings = len(scan.test_tiers), len(scan.settings)
+    scheme = scan.reference.smearing.scheme
     lines = []
-    if "xtb" in str(study.facts.get("engine", "")).lower():
-        lines.append(
-            "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of "
-            "one cell. Its forces and its d band differ from those of density functional theory "
-            "by amounts that depend on the metal."
-        )
     if scheme == "fermi-dirac":
         lines.append(
             "σ is the width of a Fermi-Dirac distribution (k_B T). The published study used "
@@ -264,14 +288,16 @@ def limits(study: ScanStudy) -> list[str]:
         f"One metal and {n_settings} settings of one knob: error and DOS measures that change "
         f"together here need not be cause and effect, and no correlation is claimed."
     )
-    lines.append(
-        "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever the "
-        "metal. E_F is the chemical potential of the setting: in a band that is not symmetric "
-        "about it, smearing moves it, so the d-band centre and the bare n_d(E_F) change without "
-        "any level moving. Only n_d and the response at the unsmeared Fermi level are free of that."
-    )
+    if scan.with_d:
+        lines.append(
+            "The smeared n_d(E_F) and the smeared sharpness fall with σ by construction, whatever "
+            "the metal. E_F is the chemical potential of the setting: in a band that is not "
+            "symmetric about it, smearing moves it, so the d-band centre and the bare n_d(E_F) "
+            "change without any level moving. Only n_d and the response at the unsmeared Fermi "
+            "level are free of that."
+        )
     lines.append(
         "MAV changes with the setting as well as MAE. A falling % error can mean smaller errors, "
         "larger forces, or both: look at the two parts."
     )
-    return lines + [str(line) for line in _items(study.facts.get("limits", []))]
+    return lines + [str(line) for line in _items(scan.facts.get("limits", []))]

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.measures.columns import Column, describe
+from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.columns import describe
 from dosml.analysis.report.pages import new_section, sortable_table
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.scan import setting_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dosml.analysis.statistics.study import ScanStudy
+    from dosml.analysis.statistics.scan import ScanData
 
-#: Title and caption of the figure that `dosml.studies.learner_findings` draws.
-LEARNER_FIGURE = (
-    "Force error of every learner",
-    "100 MAE/MAV of the held-out forces with 95 % bootstrap intervals.",
-)
 _COLUMNS = (
     Column("learner", "learner", "", "Kind of force field."),
     describe("sigma_ev"),
@@ -45,12 +41,12 @@ _COLUMNS = (
 )
 
 
-def learner_section(study: ScanStudy, table: pd.DataFrame) -> dict[str, Any]:
+def learner_section(scan: ScanData, table: pd.DataFrame) -> dict[str, Any]:
     """Say what each learner was trained on and what it makes of the settings.
 
     Parameters
     ----------
-    study
+    scan
         The scan.
     table
         From `dosml.analysis.statistics.learner_table.learner_table`.
@@ -62,11 +58,11 @@ def learner_section(study: ScanStudy, table: pd.DataFrame) -> dict[str, Any]:
     """
     section = new_section("Learners", "learners")
     learners = list(dict.fromkeys(table["learner"]))
-    n_test = len(study.test_tiers)
-    seed = study.facts.get("seed")
+    n_test = len(scan.test_tiers)
+    seed = scan.facts.get("seed")
     section["text"] = [
         (
-            f"{', '.join(learners)}, each trained on the same {len(study.tiers) - n_test} frames "
+            f"{', '.join(learners)}, each trained on the same {len(scan.tiers) - n_test} frames "
             f"at every setting and tested on the same {n_test} held-out frames"
             f"{'' if seed is None else f'; seed {seed}'}. The findings above are those of "
             f"{learners[0]}. Small: 95 % bootstrap intervals over held-out frames."
@@ -78,7 +74,7 @@ def learner_section(study: ScanStudy, table: pd.DataFrame) -> dict[str, Any]:
         one
         for one in _COLUMNS
         if shown[one.name].notna().any()
-        and (one.name != "electrons_per_atom_shift" or one.name in study.varies)
+        and (one.name != "electrons_per_atom_shift" or one.name in scan.varies)
     ]
     section["table"] = sortable_table(shown, columns)
     section["links"] = [{"name": "learners.csv", "target": "learners.csv"}]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.measures.columns import number_text
+from dosml.analysis.measures.column import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from dosml.analysis.measures.columns import Column
+    from dosml.analysis.measures.column import Column
 
 #: Width of the widest figures, 7.2 inches at 200 pixels per inch.
 _FULL_WIDTH_PIXELS = 1440
@@ -29,7 +29,7 @@ _UNITS = {
     "_mib": "MiB",
 }
 #: Facts that have a place of their own in a report.
-_PLACED = ("command", "dropped_frames", "warnings", "limits")
+_PLACED = ("command", "dropped_frames", "engine_warning", "warnings", "limits")
 
 
 def page(template: str, **content: object) -> str:

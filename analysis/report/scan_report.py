@@ -7,12 +7,14 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.figures.learners import LEARNER_FIGURE
 from dosml.analysis.measures.columns import describe, format_value
 from dosml.analysis.report.findings import findings, limits, warnings
-from dosml.analysis.report.learner_section import LEARNER_FIGURE, learner_section
+from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.report.study_sections import study_sections
-from dosml.analysis.statistics.study import setting_name
+from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.scan import setting_name
 from dosml.errors import InputError
 from dosml.files import whole_file
 
@@ -23,10 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dosml.analysis.figures.style import FigureRecord
-    from dosml.analysis.statistics.study import ScanStudy
-
-#: What the last report is made of, so that it can be written again when studies come to it.
-CONTENT = "report.json"
+    from dosml.analysis.statistics.scan import ScanData
 
 #: The first table: a column, or a column with the ends of its interval in one cell.
 _MAIN = (
@@ -53,7 +52,7 @@ _MAIN = (
 
 def write_report(
     path: Path,
-    study: ScanStudy,
+    scan: ScanData,
     table: pd.DataFrame,
     figures: Sequence[FigureRecord],
     *,
@@ -67,8 +66,8 @@ def write_report(
     ----------
     path
         Where to.
-    study, table
-        The scan and its `dosml.analysis.statistics.study.summarise`.
+    scan, table
+        The scan and its `dosml.analysis.statistics.scan.summarise`.
     figures
         From `dosml.analysis.figures.scan_figures.draw_figures`; their PNG files are embedded.
     learners
@@ -80,27 +79,29 @@ def write_report(
         If the disk is full.
     """
     content = {
-        "formula": study.formula,
-        "n_frames": len(study.tiers),
-        "n_test": len(study.test_tiers),
-        "settings": [setting_name(s) for s in study.settings],
-        "engine": str(study.facts.get("engine", "")),
-        "scheme": study.reference.smearing.scheme,
-        "reference": setting_name(study.reference),
-        "findings": findings(study, table),
-        "warnings": warnings(study, table),
-        "limits": limits(study),
+        "formula": scan.formula,
+        "n_frames": len(scan.tiers),
+        "n_test": len(scan.test_tiers),
+        "settings": [setting_name(s) for s in scan.settings],
+        "engine": str(scan.facts.get("engine", "")),
+        "engine_warning": str(scan.facts.get("engine_warning", "")),
+        "given_limits": fact_lines(scan.facts.get("limits", [])),
+        "scheme": scan.reference.smearing.scheme,
+        "reference": setting_name(scan.reference),
+        "findings": findings(scan, table),
+        "warnings": warnings(scan, table),
+        "limits": limits(scan),
         "figures": [
             {"title": f.title, "caption": f.caption, "png": os.path.relpath(f.png, path.parent)}
             for f in figures
         ],
-        "main": _main_table(study, table),
+        "main": _main_table(scan, table),
         "every": _full_table(table),
-        "command": str(study.facts.get("command", "")),
-        "dropped": fact_lines(study.facts.get("dropped_frames", [])),
-        "facts": fact_groups(study.facts),
-        "bootstrap": f"{len(study.weights)} resamples, seed {study.bootstrap_seed}",
-        "learners": None if learners is None else learner_section(study, learners),
+        "command": str(scan.facts.get("command", "")),
+        "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
+        "facts": fact_groups(scan.facts),
+        "bootstrap": f"{len(scan.weights)} resamples, seed {scan.bootstrap_seed}",
+        "learners": None if learners is None else learner_section(scan, learners),
     }
     with whole_file(path.with_name(CONTENT)) as partial:
         partial.write_text(json.dumps(content, default=asdict, indent=1), encoding="utf-8")
@@ -148,16 +149,21 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
     figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
     studies = study_sections(folder)
     if content["learners"] is not None:
-        drawn = folder / "figures" / "learners.png"
-        own = [picture(*LEARNER_FIGURE, drawn)] if drawn.is_file() else []
+        name, title, caption = LEARNER_FIGURE
+        drawn = folder / "figures" / f"{name}.png"
+        own = [picture(title, caption, drawn)] if drawn.is_file() else []
         studies.insert(0, {**content["learners"], "figures": own})
     html = page("report.html", **{**content, "figures": figures, "studies": studies})
     with whole_file(path) as partial:
         partial.write_text(html, encoding="utf-8")
 
 
-def _main_table(study: ScanStudy, table: pd.DataFrame) -> dict[str, object]:
-    names = [name for name in _MAIN if name != "electrons_per_atom_shift" or name in study.varies]
+def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:
+    names = [
+        name
+        for name in _MAIN
+        if name in scan.varies or (name != "electrons_per_atom_shift" and table[name].notna().any())
+    ]
     return sortable_table(table, [describe(name) for name in names])
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from dosml.analysis.measures.column import number_text
+from dosml.analysis.statistics.scan import shift_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +23,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     Parameters
     ----------
     table
-        From `dosml.analysis.statistics.study.summarise`.
+        From `dosml.analysis.statistics.scan.summarise`.
 
     Returns
     -------
@@ -40,22 +43,25 @@ def terminal_table(table: pd.DataFrame) -> Table:
         ("MAE\nmeV/Å", lambda row: f"{_MEV * row['force_mae_ev_per_angstrom']:.1f}"),
         ("MAV\nmeV/Å", lambda row: f"{_MEV * row['force_mav_ev_per_angstrom']:.0f}"),
         ("energy\nmeV/at", lambda row: f"{_MEV * row['energy_mae_ev_per_atom']:.2f}"),
-        ("centre\neV", lambda row: f"{row['d_band_center_ev']:.2f}"),
-        ("n_d(E_F)\n1/eV/at", lambda row: f"{row['n_d_fermi_states_per_ev_atom']:.2f}"),
+        ("centre\neV", lambda row: number_text(row["d_band_center_ev"], 2)),
+        ("n_d(E_F)\n1/eV/at", lambda row: number_text(row["n_d_fermi_states_per_ev_atom"], 2)),
         ("ΔF rms\nmeV/Å", lambda row: f"{_MEV * row['force_change_rms_ev_per_angstrom']:.0f}"),
     ]
     # 80 characters hold one more column at most: what is scanned comes before the energy error
     hidden = {"energy\nmeV/at"} if shifted else {"shift\ne/atom"}
     if shifted:
         hidden.add("σ\neV" if one_width else "ΔF rms\nmeV/Å")
+    about_dos = "centre: of the d band; n_d: smeared with the setting's own σ; "
+    if table["d_band_center_ev"].isna().all():
+        hidden |= {"centre\neV", "n_d(E_F)\n1/eV/at"}
+        about_dos = "no d-DOS is known; "
     columns = [(heading, write) for heading, write in columns if heading not in hidden]
     at_width = f"σ = {table['sigma_ev'].iloc[0]:g} eV; " if one_width else ""
     shown = Table(
         title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
         caption=f"{at_width}change: against "
         f"{table.attrs.get('reference_setting', 'the first setting')}; "
-        "intervals: 95 %, bootstrap over test frames; centre: of the d band; "
-        "n_d: smeared with the setting's own σ; at: atom",
+        f"intervals: 95 %, bootstrap over test frames; {about_dos}at: atom",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -66,11 +72,6 @@ def terminal_table(table: pd.DataFrame) -> Table:
     return shown
 
 
-def shift_text(shift: float) -> str:
-    """Write an electron shift with its sign; neutral is a plain 0."""
-    return f"{shift:+g}" if shift else "0"
-
-
 def _error(row: pd.Series) -> str:
     """Force % error with its interval."""
     error = f"{row['force_percent_error']:.1f}"
@@ -78,3 +79,35 @@ def _error(row: pd.Series) -> str:
         return error
     low, high = row["force_percent_error_low"], row["force_percent_error_high"]
     return f"{error} ({low:.1f}-{high:.1f})"
+
+
+def swap_terminal(table: pd.DataFrame) -> Table:
+    """Show the comparison in a terminal, 80 characters wide."""
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title="electron swap")
+    shown.add_column("case")
+    for heading in (
+        "force error\n%",
+        "MAE\neV/Å",
+        "MAV\neV/Å",
+        "centre\neV",
+        "N\nof 10",
+        "N(10-N)",
+        "chi_4",
+    ):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        low, high = row["force_percent_error_low"], row["force_percent_error_high"]
+        shown.add_row(
+            row["case"],
+            f"{row['force_percent_error']:.1f} ({low:.1f}-{high:.1f})",
+            f"{row['force_mae_ev_per_angstrom']:.3f}",
+            f"{row['force_mav_ev_per_angstrom']:.2f}",
+            number_text(row["d_band_center_ev"], 2),
+            number_text(row["d_electrons_of_ten"], 1),
+            number_text(row["n_times_ten_minus_n"], 1),
+            number_text(row["chi_4_states2_per_ev_atom2"], 2),
+        )
+    return shown

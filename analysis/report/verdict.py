@@ -1,4 +1,4 @@
-"""Does the d-DOS predict learnability? The answer in words, from the rankings of a joined study."""
+"""Does the d-DOS predict learnability? The answer in words, from the rankings of a survey."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.joined_columns import MEASURES, describe, heading
+from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.correlation import correlate, smallest_p
-from dosml.analysis.statistics.joined import FEWEST_METALS, TARGET, JoinedStudy, published_ranking
-from dosml.analysis.statistics.study import setting_words
+from dosml.analysis.statistics.scan import setting_words
+from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def verdict(study: JoinedStudy) -> Verdict:
-    """Answer the question for the metals of a study.
+def verdict(survey: SurveyData) -> Verdict:
+    """Answer the question for the metals of a survey.
 
     "Yes" needs a DOS measure whose correlation with the force error at the reference setting is
     significant after Holm's correction and predicts metals left out better than the mean of the
@@ -52,29 +53,35 @@ def verdict(study: JoinedStudy) -> Verdict:
 
     Parameters
     ----------
-    study
-        The joined campaigns.
+    survey
+        The survey.
     """
-    where = setting_words(*study.reference)
-    ranking = study.ranking
+    where = setting_words(*survey.reference)
+    ranking = survey.ranking
     if ranking is None:
-        n = len(study.campaigns)
+        n = len(survey.with_d)
+        if n < len(survey.campaigns):
+            text = (
+                f"The d-DOS of {n} of {len(survey.campaigns)} metals is known: a correlation "
+                f"across metals needs {FEWEST_METALS} or more with different force errors."
+            )
+            return Verdict("Undecided", text, tuple(_spread(survey)))
         text = (
             f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
             f"{FEWEST_METALS} or more with different force errors."
         )
-        return Verdict("Undecided", text, tuple(_spread(study)))
+        return Verdict("Undecided", text, tuple(_spread(survey)))
     word, headline = _word(ranking, where)
     sentences = [
-        *_spread(study),
+        *_spread(survey),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
-        *_elsewhere(study),
-        *_falls(study),
-        *_within(study),
-        *_chain(study),
-        *_ours_and_published(study),
+        *_elsewhere(survey),
+        *_falls(survey),
+        *_within(survey),
+        *_chain(survey),
+        *_ours_and_published(survey),
         _published(),
     ]
     return Verdict(word, headline, tuple(sentences))
@@ -83,7 +90,8 @@ def verdict(study: JoinedStudy) -> Verdict:
 def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     n = int(ranking["n"].min())
     passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0)]
-    signs = np.array([MEASURES[m] * np.sign(r) for m, r in _pairs(passed)])
+    expected = {name: one.expected_sign or 0 for name, one in ranked().items()}
+    signs = np.array([expected[m] * np.sign(r) for m, r in _pairs(passed)])
     if len(passed) and (signs > 0).any():
         row = passed[signs > 0].iloc[0]
         return "Yes", (
@@ -102,7 +110,7 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
             f"For these {n} metals at {where}: where {_named(row)} is "
             f"larger, forces are learnt better, {_r(row)}."
         )
-    thesis = ranking[[MEASURES[m] > 0 for m in ranking["measure"]]]
+    thesis = ranking[[expected[m] > 0 for m in ranking["measure"]]]
     top = ranking.iloc[int(np.argmax(np.abs(ranking["pearson"].to_numpy(float))))]
     ends = thesis["pearson_high"].to_numpy(float)
     if len(thesis) and np.isfinite(ends).all() and (ends < WEAK).all():
@@ -147,13 +155,13 @@ def _p(value: float) -> str:
     return f"= {value:.4f}" if value < 0.01 else f"= {value:.2f}"
 
 
-def _spread(study: JoinedStudy) -> list[str]:
-    rows = study.at(study.reference).sort_values(TARGET)
+def _spread(survey: SurveyData) -> list[str]:
+    rows = survey.at(survey.reference).sort_values(TARGET)
     if len(rows) < 2:
         return []
     low, high = rows.iloc[0], rows.iloc[-1]
     text = (
-        f"Force errors at {setting_words(*study.reference)} run from {low[TARGET]:.1f} % "
+        f"Force errors at {setting_words(*survey.reference)} run from {low[TARGET]:.1f} % "
         f"({low['metal']}) to {high[TARGET]:.1f} % ({high['metal']}), {len(rows)} metals"
     )
     if {"force_percent_error_low", "force_percent_error_high"} <= set(rows.columns):
@@ -176,7 +184,7 @@ def _tested(ranking: pd.DataFrame, where: str) -> str:
 
 def _best(ranking: pd.DataFrame) -> str:
     best = ranking.iloc[0]
-    rival = heading(ranking.attrs["baseline"])
+    rival = describe(ranking.attrs["baseline"]).label
     verb = "beats" if best["loo_mae"] < best["loo_mae_baseline"] else "does not beat"
     mean = "better" if best["loo_mae"] < best["loo_mae_mean"] else "no better"
     return (
@@ -199,16 +207,16 @@ def _controls(ranking: pd.DataFrame) -> str:
     )
 
 
-def _elsewhere(study: JoinedStudy) -> list[str]:
+def _elsewhere(survey: SurveyData) -> list[str]:
     """Ask the same of other settings and of single tiers."""
-    every = study.correlations
+    every = survey.correlations
     if every is None:
         return []
     parts = []
     for _, group in every.groupby(["target", "sigma_ev", "electrons_per_atom_shift"], sort=False):
         target = str(group["target"].iloc[0])
         here = (float(group["sigma_ev"].iloc[0]), float(group["electrons_per_atom_shift"].iloc[0]))
-        if target == TARGET and here != study.reference:
+        if target == TARGET and here != survey.reference:
             name = f"at {setting_words(*here)}"
         elif target.startswith(f"{TARGET}_tier_"):
             name = f"on {target.removeprefix(f'{TARGET}_tier_')} frames alone"
@@ -230,29 +238,29 @@ def _elsewhere(study: JoinedStudy) -> list[str]:
     return [text]
 
 
-def _falls(study: JoinedStudy) -> list[str]:
+def _falls(survey: SurveyData) -> list[str]:
     """Count the metals whose error falls from the reference to the farthest common setting."""
     from scipy import stats
 
-    if len(study.common) < 2:
+    if len(survey.common) < 2:
         return []
-    far = study.common[-1]
-    start = study.at(study.reference).set_index("metal")[TARGET]
-    change = (study.at(far).set_index("metal")[TARGET] - start).dropna()
+    far = survey.common[-1]
+    start = survey.at(survey.reference).set_index("metal")[TARGET]
+    change = (survey.at(far).set_index("metal")[TARGET] - start).dropna()
     fall, moved = int((change < 0).sum()), int((change != 0).sum())
     if moved == 0:
         return []
     p = float(stats.binomtest(fall, moved).pvalue)
     text = (
-        f"From {setting_words(*study.reference)} to {setting_words(*far)} the force error falls "
+        f"From {setting_words(*survey.reference)} to {setting_words(*far)} the force error falls "
         f"in {fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the "
         f"median (two-sided sign test p {_p(p)})."
     )
     return [text]
 
 
-def _within(study: JoinedStudy) -> list[str]:
-    within = study.within
+def _within(survey: SurveyData) -> list[str]:
+    within = survey.within
     if within is None:
         return ["One setting only: what smearing does inside a metal cannot be told."]
     best = within.iloc[0]
@@ -274,17 +282,17 @@ def _within(study: JoinedStudy) -> list[str]:
     return [text + "."]
 
 
-def _chain(study: JoinedStudy) -> list[str]:
+def _chain(survey: SurveyData) -> list[str]:
     """Describe the two links between DOS and error: DOS -> angles, angles -> error."""
-    every = study.correlations
-    rows = study.at(study.reference)
+    every = survey.correlations
+    rows = survey.at(survey.reference)
     if every is None or "angular_gain_percent" not in set(every["target"]):
         return []
     links = every[every["target"] == "angular_gain_percent"]
     top = links.iloc[int(np.argmax(np.abs(links["pearson"].to_numpy(float))))]
     part = rows[["angular_gain_percent", TARGET]].dropna()
     try:
-        second = correlate(part["angular_gain_percent"], part[TARGET], seed=study.seed)
+        second = correlate(part["angular_gain_percent"], part[TARGET], seed=survey.seed)
     except InputError:
         return []
     return [
@@ -298,8 +306,8 @@ def _chain(study: JoinedStudy) -> list[str]:
     ]
 
 
-def _ours_and_published(study: JoinedStudy) -> list[str]:
-    rows = study.at(study.reference)[[TARGET, "published_force_percent_error"]].dropna()
+def _ours_and_published(survey: SurveyData) -> list[str]:
+    rows = survey.at(survey.reference)[[TARGET, "published_force_percent_error"]].dropna()
     if len(rows) < FEWEST_METALS:
         return [
             (
@@ -308,7 +316,7 @@ def _ours_and_published(study: JoinedStudy) -> list[str]:
             )
         ]
     try:
-        found = correlate(rows[TARGET], rows["published_force_percent_error"], seed=study.seed)
+        found = correlate(rows[TARGET], rows["published_force_percent_error"], seed=survey.seed)
     except InputError:
         return []
     return [

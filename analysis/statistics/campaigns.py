@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.measures.columns import COLUMNS
+from dosml.analysis.measures.columns import result_columns
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ COMPARED = (
     "inducing",
 )
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
+#: What the last report of a campaign is made of, so that it can be written again when studies of
+#: trainings come to it.
+CONTENT = "report.json"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class CampaignTables:
     Attributes
     ----------
     metal
-        Chemical symbol.
+        Chemical symbol, or formula.
     folder
         Where it lies.
     results
@@ -52,11 +55,13 @@ class CampaignTables:
     angular
         `angular_resolution.csv`, or None.
     dos
-        `d_dos.csv` (see `dosml.analysis.measures.dos_table`), or None.
+        `d_dos.csv` (see `dosml.analysis.statistics.dos_table`), or None.
     settings
         What the run was asked for.
     version
         Version of dosml that wrote it.
+    warning, limits
+        What a reader must know of the labels, and what they cannot show, in the engine's words.
     """
 
     metal: str
@@ -66,10 +71,12 @@ class CampaignTables:
     dos: pd.DataFrame | None
     settings: Mapping[str, object]
     version: str
+    warning: str = ""
+    limits: tuple[str, ...] = ()
 
 
 def campaign_folders(paths: Sequence[Path]) -> list[Path]:
-    """Campaign folders among the paths; a study folder stands for the campaigns inside it.
+    """Campaign folders among the paths; a survey folder stands for the campaigns inside it.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def campaign_folders(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
-            raise InputError(f"{path} is not a folder: name campaign folders or a study folder")
+            raise InputError(f"{path} is not a folder: name campaign folders or a survey folder")
         inside = sorted(one.parent for one in path.glob("*/results.csv"))
         if (path / "results.csv").exists():
             found.append(path)
@@ -116,7 +123,7 @@ def read_campaign(folder: Path) -> CampaignTables:
             f"{folder / 'results.csv'} lacks {', '.join(missing) or 'rows'}: it was not written "
             f"by dosml, or cut off"
         )
-    results = results.reindex(columns=list(dict.fromkeys([*COLUMNS, *results.columns])))
+    results = results.reindex(columns=list(dict.fromkeys([*result_columns(), *results.columns])))
     path = folder / "campaign.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -125,15 +132,30 @@ def read_campaign(folder: Path) -> CampaignTables:
         raise InputError(
             f"cannot read {path} ({error}): every campaign folder holds one, is this one?"
         ) from error
+    content = _content(folder)
     return CampaignTables(
-        metal=_metal(str(subject), folder),
+        metal=_metal(str(subject), content, folder),
         folder=folder,
         results=results,
         angular=_table(folder / "angular_resolution.csv"),
         dos=_table(folder / "d_dos.csv"),
         settings=dict(settings),
         version=str(version),
+        warning=str(content.get("engine_warning", "")),
+        limits=tuple(str(line) for line in content.get("given_limits", ())),
     )
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """Read what the report is made of; nothing where an older version wrote none."""
+    path = folder / CONTENT
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} ({error}): run the scan again") from error
+    return found if isinstance(found, dict) else {}
 
 
 def differences(campaigns: Sequence[CampaignTables]) -> list[str]:
@@ -159,17 +181,14 @@ def _value_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _metal(subject: str, folder: Path) -> str:
+def _metal(subject: str, content: Mapping[str, Any], folder: Path) -> str:
     if _SYMBOL.fullmatch(subject):
         return subject
-    import ase.io
-
-    for path in sorted((folder / "label_sets").glob("*.extxyz")):
-        with path.open(encoding="utf-8") as handle:
-            frame = next(iter(ase.io.iread(handle, index=0, format="extxyz")))
-        return str(frame.get_chemical_symbols()[0])
+    if "formula" in content:
+        return str(content["formula"])
     raise InputError(
-        f"{folder} is a study of {subject} without label_sets: what metal it is cannot be told"
+        f"{folder} is a scan of {subject} without {CONTENT}: what metal it is cannot be told; "
+        "continue it with the command that began it"
     )
 
 

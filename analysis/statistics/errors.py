@@ -162,7 +162,7 @@ def bootstrap_weights(
 ) -> NDArray[np.float64]:
     """Weights of frames in bootstrap resamples, drawn inside strata (the tiers).
 
-    The tiers of a study are fixed by design, so frames are drawn inside each. From the n frames of
+    The tiers of a scan are fixed by design, so frames are drawn inside each. From the n frames of
     a stratum n - 1 are drawn with replacement and weighted n / (n - 1): with few frames the plain
     bootstrap gives a variance too small by (n - 1) / n, and this one does not (Rao and Wu, J. Am.
     Stat. Assoc. 83, 231 (1988)). If any stratum holds a single frame, all frames form one.

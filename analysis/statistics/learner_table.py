@@ -1,17 +1,13 @@
-"""Several force fields on the same label sets: one table, one figure."""
+"""Several force fields on the same label sets: one table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure
 from dosml.analysis.statistics.errors import (
-    FrameSums,
     bootstrap_weights,
-    component_sums,
     difference_columns,
     error_columns,
 )
@@ -20,41 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
+
+    from dosml.analysis.statistics.results import HeldOut
 
 #: Facts of a model that become columns, where the learner measured them.
 COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What one model says about the held-out frames, beside the labels.
-
-    Attributes
-    ----------
-    forces, forces_predicted
-        (n_atoms, 3) each, eV/Å.
-    energies, energies_predicted
-        Shape (n_test,), eV (whole cell).
-    facts
-        Of the model: cost, size.
-    """
-
-    forces: Sequence[NDArray[np.float64]]
-    forces_predicted: Sequence[NDArray[np.float64]]
-    energies: NDArray[np.float64]
-    energies_predicted: NDArray[np.float64]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def force_sums(self) -> FrameSums:
-        """Sum over the force components of each frame."""
-        return component_sums(self.forces_predicted, self.forces)
-
-    def energy_error(self) -> float:
-        """Mean absolute error of the energy, eV/atom."""
-        n_atoms = np.array([len(one) for one in self.forces])
-        return float(np.mean(np.abs(self.energies_predicted - self.energies) / n_atoms))
 
 
 def learner_table(
@@ -103,33 +69,3 @@ def learner_table(
             row |= {name: held.facts.get(name, np.nan) for name in COSTS}
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def learner_figure(table: pd.DataFrame, x: str, label: str) -> Figure:
-    """Draw the force error of every learner against what the scan varies.
-
-    Parameters
-    ----------
-    table
-        From `learner_table`.
-    x, label
-        Column of the abscissa, and what it is called.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Draw inside `dosml.analysis.figures.style.house_style`.
-    """
-    figure = new_figure(4.8, 3.4)
-    axes = figure.subplots()
-    for k, (learner, rows) in enumerate(table.groupby("learner", sort=False)):
-        centre = rows["force_percent_error"]
-        below = centre - rows["force_percent_error_low"]
-        above = rows["force_percent_error_high"] - centre
-        axes.errorbar(
-            rows[x], centre, [below, above], fmt="osD^vP<>"[k % 8] + "-", capsize=2, label=learner
-        )
-    axes.set(xlabel=label, ylabel="force error, 100 MAE/MAV (%)")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=True)
-    return figure

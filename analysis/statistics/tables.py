@@ -18,7 +18,7 @@ def write_tables(table: pd.DataFrame, folder: Path, name: str = "results") -> li
     Parameters
     ----------
     table
-        From `dosml.analysis.statistics.study.summarise`, or another table of findings.
+        From `dosml.analysis.statistics.scan.summarise`, or another table of findings.
     folder
         Where to; made if it does not exist.
     name

@@ -8,10 +8,10 @@ import typer
 
 from dosml.cli import scan_options as options
 from dosml.cli.shared_options import spelled_out
-from dosml.studies.electron_settings import MapSettings
+from dosml.studies.scan_settings import MapSettings
 
 
-@spelled_out(options.scan_words(MapSettings), without=["dataset"])
+@spelled_out(options.scan_words(MapSettings))
 def electron_map(
     target: options.Target = None,
     sigma: Annotated[

@@ -9,10 +9,10 @@ import typer
 
 from dosml.cli import scan_options as options
 from dosml.cli.shared_options import spelled_out
-from dosml.studies.electron_settings import ElectronScanSettings
+from dosml.studies.scan_settings import ElectronScanSettings
 
 
-@spelled_out(options.scan_words(ElectronScanSettings), without=["dataset"])
+@spelled_out(options.scan_words(ElectronScanSettings))
 def nelect_scan(
     target: options.Target = None,
     electrons: Annotated[
@@ -61,6 +61,6 @@ def nelect_scan(
         return
     from rich.console import Console
 
-    from dosml.analysis.figures.electron_swap import swap_terminal
+    from dosml.analysis.report.terminal import swap_terminal
 
     Console().print(swap_terminal(result.swap))

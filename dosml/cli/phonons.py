@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.shared_options import make_reporter
+
 
 def phonons(
     source: Annotated[
@@ -47,10 +49,9 @@ def phonons(
 
     Forces are kept in the folder: the same command continues one that was stopped.
     """
-    from dosml.progress import Reporter
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
-    reporter = Reporter()
+    reporter = make_reporter()
     width = sigma if sigma is not None else sigma_of_model(source)
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]

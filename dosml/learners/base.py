@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dosml.errors import LabelError, LearnerError
-from dosml.relabel.dataset.label_set import check_label_set
+from dosml.registry import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
     from ase import Atoms
+    from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
     from dosml.relabel.dataset import LabelSet
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 #: Called as progress(stage, done, total) while a learner works.
 Progress = Callable[[str, int, int], None]
 
-
-#: What every model says of its cost, besides facts of its own (`FittedModels.facts`).
+#: What every model says of its cost, besides facts of its own (`FittedModels.facts`): numbers that
+#: are finite, and the device as a text. Seconds are wall time and hold what was spent on all label
+#: sets together; parameters of a Gaussian process are its inducing environments; epochs are passes
+#: over the training frames.
 COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
 
 
@@ -110,6 +113,44 @@ class KeepsTrainings(Protocol):
         ...
 
 
+@runtime_checkable
+class FollowsFrames(Protocol):
+    """A learner some of whose settings follow from the training frames where they are left open."""
+
+    def settled(self, frames: Sequence[Atoms]) -> Self:
+        """Give the same learner with the settings that it takes for these frames."""
+        ...
+
+
+@runtime_checkable
+class KnowsGrid(Protocol):
+    """A learner that says which values of its options are worth trying."""
+
+    def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
+        """Give values by option, for these training frames."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerEntry(Entry):
+    """A learner in the registry.
+
+    Attributes
+    ----------
+    make
+        (checked options, processor cores that it may use) -> the learner. Heavy imports belong in
+        here, not at the top of its module.
+    suffix
+        Of the files that its models are saved to.
+    load
+        Saved model -> ase calculator; a `LearnerError` says that the file is none of its own.
+    """
+
+    make: Callable[[Any, int], Learner]
+    suffix: str
+    load: Callable[[Path], Calculator]
+
+
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:
     """Refuse training data that no learner can use.
 
@@ -119,6 +160,8 @@ def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet])
         If there are no frames or no label sets, if an array has another shape than the frames
         ask for, if a label is not finite, or if only some label sets hold stresses.
     """
+    from dosml.relabel.dataset.value import check_label_set
+
     if not frames:
         raise LearnerError("a learner needs at least one training frame, got none")
     if not label_sets:

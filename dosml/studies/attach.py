@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from dosml.analysis.report.scan_report import rewrite_report
-from dosml.analysis.report.study_sections import RECORD, STUDIES, label_file_hash
-from dosml.campaign import Campaign, logger
+from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
+from dosml.analysis.report.study_sections import STUDIES, label_file_hash
+from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import CampaignLockedError, DosmlError
 from dosml.files import whole_file
+from dosml.studies.scan import LABEL_SETS
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.progress import Reporter
-    from dosml.studies.training_settings import OpenStudy, StudySettings
+    from dosml.studies.open_study import LabelStudySettings, OpenStudy
 
 
 def attach_study(
-    settings: StudySettings,
+    settings: LabelStudySettings,
     study: OpenStudy,
     *,
     tables: Sequence[Path],
@@ -51,32 +51,32 @@ def attach_study(
     list of Path
         The report, where it was rewritten.
     """
-    campaign, own = settings.source(), study.store.folder
-    record = campaign / "campaign.json"
-    if not record.is_file() or not (campaign / "label_sets").is_dir():
+    campaign, own = study.source, study.folder
+    if campaign is None:
         return []
+    record = campaign / RECORD
     try:
         place = _place(campaign / STUDIES, own)
         for path in [*tables, *(figure.png for figure in figures)]:
             with whole_file(place / path.name) as partial:
                 shutil.copyfile(path, partial)
-        labels = {name: campaign / "label_sets" / f"{name}.extxyz" for name in study.data.names}
+        labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
         tiers = study.data.tiers
         content = {
             "study": settings.command,
             "dosml": __version__,
-            "command": "dosml " + shlex.join(sys.argv[1:]),
+            "command": reporter.command,
             "folder": str(own.resolve()),
             "seed": settings.seed,
-            "train_frames": Counter(tiers[n] for n in study.train),
-            "test_frames": Counter(tiers[n] for n in study.test),
+            "train_frames": Counter(tiers[n] for n in study.data.train),
+            "test_frames": Counter(tiers[n] for n in study.data.test),
             "label_files": {name: label_file_hash(path) for name, path in labels.items()},
             "figures": [
                 {"title": one.title, "caption": one.caption, "file": one.png.name}
                 for one in figures
             ],
         }
-        with whole_file(place / RECORD) as partial:
+        with whole_file(place / STUDY_RECORD) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         subject = str(json.loads(record.read_text(encoding="utf-8"))["subject"])
         with Campaign(campaign, subject):
@@ -100,7 +100,7 @@ def _place(studies: Path, study: Path) -> Path:
     while True:
         place = studies / (study.name if number == 1 else f"{study.name}-{number}")
         try:
-            found = json.loads((place / RECORD).read_text(encoding="utf-8"))["folder"]
+            found = json.loads((place / STUDY_RECORD).read_text(encoding="utf-8"))["folder"]
         except (OSError, ValueError, KeyError):
             return place
         if found == str(study.resolve()):

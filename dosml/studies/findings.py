@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.electron_map import electron_table
-from dosml.analysis.figures.electron_swap import swap_figure, swap_table
+from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
-from dosml.analysis.measures.dos_table import dos_table
 from dosml.analysis.report.scan_report import write_report
-from dosml.analysis.statistics.study import ScanStudy, SettingResult, summarise
+from dosml.analysis.statistics.dos_table import dos_table
+from dosml.analysis.statistics.electron_axis import electron_table
+from dosml.analysis.statistics.electron_swap import swap_table
+from dosml.analysis.statistics.results import SettingResult
+from dosml.analysis.statistics.scan import ScanData, summarise
 from dosml.analysis.statistics.tables import write_tables
-from dosml.relabel.frames import frame_id
-from dosml.version import __version__
+from dosml.plan import Labelling
+from dosml.version import package_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
-    from ase import Atoms
 
-    from dosml.analysis.figures.electron_swap import Swap
-    from dosml.relabel.engines.base import Engine
-    from dosml.relabel.label import LabelSet
-    from dosml.settings import ScanSettings
-    from dosml.training import Training
+    from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.plan import ScanPlan
+    from dosml.relabel.dataset import Dataset
+    from dosml.trainings import Training
 
-#: Packages whose versions a reader needs to repeat the numbers.
-PACKAGES = ("numpy", "scipy", "torch", "tblite", "ase", "pymatgen", "sphericart", "vesin")
+#: Packages whose versions a reader needs to repeat the numbers, beside the engine's own.
+PACKAGES = ("numpy", "scipy", "torch", "ase", "pymatgen", "sphericart", "vesin")
 
 #: What a scan of the electron number cannot show, for its report.
 ELECTRON_LIMITS = (
@@ -57,13 +52,10 @@ ELECTRON_LIMITS = (
 def write_findings(
     folder: Path,
     *,
-    settings: ScanSettings,
-    engine: Engine,
-    frames: Sequence[Atoms],
-    label_sets: Sequence[LabelSet],
+    plan: ScanPlan,
+    data: Dataset,
     training: Training,
-    dropped: Sequence[str],
-    dropped_settings: Sequence[str],
+    command: str,
     seconds: float,
     swap: Swap | None = None,
     by_learner: pd.DataFrame | None = None,
@@ -72,10 +64,10 @@ def write_findings(
 
     Parameters
     ----------
-    frames
-        The frames that every label set holds, training and held-out.
-    dropped, dropped_settings
-        Frames and settings that were left out, with the reason.
+    plan, data, training
+        What was asked for, the labels, and the models of the learner that the report is about.
+    command
+        What the user gave.
     seconds
         Wall time of this run so far.
     swap
@@ -88,102 +80,88 @@ def write_findings(
     table, report
         One row per setting; where the report lies.
     """
-    is_test = [frame.info["split"] == "test" for frame in frames]
-    results = []
-    for label_set, prediction in zip(label_sets, training.predictions, strict=True):
-        held_out = [label for label, use in zip(label_set.labels, is_test, strict=True) if use]
-        results.append(
-            SettingResult(
-                smearing=label_set.setting.smearing,
-                electrons_per_atom_shift=label_set.setting.electrons_per_atom_shift,
-                dos=[label.dos for label in label_set.labels],
-                forces=[label.forces for label in label_set.labels],
-                test_forces=[label.forces for label in held_out],
-                test_forces_predicted=list(prediction.forces),
-                test_energies=np.array([label.free_energy for label in held_out]),
-                test_energies_predicted=prediction.energies,
-                test_stresses=np.array([label.stress for label in held_out]),
-                test_stresses_predicted=prediction.stresses,
-            )
+    results = [
+        SettingResult(setting, labels.dos, labels.forces, held_out)
+        for setting, labels, held_out in zip(
+            data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
         )
-    facts = _facts(settings, engine, frames, label_sets, training, seconds)
-    facts["dropped_frames"] = list(dropped)
-    facts["warnings"] = [engine.warning, *(f"Setting left out: {one}" for one in dropped_settings)]
-    if any(settings.shifts):
-        facts["limits"] = list(ELECTRON_LIMITS)
-    study = ScanStudy(
-        formula=frames[0].get_chemical_symbols()[0],
-        tiers=[str(frame.info.get("tier", "all")) for frame in frames],
-        test_tiers=[
-            str(frame.info.get("tier", "all"))
-            for frame, use in zip(frames, is_test, strict=True)
-            if use
-        ],
+    ]
+    scan = ScanData(
+        formula="-".join(data.elements),
+        tiers=data.tiers,
+        test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
-        facts=facts,
-        bootstrap_seed=settings.seed,
-        frames=frames,
+        facts=_facts(plan, data, training, command, seconds),
+        bootstrap_seed=plan.settings.seed,
+        frames=data.frames,
     )
-    table = summarise(study)
+    table = summarise(scan)
     write_tables(table, folder)
-    curves = dos_table(study)
-    write_tables(curves, folder, "d_dos")
-    if study.angular is not None:
-        write_tables(study.angular, folder, "angular_resolution")
-    if study.power is not None:
-        write_tables(study.power, folder, "angular_power")
-    if "electrons_per_atom_shift" in study.varies:
-        write_tables(electron_table(study, table), folder, "electron_axis")
-    figures = draw_figures(study, table, folder / "figures")
+    curves = dos_table(scan)
+    if curves is not None:
+        write_tables(curves, folder, "d_dos")
+    if scan.angular is not None:
+        write_tables(scan.angular, folder, "angular_resolution")
+    if scan.power is not None:
+        write_tables(scan.power, folder, "angular_power")
+    if "electrons_per_atom_shift" in scan.varies:
+        write_tables(electron_table(scan, table), folder, "electron_axis")
+    figures = draw_figures(scan, table, folder / "figures")
     if swap is not None:
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
-    write_report(report, study, table, figures, learners=by_learner)
+    write_report(report, scan, table, figures, learners=by_learner)
     return table, report
 
 
 def _facts(
-    settings: ScanSettings,
-    engine: Engine,
-    frames: Sequence[Atoms],
-    label_sets: Sequence[LabelSet],
-    training: Training,
-    seconds: float,
+    plan: ScanPlan, data: Dataset, training: Training, command: str, seconds: float
 ) -> dict[str, object]:
-    labels = [label for label_set in label_sets for label in label_set.labels]
-    label_seconds = [float(label.facts.get("seconds", np.nan)) for label in labels]
-    highest = max(abs(label.top_occupation) for label in labels)
-    n_test = sum(frame.info["split"] == "test" for frame in frames)
-    source = (
-        f"the user's file {settings.target}"
-        if settings.target_is_file
-        else f"molecular dynamics with the {settings.sampler} potential"
-    )
-    return {
-        "command": "dosml " + shlex.join(sys.argv[1:]),
-        "engine": engine.name,
-        "frames": f"{len(frames) - n_test} training and {n_test} held out, {len(frames[0])} atoms "
-        f"in the first, from {source}",
-        "held-out frames": [frame_id(f) for f in frames if f.info["split"] == "test"],
-        "labels": f"{len(labels)}, median {np.nanmedian(label_seconds):.1f} s each on one core",
-        "labels that needed another attempt": sum(
-            int(label.facts.get("attempts", 1)) > 1 for label in labels
-        ),
-        "largest occupation of the highest band": f"{highest:.1e}" if highest else "0",
+    workers, origin = plan.settings.workers, data.provenance
+    shifted = any(one.electrons_per_atom_shift for one in data.electronic)
+    facts: dict[str, object] = {
+        "command": command,
+        "engine": origin.engine,
+        "frames": f"{len(data.train)} training and {len(data.test)} held out, "
+        f"{len(data.frames[0])} atoms in the first, from {origin.source}",
+        "held-out frames": [data.frame_ids[n] for n in data.test],
+        **_label_facts(data),
         "wall time of the run that wrote this report": (
-            f"{seconds:.0f} s on {settings.workers} process{'es' * (settings.workers > 1)}"
+            f"{seconds:.0f} s on {workers} process{'es' * (workers > 1)}"
         ),
-        "seed": settings.seed,
-        "learner": {
-            f"{label_set.setting.name}": facts
-            for label_set, facts in zip(label_sets, training.facts, strict=True)
-        },
-        "engine settings": engine.fingerprint(),
-        "versions": {
-            "dosml": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        "seed": plan.settings.seed,
+        "learner": dict(zip(data.names, training.facts, strict=True)),
+        "engine settings": dict(origin.protocol),
+        "versions": {**package_versions(PACKAGES), **origin.versions},
+        "dropped_frames": list(data.dropped),
+        "warnings": [
+            *([origin.warning] if origin.warning else []),
+            *(f"Setting left out: {one}" for one in data.dropped_settings),
+        ],
+        "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
+    if not isinstance(plan.source, Labelling):
+        facts["labels read from"] = str(plan.settings.labels)
+    return facts
+
+
+def _label_facts(data: Dataset) -> dict[str, object]:
+    """How the labels were made, as far as they say."""
+    n_labels = len(data.frames) * len(data.label_sets)
+
+    def column(name: str) -> np.ndarray:
+        values = [value for one in data.label_sets for value in one.facts.get(name, ())]
+        numbers = np.array([np.nan if value is None else float(value) for value in values])
+        return numbers[~np.isnan(numbers)]
+
+    facts: dict[str, object] = {"labels": str(n_labels)}
+    if len(seconds := column("seconds")):
+        facts["labels"] = f"{n_labels}, median {np.median(seconds):.1f} s each on one core"
+    if len(attempts := column("attempts")):
+        facts["labels that needed another attempt"] = int((attempts > 1).sum())
+    if len(top := column("top_occupation")):
+        highest = float(np.abs(top).max())
+        facts["largest occupation of the highest band"] = f"{highest:.1e}" if highest else "0"
+    return facts

@@ -1,4 +1,4 @@
-"""Heat maps of a grid over cutoff, n_max, l_max and zeta."""
+"""Heat maps of a grid over up to four options of a learner."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import numpy as np
 from dosml.analysis.figures.style import new_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,12 @@ QUANTITIES = {
 }
 
 
-def grid_figure(table: pd.DataFrame, quantity: str) -> Figure:
-    """Panels by zeta (rows) and l_max (columns), each cutoff against n_max.
+#: Options as a figure writes them.
+HEADINGS = {"cutoff": "cutoff (Å)", "zeta": "ζ"}
+
+
+def grid_figure(table: pd.DataFrame, quantity: str, axes: Sequence[str]) -> Figure:
+    """Heat map of two options, in panels by two more where there are so many.
 
     Parameters
     ----------
@@ -55,6 +63,8 @@ def grid_figure(table: pd.DataFrame, quantity: str) -> Figure:
         Rows of one label set, see `dosml.studies.grid.grid_table`.
     quantity
         A key of `QUANTITIES`.
+    axes
+        One to four columns that are varied: down, across, and of the panels across and down.
 
     Returns
     -------
@@ -62,71 +72,82 @@ def grid_figure(table: pd.DataFrame, quantity: str) -> Figure:
         Draw inside `dosml.analysis.figures.style.house_style`.
     """
     what = QUANTITIES[quantity]
-    zetas, l_maxes = sorted(set(table["zeta"])), sorted(set(table["l_max"]))
-    cutoffs, n_maxes = sorted(set(table["cutoff_angstrom"])), sorted(set(table["n_max"]))
+    # an axis that is not there has one value
+    names = [*axes, *(f"_{k}" for k in range(4 - len(axes)))]
+    table = table.assign(**{name: 0 for name in names if name not in table})
+    down, across, panel_across, panel_down = names
+    ticks = {name: sorted(set(table[name])) for name in names}
     values = table[what.column].to_numpy(float) * what.scale
-    low, high = np.nanmin(values), np.nanmax(values)
-    best = float(high if what.more_is_better else low)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    best = high if what.more_is_better else low
     cell = 0.5
     figure = new_figure(
-        1.9 + len(l_maxes) * (cell * len(n_maxes) + 0.35),
-        0.9 + len(zetas) * (cell * 0.8 * len(cutoffs) + 0.45),
+        1.9 + len(ticks[panel_across]) * (cell * len(ticks[across]) + 0.35),
+        0.9 + len(ticks[panel_down]) * (cell * 0.8 * len(ticks[down]) + 0.45),
     )
     figure.set_layout_engine("constrained")
-    panels = figure.subplots(len(zetas), len(l_maxes), squeeze=False, sharex=True, sharey=True)
-    for row, zeta in enumerate(zetas):
-        for column, l_max in enumerate(l_maxes):
-            axes = panels[row, column]
-            mine = table[(table["zeta"] == zeta) & (table["l_max"] == l_max)]
-            grid = mine.pivot_table(
-                index="cutoff_angstrom", columns="n_max", values=what.column, dropna=False
-            )
-            grid = grid.reindex(index=cutoffs, columns=n_maxes).to_numpy(float) * what.scale
-            image = axes.imshow(
-                grid,
-                cmap="viridis" if what.more_is_better else "viridis_r",
-                vmin=low,
-                vmax=high,
-                origin="lower",
-                aspect="auto",
-            )
-            for (i, j), value in np.ndenumerate(grid):
-                if np.isnan(value):
-                    axes.text(j, i, "-", ha="center", va="center")
-                    continue
-                light = (value - low) / (high - low) if high > low else 0.5
-                light = light if what.more_is_better else 1 - light
-                axes.text(
-                    j,
-                    i,
-                    what.format.format(value),
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="black" if light > 0.6 else "white",
-                )
-                if value == best:
-                    from matplotlib.patches import Rectangle
-
-                    axes.add_patch(
-                        Rectangle(
-                            (j - 0.5, i - 0.5),
-                            1,
-                            1,
-                            fill=False,
-                            ec="#D55E00",
-                            lw=2.5,
-                            clip_on=False,
-                        )
-                    )
-            axes.set_xticks(range(len(n_maxes)), [f"{n:g}" for n in n_maxes])
-            axes.set_yticks(range(len(cutoffs)), [f"{c:g}" for c in cutoffs])
-            axes.tick_params(length=0)
-            axes.grid(visible=False)
-            axes.set_title(f"l_max {l_max:g}, ζ {zeta:g}", fontsize=8)
-    for axes in panels[-1]:
-        axes.set_xlabel("n_max")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("cutoff (Å)")
+    panels = figure.subplots(
+        len(ticks[panel_down]), len(ticks[panel_across]), squeeze=False, sharex=True, sharey=True
+    )
+    for (row, column), panel in np.ndenumerate(panels):
+        at = {panel_down: ticks[panel_down][row], panel_across: ticks[panel_across][column]}
+        mine = table[np.logical_and.reduce([table[name] == value for name, value in at.items()])]
+        part = mine.pivot_table(index=down, columns=across, values=what.column, dropna=False)
+        part = part.reindex(index=ticks[down], columns=ticks[across]).to_numpy(float) * what.scale
+        image = panel.imshow(
+            part,
+            cmap="viridis" if what.more_is_better else "viridis_r",
+            vmin=low,
+            vmax=high,
+            origin="lower",
+            aspect="auto",
+        )
+        _write_numbers(panel, part, what, (low, high), best)
+        panel.set_xticks(range(len(ticks[across])), [_text(one) for one in ticks[across]])
+        panel.set_yticks(range(len(ticks[down])), [_text(one) for one in ticks[down]])
+        panel.tick_params(length=0)
+        panel.grid(visible=False)
+        words = [f"{_heading(name)} {_text(value)}" for name, value in at.items() if name in axes]
+        panel.set_title(", ".join(reversed(words)), fontsize=8)
+    for panel in panels[-1]:
+        panel.set_xlabel(_heading(across) if across in axes else "")
+    for panel in panels[:, 0]:
+        panel.set_ylabel(_heading(down))
     figure.colorbar(image, ax=panels, label=what.label, shrink=0.9)
     return figure
+
+
+def _write_numbers(
+    panel: Axes, part: NDArray, what: Quantity, limits: tuple[float, float], best: float
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    low, high = limits
+    for (i, j), value in np.ndenumerate(part):
+        if np.isnan(value):
+            panel.text(j, i, "-", ha="center", va="center")
+            continue
+        light = (value - low) / (high - low) if high > low else 0.5
+        light = light if what.more_is_better else 1 - light
+        panel.text(
+            j,
+            i,
+            what.format.format(value),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="black" if light > 0.6 else "white",
+        )
+        if value == best:
+            corner = (j - 0.5, i - 0.5)
+            panel.add_patch(
+                Rectangle(corner, 1, 1, fill=False, ec="#D55E00", lw=2.5, clip_on=False)
+            )
+
+
+def _heading(name: str) -> str:
+    return HEADINGS.get(name, name)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

@@ -1,60 +1,92 @@
-"""Paired label sets: every frame labelled at every setting that the engine can do."""
+"""A scan's labels: made by an engine where they are missing, and paired to a dataset."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import ase.io
 
 from dosml.campaign import logger
 from dosml.errors import LabelError
-from dosml.files import whole_file
+from dosml.plan import FEWEST_SETTINGS
+from dosml.relabel.dataset import Provenance, from_store
 from dosml.relabel.frames import frame_id
-from dosml.relabel.label import Label, LabelSet, labelled_frame
-from dosml.relabel.pool import label_frames
-from dosml.studies.frames_source import FEWEST, describe, split
+from dosml.relabel.label import Label
+from dosml.relabel.labelling import label_frames
+from dosml.relabel.store import LabelStore
+from dosml.studies.frames import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ase import Atoms
 
+    from dosml.campaign import Campaign
+    from dosml.plan import Labelling, ScanPlan
     from dosml.progress import Reporter
+    from dosml.relabel.dataset import Dataset
     from dosml.relabel.engines.base import Engine
-    from dosml.relabel.store import LabelStore
+    from dosml.relabel.execution.runner import Runner
     from dosml.theory.setting import ElectronicSetting
 
-#: A setting is left out as a whole when more than this share of its frames has no label.
-MOST_FAILURES = 0.5
 
+def make_dataset(
+    plan: ScanPlan, labelling: Labelling, campaign: Campaign, runner: Runner, reporter: Reporter
+) -> Dataset:
+    """Frames, labels and DOS of a scan; what is in the campaign folder is not made again.
 
-@dataclass(frozen=True)
-class PairedLabels:
-    """Label sets of one list of frames.
-
-    Attributes
-    ----------
-    frames
-        Frames with a label at every kept setting.
-    label_sets
-        One per kept setting.
-    dropped
-        Frames that were taken out of all label sets, with setting and reason.
-    dropped_settings
-        Settings that were left out as a whole, with the reason.
+    Raises
+    ------
+    LabelError
+        If too few settings or frames have labels.
+    DosmlError
+        What stopped the labelling; finished labels are kept.
     """
+    engine, electronic = labelling.engine, list(plan.electronic)
+    frames = labelling.frames.get(campaign.folder, reporter)
+    store = labelling.store(campaign.folder)
+    if plan.settings.retry_failed:
+        for frame in frames:
+            for setting in electronic:
+                store.forget_failures(frame_id(frame), setting)
+    given_up: list[str] = []
+    if any(one.electrons_per_atom_shift for one in electronic):
+        electronic, given_up = try_settings(engine, store, frames, electronic, runner, reporter)
+    if len(electronic) < FEWEST_SETTINGS:
+        raise LabelError(
+            f"the engine {engine.name} converges at {len(electronic)} of the settings asked "
+            f"for, a scan compares at least {FEWEST_SETTINGS}: take smaller shifts in "
+            f"--electrons or a larger --sigma; reasons are in {campaign.log_path}"
+        )
+    make_labels(engine, store, frames, electronic, runner, reporter)
+    data = from_store(store, frames, electronic, provenance_of(engine, labelling.frames.words))
+    for line in data.dropped_settings:
+        reporter.warn(f"setting left out: {line}")
+    for line in data.dropped:
+        reporter.warn(f"dropped from all label sets: {line}")
+    if min(len(data.train), len(data.test)) < FEWEST:
+        raise LabelError(
+            f"only {len(data.train)} training and {len(data.test)} held-out frames have labels at "
+            f"every setting, {FEWEST} of each are needed: see dosml.log for the reasons, take "
+            "fewer or other settings, or other frames"
+        )
+    return replace(data, dropped_settings=(*given_up, *data.dropped_settings))
 
-    frames: list[Atoms]
-    label_sets: list[LabelSet]
-    dropped: list[str]
-    dropped_settings: list[str]
+
+def provenance_of(engine: Engine, source: str) -> Provenance:
+    """Where the labels of an engine come from."""
+    return Provenance(
+        engine=engine.name,
+        warning=engine.warning,
+        limits=engine.limits,
+        versions=engine.versions(),
+        protocol=engine.fingerprint(),
+        source=source,
+    )
 
 
 def trial_frames(frames: Sequence[Atoms]) -> list[Atoms]:
     """First training frame of every tier."""
-    train, _ = split(frames)
+    train = [frame for frame in frames if frame.info["split"] == "train"]
     first = {str(frame.info.get("tier", "all")): frame for frame in reversed(train)}
     return list(first.values())[::-1]
 
@@ -64,7 +96,7 @@ def try_settings(
     store: LabelStore,
     frames: Sequence[Atoms],
     settings: Sequence[ElectronicSetting],
-    workers: int,
+    runner: Runner,
     reporter: Reporter,
 ) -> tuple[list[ElectronicSetting], list[str]]:
     """Label one frame per tier at every setting, and give up settings that fail on all of them.
@@ -78,7 +110,7 @@ def try_settings(
         Settings to go on with, and lines that name the others.
     """
     trial = trial_frames(frames)
-    make_labels(engine, store, trial, settings, workers, reporter, what="trial labels")
+    make_labels(engine, store, trial, settings, runner, reporter, what="trial labels")
     kept: list[ElectronicSetting] = []
     dropped: list[str] = []
     for setting in settings:
@@ -99,106 +131,67 @@ def make_labels(
     store: LabelStore,
     frames: Sequence[Atoms],
     settings: Sequence[ElectronicSetting],
-    workers: int,
+    runner: Runner,
     reporter: Reporter,
     *,
     what: str = "labels",
 ) -> None:
-    """Label all frames at all settings in a process pool; each finished label is logged."""
+    """Label all frames at all settings; each finished label is logged."""
     total = len(frames) * len(settings)
-    kept = sum(store.has(frame_id(frame), setting) for frame in frames for setting in settings)
+    there = sum(store.has(frame_id(frame), one) for frame in frames for one in settings)
     reporter.say(
         f"{what}: {total} in all ({len(frames)} frames x {len(settings)} settings), "
-        f"{kept} on disk, {total - kept} to make with {engine.name} on {workers} processes"
+        f"{there} on disk, {total - there} to make with {engine.name} "
+        f"{runner.place}"
     )
-    if kept == total:
+    if there == total:
         return
     with reporter.bar("labelling", total) as update:
         for report in label_frames(
-            engine, store, frames, settings, workers=workers, on_progress=update
+            engine, store, frames, settings, runner=runner, on_progress=update
         ):
             if report.made:
-                logger.info("made labels of frame %s: %s", report.frame_id, ", ".join(report.made))
+                logger.info("labelled frame %s at %s", report.frame_id, ", ".join(report.made))
             for setting, reason in report.failures.items():
-                logger.warning("no label of frame %s at %s: %s", report.frame_id, setting, reason)
+                logger.warning("frame %s has no label at %s: %s", report.frame_id, setting, reason)
 
 
-def pair(
-    store: LabelStore,
-    frames: Sequence[Atoms],
-    settings: Sequence[ElectronicSetting],
-    reporter: Reporter,
-) -> PairedLabels:
-    """Keep the frames that have a label at every setting, so that comparisons stay paired.
+def with_dos_of(
+    data: Dataset, engine: Engine, campaign: Campaign, runner: Runner, reporter: Reporter
+) -> Dataset:
+    """Give labels the DOS of another engine, from the held-out frames.
 
-    A setting at which most frames failed is left out first, as a whole: it would take those frames
-    from all others. That is not done where fewer than two settings would stay.
+    Label sets that have a DOS of their own keep it.
 
     Raises
     ------
     LabelError
-        If too few frames are left.
+        If the engine has no label of any held-out frame at a setting, or no DOS.
     """
-    outcomes = {
-        setting: [store.get(frame_id(frame), setting) for frame in frames] for setting in settings
-    }
-    failures = {
-        setting: [_reason(one) for one in found if not isinstance(one, Label)]
-        for setting, found in outcomes.items()
-    }
-    usable = [one for one in settings if len(failures[one]) <= MOST_FAILURES * len(frames)]
-    left_out: list[str] = []
-    if 2 <= len(usable) < len(settings):
-        for setting in settings:
-            if setting not in usable:
-                left_out.append(
-                    f"{setting.name}: no label for {len(failures[setting])} of {len(frames)} "
-                    f"frames: {failures[setting][0]}"
-                )
-                reporter.warn(f"setting left out: {left_out[-1]}")
-        settings = usable
-    kept: list[Atoms] = []
-    labels: list[list[Label]] = [[] for _ in settings]
-    dropped: list[str] = []
-    for number, frame in enumerate(frames):
-        of_frame = [outcomes[setting][number] for setting in settings]
-        good = [outcome for outcome in of_frame if isinstance(outcome, Label)]
-        if len(good) == len(settings):
-            kept.append(frame)
-            for collected, label in zip(labels, good, strict=True):
-                collected.append(label)
-            continue
-        setting, outcome = next(
-            (setting, outcome)
-            for setting, outcome in zip(settings, of_frame, strict=True)
-            if not isinstance(outcome, Label)
-        )
-        text = f"frame {describe(frame)} at {setting.name}: {_reason(outcome)}"
-        reporter.warn(f"dropped from all label sets: {text}")
-        dropped.append(text)
-    train, test = split(kept)
-    if len(train) < FEWEST or len(test) < FEWEST:
+    lacking = [labels for labels in data.label_sets if labels.dos is None]
+    if not lacking:
+        return data
+    frames = [data.frames[n] for n in data.test]
+    electronic = [labels.setting for labels in lacking if labels.setting is not None]
+    store = LabelStore(campaign.folder / "labels", engine.fingerprint())
+    make_labels(engine, store, frames, electronic, runner, reporter, what="DOS")
+    theirs = from_store(store, frames, electronic, provenance_of(engine, "held-out frames"))
+    found = {labels.setting: labels.dos for labels in theirs.label_sets}
+    if any(dos is None for dos in found.values()):
         raise LabelError(
-            f"only {len(train)} training and {len(test)} held-out frames have labels at every "
-            f"setting, {FEWEST} of each are needed: see dosml.log for the reasons, take fewer or "
-            "other settings, or other frames"
+            f"the engine {engine.name} gives no DOS: choose another --dos-engine, or leave it out"
         )
-    sets = [LabelSet(one, tuple(group)) for one, group in zip(settings, labels, strict=True)]
-    return PairedLabels(kept, sets, dropped, left_out)
-
-
-def _reason(outcome: object) -> str:
-    return str(getattr(outcome, "reason", "damaged label file"))
-
-
-def export_label_sets(
-    folder: Path, frames: Sequence[Atoms], label_sets: Sequence[LabelSet]
-) -> None:
-    """Write each label set as extxyz with `REF_*` keys, for any other force-field code."""
-    for label_set in label_sets:
-        labelled = [
-            labelled_frame(frame, label)
-            for frame, label in zip(frames, label_set.labels, strict=True)
-        ]
-        with whole_file(folder / f"{label_set.setting.name}.extxyz") as path:
-            ase.io.write(path, labelled, format="extxyz")
+    sentence = (
+        f"The labels of {data.provenance.engine} have no DOS: every DOS here is that of the engine "
+        f"{engine.name} on the {len(theirs.frames)} held-out frames. {engine.warning}"
+    )
+    return replace(
+        data,
+        label_sets=tuple(
+            replace(labels, dos=found.get(labels.setting)) if labels.dos is None else labels
+            for labels in data.label_sets
+        ),
+        provenance=replace(
+            data.provenance, limits=(*data.provenance.limits, sentence, *engine.limits)
+        ),
+    )

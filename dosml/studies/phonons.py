@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.phonons import (
+from dosml.analysis.figures.phonons import phonon_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.statistics.phonons import (
     PhononBands,
     phonon_bands,
-    phonon_figure,
     phonon_sentences,
     phonon_table,
 )
-from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file
-from dosml.relabel.engines.registry import ENGINES, make_engine
+from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 from dosml.relabel.structures import PROTOTYPES, unit_cell
@@ -113,10 +113,10 @@ def force_source(text: str, *, sigma: float | None, scheme: str, device: str | N
         name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         return ForceSource(name, {"model": digest}, load_calculator(path, device))
-    if text not in ENGINES:
+    if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
-            f"in a campaign folder) or one of {', '.join(ENGINES)}"
+            f"in a campaign folder) or one of {', '.join(engine_names())}"
         )
     engine = make_engine(text)
     setting = ElectronicSetting(Smearing(scheme, 0.2 if sigma is None else sigma))

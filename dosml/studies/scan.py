@@ -5,69 +5,71 @@ Every step reads what is already in the campaign folder and makes only what is m
 
 from __future__ import annotations
 
-import shlex
-import sys
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.electron_swap import Swap, swap_table
 from dosml.analysis.statistics.campaigns import read_campaign
+from dosml.analysis.statistics.electron_swap import Swap, swap_table
 from dosml.campaign import Campaign, logger
-from dosml.errors import LabelError
-from dosml.relabel.frames import frame_id
-from dosml.relabel.store import LabelStore
-from dosml.studies.electron_settings import ElectronScanSettings
+from dosml.files import whole_file
+from dosml.plan import Labelling
+from dosml.relabel.dataset import save
+from dosml.relabel.execution.runner import open_runner
 from dosml.studies.findings import write_findings
-from dosml.studies.frames_source import (
-    engine_of,
-    get_frames,
-    planned_atoms,
-    scheme_of,
-    settings_in_force,
-    subject_of,
-    with_dataset,
-)
-from dosml.studies.labelling import export_label_sets, make_labels, pair, try_settings
+from dosml.studies.labelling import make_dataset, with_dos_of
 from dosml.studies.learner_findings import write_learner_findings
-from dosml.studies.scan_learners import long_trainings, make_learners
-from dosml.theory.setting import ElectronicSetting
-from dosml.theory.smearing import Smearing
-from dosml.training import train_and_predict
+from dosml.studies.scan_settings import ElectronScanSettings
+from dosml.trainings import TrainingStore, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
+    from dosml.plan import ScanPlan
     from dosml.progress import Reporter
-    from dosml.settings import ScanSettings
+    from dosml.relabel.dataset import Dataset
+    from dosml.relabel.execution.runner import Runner
+    from dosml.studies.scan_settings import ScanSettings
+    from dosml.trainings import Training
 
-#: Fewer settings leave nothing to compare.
-FEWEST_SETTINGS = 2
+#: Folders of a campaign.
+LABEL_SETS, MODELS = "label_sets", "models"
+#: Says where the models of the scan lie: learner -> label set -> file.
+MODELS_FILE = "models.json"
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What a finished scan leaves behind; what was dropped is named with the reason."""
+    """What a finished scan leaves behind.
+
+    Attributes
+    ----------
+    folder
+        The campaign.
+    dataset
+        Frames and labels; what was dropped is named in it with the reason.
+    table
+        One row per setting (`dosml.analysis.statistics.scan.summarise`).
+    report
+        The report's file.
+    trainings
+        Of each learner.
+    swap
+        The comparison that `--as` asks for, or None.
+    by_learner
+        Errors of every learner where there are several, or None.
+    """
 
     folder: Path
+    dataset: Dataset
     table: pd.DataFrame
     report: Path
-    dropped: tuple[str, ...]
-    dropped_settings: tuple[str, ...] = ()
+    trainings: dict[str, Training]
     swap: pd.DataFrame | None = None
     by_learner: pd.DataFrame | None = None
-
-
-def scan_settings(settings: ScanSettings) -> list[ElectronicSetting]:
-    """Electronic settings of a scan: fewest electrons first, then the narrowest smearing."""
-    scheme = scheme_of(settings)
-    return [
-        ElectronicSetting(Smearing(scheme, width), shift)
-        for shift in sorted(settings.shifts)
-        for width in sorted(settings.sigma)
-    ]
 
 
 def make_swap(settings: ScanSettings) -> Swap | None:
@@ -90,50 +92,7 @@ def make_swap(settings: ScanSettings) -> Swap | None:
     )
 
 
-def make_plan(settings: ScanSettings) -> list[str]:
-    """Lines that say what a run would do, with counts and an estimate; nothing is written."""
-    settings = with_dataset(settings)
-    engine = engine_of(settings)
-    electronic = scan_settings(settings)
-    for setting in electronic:
-        engine.check(setting)
-    learners = make_learners(settings)
-    make_swap(settings)
-    subject = subject_of(settings)
-    n_frames, n_atoms = planned_atoms(settings)
-    n_labels = n_frames * len(electronic)
-    store = LabelStore(settings.folder / "labels", engine.fingerprint())
-    on_disk = sum(len(list(store.setting_folder(setting).glob("*.npz"))) for setting in electronic)
-    seconds = (
-        max(0, n_labels - on_disk)
-        * engine.seconds_per_label(n_atoms)
-        / min(settings.workers, n_frames)
-    )
-    n_test = min(settings.test, n_frames)
-    widths = ", ".join(f"{one:g}" for one in sorted(settings.sigma))
-    varied = f"{electronic[0].smearing.scheme} sigma {widths} eV"
-    if any(settings.shifts):
-        shifts = ", ".join(f"{one:+g}" if one else "0" for one in sorted(settings.shifts))
-        varied += f" x {shifts} electrons per atom"
-    lines = {
-        "subject": subject,
-        "frames": f"{n_frames} of {n_atoms} atoms ({n_frames - n_test} training, {n_test} held "
-        f"out), seed {settings.seed}",
-        "settings": f"{len(electronic)}: {varied}",
-        "labels": f"{n_labels} with the engine {engine.name}, {on_disk} on disk in "
-        f"{settings.folder}",
-        "learner": f"{settings.learner}, {len(electronic)} force fields"
-        + (" each" if len(settings.learners) > 1 else ""),
-        "estimate": f"{seconds / 60:.1f} min of labelling on {settings.workers} processes, from "
-        "the speed of a server core of 2026; the progress bar measures yours"
-        if seconds > 1
-        else "no labels to compute",
-    }
-    long = long_trainings(learners, len(electronic))
-    return [f"{name:<10}{text}" for name, text in [*lines.items(), *(("", one) for one in long)]]
-
-
-def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
+def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
     """Run a scan, or what is missing of it.
 
     Raises
@@ -141,75 +100,87 @@ def run_scan(settings: ScanSettings, reporter: Reporter) -> ScanResult:
     DosmlError
         With one line for the user; everything finished stays in the folder.
     """
-    settings = with_dataset(settings)
-    engine = engine_of(settings)
-    electronic = scan_settings(settings)
-    for setting in electronic:
-        engine.check(setting)
-    learners = make_learners(settings)
-    swap = make_swap(settings)
-    subject = subject_of(settings)
-    planned_atoms(settings)  # a file or structure that cannot be used leaves no folder behind
+    swap = make_swap(plan.settings)
     start = time.perf_counter()
-    with Campaign(settings.folder, subject) as campaign:
-        logger.info("command: %s", shlex.join(sys.argv))
-        campaign.record(settings_in_force(settings))
+    with Campaign(plan.folder, plan.subject) as campaign:
+        logger.info("command: %s", reporter.command)
+        campaign.record(plan.record())
         reporter.say(f"campaign folder: {campaign.folder}")
-        for line in long_trainings(learners, len(electronic)):
+        for line in plan.long_trainings():
             reporter.say(line)
-        frames = get_frames(settings, campaign.folder, reporter)
-        store = LabelStore(campaign.folder / "labels", engine.fingerprint())
-        if settings.retry_failed:
-            for frame in frames:
-                for setting in electronic:
-                    store.forget_failures(frame_id(frame), setting)
-        given_up: list[str] = []
-        if any(settings.shifts):
-            electronic, given_up = try_settings(
-                engine, store, frames, electronic, settings.workers, reporter
-            )
-        if len(electronic) < FEWEST_SETTINGS:
-            raise LabelError(
-                f"the engine {engine.name} converges at {len(electronic)} of the settings asked "
-                f"for, a scan compares at least {FEWEST_SETTINGS}: take smaller shifts in "
-                f"--electrons or a larger --sigma; reasons are in {campaign.log_path}"
-            )
-        make_labels(engine, store, frames, electronic, settings.workers, reporter)
-        paired = pair(store, frames, electronic, reporter)
-        given_up += paired.dropped_settings
-        export_label_sets(campaign.folder / "label_sets", paired.frames, paired.label_sets)
-        models = campaign.folder / "models"
-        trainings = {
-            learner.name: train_and_predict(
-                models, learner, paired.frames, paired.label_sets, store, reporter
-            )
-            for learner in learners
+        with open_runner(
+            plan.settings.run, campaign.folder, workers=plan.settings.workers, say=reporter.say
+        ) as runner:
+            data = _dataset(plan, campaign, runner, reporter)
+            save(data, campaign.folder / LABEL_SETS)
+            trainings = _train(plan, data, campaign.folder / MODELS, runner, reporter)
+        record = {
+            name: {one: str(path.relative_to(plan.folder)) for one, path in made.models.items()}
+            for name, made in trainings.items()
         }
+        with whole_file(plan.folder / MODELS_FILE) as path:
+            path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         reporter.say("findings: tables, figures and report")
         by_learner = None
         if len(trainings) > 1:
             by_learner = write_learner_findings(
-                campaign.folder, paired.frames, paired.label_sets, trainings, seed=settings.seed
+                campaign.folder, data, trainings, seed=plan.settings.seed
             )
         table, report = write_findings(
             campaign.folder,
-            settings=settings,
-            engine=engine,
-            frames=paired.frames,
-            label_sets=paired.label_sets,
-            training=trainings[settings.learners[0]],
-            dropped=paired.dropped,
-            dropped_settings=given_up,
+            plan=plan,
+            data=data,
+            training=trainings[plan.learners[0].name],
+            command=reporter.command,
             seconds=time.perf_counter() - start,
             swap=swap,
             by_learner=by_learner,
         )
     return ScanResult(
-        settings.folder,
+        plan.folder,
+        data,
         table,
         report,
-        tuple(paired.dropped),
-        tuple(given_up),
+        trainings,
         None if swap is None else swap_table(swap, table),
         by_learner,
     )
+
+
+def _dataset(plan: ScanPlan, campaign: Campaign, runner: Runner, reporter: Reporter) -> Dataset:
+    if isinstance(plan.source, Labelling):
+        return make_dataset(plan, plan.source, campaign, runner, reporter)
+    if plan.dos_engine is not None:
+        return with_dos_of(plan.source, plan.dos_engine, campaign, runner, reporter)
+    return plan.source
+
+
+def _train(
+    plan: ScanPlan, data: Dataset, folder: Path, runner: Runner, reporter: Reporter
+) -> dict[str, Training]:
+    """Train every learner on every label set; here with a progress bar, or where the runner is."""
+    store = TrainingStore(folder)
+    tasks = {
+        learner.name: store.task(learner, data, data.train, data.test, models=True)
+        for learner in plan.learners
+    }
+    found = {name: store.find(task) for name, task in tasks.items()}
+    n_sets = len(data.label_sets)
+    for name, task in tasks.items():
+        if found[name] is not None:
+            reporter.say(f"force fields: {n_sets} trained before ({name}), read from {task.place}")
+        else:
+            reporter.say(
+                f"force fields: training {n_sets} ({name}) on {len(data.train)} frames, "
+                f"{len(data.test)} held out"
+            )
+    if runner.local:
+        return {
+            learner.name: store.get(
+                learner, data, data.train, data.test, models=True, reporter=reporter
+            )
+            for learner in plan.learners
+        }
+    with reporter.bar("training", len(tasks)) as update:
+        made = store.get_all(list(tasks.values()), runner=runner, on_progress=update)
+    return {name: trained(one) for name, one in zip(tasks, made, strict=True)}

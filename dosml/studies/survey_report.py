@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from dosml.analysis.report.joined_report import write_joined_report
+from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
-from dosml.analysis.statistics.joined import JoinedStudy
-from dosml.version import __version__
+from dosml.analysis.statistics.survey import SurveyData
+from dosml.version import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from dosml.studies.survey import MetalOutcome
 
 _UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
-_PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "plotly", "tblite", "torch")
+PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "plotly", "tblite", "torch")
 
 
 def report_campaigns(
@@ -36,7 +32,7 @@ def report_campaigns(
     Parameters
     ----------
     folders
-        Campaign folders, or study folders that hold some.
+        Campaign folders, or folders of surveys that hold some.
     out
         Where the report, its tables and figures go.
     reporter
@@ -59,32 +55,28 @@ def report_campaigns(
     campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
     settings = campaigns[0].settings
     facts: dict[str, object] = {
-        "command": "dosml " + shlex.join(sys.argv[1:]),
+        "command": reporter.command,
         "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
         "settings": {
             f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
             for key in COMPARED
             if settings.get(key) is not None
         },
-        "versions": {
-            "dosml": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in _PACKAGES},
-        },
+        "versions": package_versions(PACKAGES),
     }
     if outcomes:
         facts["wall time of the scans"] = {
             one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
             for one in outcomes
         }
-    study = JoinedStudy(
+    survey = SurveyData(
         campaigns=campaigns,
         facts=facts,
         failures={one.target: one.failure for one in outcomes if one.failure is not None},
     )
-    reporter.say(f"joined report of {', '.join(study.metals)}: tables, correlations, figures")
-    answer, report = write_joined_report(out, study)
-    for warning in study.warnings:
+    reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
+    answer, report = write_survey_report(out, survey)
+    for warning in survey.warnings:
         reporter.warn(warning)
     reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
     reporter.say(f"report: {report}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
+from pydantic import BeforeValidator, Field
+
+from dosml.registry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -38,6 +41,10 @@ class Engine(Protocol):
         """What a reader of its numbers must know, in one sentence."""
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show, one sentence each, for the report."""
+
+    @property
     def default_cell(self) -> str:
         """Name of the cells that it labels in minutes, one of `dosml.relabel.structures.CELLS`."""
 
@@ -47,6 +54,15 @@ class Engine(Protocol):
 
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting, versions included."""
+
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels, with their versions.
+
+        Raises
+        ------
+        EngineMissingError
+            If one is not installed.
+        """
 
     def check(self, setting: ElectronicSetting) -> None:
         """Raise `EngineError` if the engine cannot do the setting, naming one that can."""
@@ -72,6 +88,28 @@ class Engine(Protocol):
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator at this setting, for molecular dynamics with the engine."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEntry(Entry):
+    """An engine in the registry.
+
+    Attributes
+    ----------
+    make
+        Checked options -> the engine. Heavy imports belong in here, not at the top of its module.
+    """
+
+    make: Callable[[Any], Engine]
+
+
+def _split(value: object) -> object:
+    """Turn `2,2,1` into three words; leave all else alone."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+_Count = Annotated[int, Field(ge=1)]
+#: Options: a k-point grid, three numbers from 1 up, as a list or as a text like "2,2,1".
+KpointGrid = Annotated[tuple[_Count, _Count, _Count], BeforeValidator(_split)]
 
 #: DOS grid that engines with discrete levels use, eV relative to E_F.
 DOS_WINDOW = (-20.0, 20.0)

@@ -12,10 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from dosml.errors import EngineError, EngineMissingError
-from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure
-from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, check_grid, preset_of
+from dosml.relabel.engines.base import LEVEL_BROADENING, EngineEntry, LabelFailure
+from dosml.relabel.engines.gpaw_presets import PRESETS, GpawOptions, GpawPreset, preset_of
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
-from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
     from dosml.relabel.label import Label
     from dosml.theory.setting import ElectronicSetting
 
+COARSE_MESH = (
+    "The mesh of k-points is coarse. What it changes in the forces falls with smearing, so a part "
+    "of a force error that falls with smearing may be the mesh's: label a few frames on a denser "
+    "one and compare."
+)
 INSTALL = (
     "the engine gpaw needs GPAW and its PAW data: apt install g++ libxc-dev libopenblas-dev "
     "libfftw3-dev, then CC=g++ pip install 'dosml[gpaw]' (the README has the lines)"
@@ -35,7 +39,7 @@ INSTALL = (
 
 def _versions() -> dict[str, str]:
     try:
-        return {"gpaw": version("gpaw"), "gpaw_data": version("gpaw-data")}
+        return {name: version(name) for name in ("gpaw", "gpaw-data")}
     except PackageNotFoundError as error:
         raise EngineMissingError(INSTALL) from error
 
@@ -48,6 +52,8 @@ def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
     EngineError
         If GPAW does not have the scheme.
     """
+    from dosml.theory.smearing import parse_scheme
+
     family, order = parse_scheme(setting.smearing.scheme)
     width = setting.smearing.width
     if family == "methfessel-paxton":
@@ -56,7 +62,10 @@ def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
         return {"name": "methfessel-paxton", "order": 0, "width": width}
     names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
     if family not in names:
-        raise EngineError(f"the engine gpaw cannot smear with {setting.smearing.scheme}")
+        raise EngineError(
+            f"the engine gpaw cannot smear with {setting.smearing.scheme}: use --scheme "
+            "methfessel-paxton-1, gaussian, cold or fermi-dirac, or VASP (dosml relabel)"
+        )
     return {"name": names[family], "width": width}
 
 
@@ -76,10 +85,8 @@ class GpawEngine:
     kpoints: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown preset or grid."""
+        """Refuse an unknown preset."""
         preset_of(self.preset)
-        if self.kpoints is not None:
-            check_grid(self.kpoints)
 
     @property
     def numbers(self) -> GpawPreset:
@@ -109,6 +116,11 @@ class GpawEngine:
         )
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show."""
+        return (COARSE_MESH,) if self.default_cell == "small" else ()
+
+    @property
     def default_cell(self) -> str:
         """Cells that the preset labels in minutes."""
         return "small" if self.preset == "laptop" else "published"
@@ -126,13 +138,17 @@ class GpawEngine:
         return {
             "engine": self.name,
             "method": "PBE",
-            **_versions(),
+            **{name.replace("-", "_"): number for name, number in _versions().items()},
             "energy_cutoff_ev": self.numbers.energy_cutoff,
             "kpoint_spacing": self.numbers.kpoint_spacing,
             "kpoints": grid,
             **{f"convergence_{name}": value for name, value in CONVERGENCE.items()},
             "dos_broadening_ev": LEVEL_BROADENING,
         }
+
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels."""
+        return _versions()
 
     def check(self, setting: ElectronicSetting) -> None:
         """Refuse what GPAW does not have.
@@ -181,3 +197,11 @@ class GpawEngine:
 
         self.check(setting)
         return Ladder(self, frame, [setting]).label(setting, None)
+
+
+ENTRY = EngineEntry(
+    name="gpaw",
+    help="PBE with plane waves and PAW, k-points, every smearing, a minute a label",
+    options=GpawOptions,
+    make=lambda options: GpawEngine(options.preset, options.kpoints),
+)

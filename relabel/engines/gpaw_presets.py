@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dosml.errors import InputError
+from dosml.relabel.engines.base import KpointGrid  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ase import Atoms
 
 
@@ -59,14 +59,26 @@ def preset_of(name: str) -> GpawPreset:
     return PRESETS[name]
 
 
-def check_grid(kpoints: Sequence[int]) -> tuple[int, int, int]:
-    """Three numbers from 1 up, as a tuple.
+def _known(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"choose one of {', '.join(PRESETS)}")
+    return name
 
-    Raises
-    ------
-    InputError
-        If they are not.
-    """
-    if len(kpoints) != 3 or any(number < 1 for number in kpoints):
-        raise InputError(f"--kpoints takes three numbers from 1 up, got {list(kpoints)}")
-    return kpoints[0], kpoints[1], kpoints[2]
+
+class GpawOptions(BaseModel):
+    """Options of the engine gpaw."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Annotated[str, AfterValidator(_known)] = Field(
+        default="laptop",
+        description="; ".join(
+            f"{name}: plane waves to {one.energy_cutoff:g} eV, k-points at most "
+            f"{one.kpoint_spacing:g} 1/Å apart"
+            for name, one in PRESETS.items()
+        ),
+    )
+    kpoints: KpointGrid | None = Field(
+        default=None,
+        description="grid around Gamma for all frames, such as 2,2,2; None: by the preset",
+    )

@@ -1,52 +1,91 @@
-"""Engines by name."""
+"""The engines by name: a new one is its module and one line here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dosml.errors import EngineError, InputError
-from dosml.relabel.engines.gpaw import GpawEngine
-from dosml.relabel.engines.gpaw_presets import check_grid
-from dosml.relabel.engines.xtb import XtbEngine
+from dosml.config_file import checked_options
+from dosml.errors import EngineError
+from dosml.registry import Registry
+from dosml.relabel.engines import ase_calculator, gpaw, xtb
+from dosml.relabel.engines.base import EngineEntry
+from dosml.relabel.engines.tb import engine as tb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from dosml.relabel.engines.base import Engine
 
-#: Names on the command line.
-ENGINES = ("xtb", "gpaw")
+#: The engine where the user names none.
+DEFAULT = "xtb"
+#: Setting of a scan -> option of every engine that has one of that name.
+SHARED = {"preset": "preset", "kpoints": "kpoints"}
+
+ENGINES = Registry(
+    "engine",
+    EngineEntry,
+    (
+        xtb.ENTRY,
+        gpaw.ENTRY,
+        tb.ENTRY,
+    ),
+    error=EngineError,
+    shared=SHARED,
+    prefix=ase_calculator.PREFIX,
+    made=ase_calculator.entry,
+)
 
 
-def make_engine(
-    name: str, *, preset: str | None = None, kpoints: Sequence[int] | None = None
-) -> Engine:
-    """Engine of that name.
+def engine_names() -> tuple[str, ...]:
+    """Names on the command line, besides `ase:MODULE:FUNCTION`."""
+    return ENGINES.names()
 
-    Parameters
-    ----------
-    preset
-        One of `dosml.relabel.engines.gpaw_presets.PRESETS`, for gpaw only.
-    kpoints
-        Grid; None: the engine's own.
+
+def engine_entry(name: str) -> EngineEntry:
+    """Entry of an engine.
 
     Raises
     ------
     InputError
-        If there is no such engine or preset.
+        If there is no such engine.
     EngineError
-        If it cannot use those k-points.
+        If it is a plug-in's that cannot be used.
     """
-    if name == "xtb":
-        if preset is not None:
-            raise InputError(f"--preset {preset}: the engine xtb has no presets, gpaw has")
-        if kpoints is not None and tuple(kpoints) != (1, 1, 1):
-            raise EngineError(
-                "the engine xtb has the Gamma point only: leave --kpoints out (and take a larger "
-                "cell with --min-length), or use a plane-wave engine (VASP or GPAW)"
-            )
-        return XtbEngine()
-    if name == "gpaw":
-        grid = None if kpoints is None else check_grid(kpoints)
-        return GpawEngine(preset or "laptop", grid)
-    raise InputError(f"no engine {name!r}: choose one of {', '.join(ENGINES)}")
+    return ENGINES.entry(name)
+
+
+def engine_options(name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of an engine from the settings of a scan.
+
+    Parameters
+    ----------
+    shared
+        Values of `SHARED` settings, others are passed over; None: the engine's default.
+    own
+        Options of this engine by name; they win.
+
+    Raises
+    ------
+    InputError
+        If a setting was given that the engine does not have, naming engines that have it.
+    """
+    return ENGINES.share_out([name], shared, {name: own})[name]
+
+
+def make_engine(name: str, options: Mapping[str, Any] | None = None) -> Engine:
+    """Engine of that name.
+
+    Parameters
+    ----------
+    options
+        Its options by name; what is not given takes its default.
+
+    Raises
+    ------
+    InputError
+        If there is no such engine, or an option is unknown or out of range.
+    EngineError
+        If it is a plug-in's that cannot be used, or there is no such calculator.
+    """
+    entry = engine_entry(name)
+    return entry.make(checked_options(entry.options, f"the engine {name}", options or {}))

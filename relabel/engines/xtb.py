@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.units import Bohr, Hartree
+from pydantic import BaseModel, ConfigDict, Field
 
 from dosml.errors import EngineError, EngineMissingError
-from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure, broaden
+from dosml.relabel.engines.base import (
+    DOS_STEP,
+    LEVEL_BROADENING,
+    EngineEntry,
+    LabelFailure,
+    broaden,
+)
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
-from dosml.theory.fermi_level import chemical_potential
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,6 +38,11 @@ if TYPE_CHECKING:
     from dosml.theory.setting import ElectronicSetting
 
 METHOD = "GFN1-xTB"
+LIMIT = (
+    "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of one cell. "
+    "Its forces and its d band differ from those of density functional theory by amounts that "
+    "depend on the metal."
+)
 #: Tried in turn when the self-consistent field does not converge: (mixer damping, iterations,
 #: start from the neighbour's density). A field that resists all three was never seen to converge
 #: by smaller steps in sigma or by more iterations.
@@ -53,6 +64,18 @@ def _version() -> str:
         raise EngineMissingError(
             "the engine xtb needs the package tblite, which is not installed: pip install tblite"
         ) from error
+
+
+class XtbOptions(BaseModel):
+    """Options of the engine xtb."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accuracy: float = Field(
+        default=1.0,
+        gt=0,
+        description="tblite's accuracy: the energy converges to this times 1e-6 Hartree",
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +104,11 @@ class XtbEngine:
         )
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show."""
+        return (LIMIT,)
+
+    @property
     def default_cell(self) -> str:
         """Cells that it labels in seconds."""
         return "published"
@@ -100,6 +128,10 @@ class XtbEngine:
             "dos_step_ev": DOS_STEP,
             "dos_broadening_ev": LEVEL_BROADENING,
         }
+
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels."""
+        return {"tblite": _version()}
 
     def check(self, setting: ElectronicSetting) -> None:
         """Refuse what tblite does not have.
@@ -242,6 +274,8 @@ def _to_label(
     properties: Mapping[str, NDArray[np.float64]],
     facts: Mapping[str, str | float | int],
 ) -> Label:
+    from dosml.theory.fermi_level import chemical_potential
+
     levels = properties["orbital-energies"] * Hartree
     occupations = properties["orbital-occupations"]  # both spins: 0 to 2
     n_electrons = float(occupations.sum())
@@ -289,3 +323,11 @@ def _ase_calculator(engine: XtbEngine, setting: ElectronicSetting) -> Calculator
         electronic_temperature=setting.smearing.width / kB,
         verbosity=0,
     )
+
+
+ENTRY = EngineEntry(
+    name="xtb",
+    help="GFN1-xTB through tblite, Gamma point, Fermi-Dirac smearing, seconds a label",
+    options=XtbOptions,
+    make=lambda options: XtbEngine(accuracy=options.accuracy),
+)

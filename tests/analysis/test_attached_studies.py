@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dosml.analysis.report.scan_report import CONTENT, write_report
 from dosml.analysis.report.study_sections import RECORD, STUDIES
-from dosml.analysis.statistics.study import summarise
+from dosml.analysis.statistics.scan import summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.cli import app
@@ -35,13 +35,13 @@ def labelled(seed):
 
 
 @pytest.fixture(scope="module")
-def scanned(study, tmp_path_factory):
+def scanned(scan, tmp_path_factory):
     """A finished campaign: label sets of copper, a report of made-up numbers."""
     folder = tmp_path_factory.mktemp("scan")
     (folder / "label_sets").mkdir()
     ase.io.write(folder / "label_sets" / "sigma_0.2.extxyz", [labelled(k) for k in range(12)])
     (folder / "campaign.json").write_text('{"dosml": "0", "subject": "Cu", "run": {}}')
-    write_report(folder / "report.html", study, summarise(study), [])
+    write_report(folder / "report.html", scan, summarise(scan), [])
     return folder
 
 

@@ -7,13 +7,9 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_masses
 from ase.neighborlist import neighbor_list
 
-from dosml.analysis.figures.phonons import (
-    phonon_bands,
-    phonon_figure,
-    phonon_sentences,
-    phonon_table,
-)
+from dosml.analysis.figures.phonons import phonon_figure
 from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.phonons import phonon_bands, phonon_sentences, phonon_table
 from dosml.errors import InputError
 
 A = 3.6

@@ -1,7 +1,8 @@
-"""A study on a real Slurm: killed drivers, cancelled pilots, a full disk, damaged outputs.
+"""Studies and labelling on a real Slurm: killed drivers, cancelled pilots, a full disk, damage.
 
-The configuration file is the one printed in docs/cluster.md, as it stands. What ran how often is
-counted by the stand-in executable itself, outside the study.
+The configuration file of the VASP study is the one printed in docs/cluster.md, as it stands. What
+ran how often is counted by the stand-in executable itself, outside the study; labels that engines
+make are watched from outside: a second writing would change the file's time.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import ase.io
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))  # tests run with importlib imports
-from cluster_bench import PATIENCE, TOOLS, Bench, wait_until
+from ase.build import bulk
+from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
 
 from dosml.relabel.execution.lock import DriverLock
 from dosml.relabel.execution.slurm import queued
@@ -55,8 +57,8 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "--lazy", folder], check=False)
 
 
-def pilots(bench: Bench) -> dict[str, str]:
-    return queued([DriverLock(bench.study).pilot_name])
+def pilots(folder: Path) -> dict[str, str]:
+    return queued([DriverLock(folder).pilot_name])
 
 
 @pytest.mark.usefixtures("slurm")
@@ -71,7 +73,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
     bench.wait_for(8, driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    left_behind = pilots(bench)
+    left_behind = pilots(bench.study)
     assert left_behind, "the kill was to leave pilots behind"
     record = json.loads((bench.study / "run.json").read_text())
     assert record["pid"] == driver.pid
@@ -86,10 +88,13 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
 
     # the next driver ends what is left, continues, and outlives the loss of a pilot
     driver = bench.start()
-    wait_until(lambda: pilots(bench) and not set(pilots(bench)) & set(left_behind), "old pilots")
+    wait_until(
+        lambda: pilots(bench.study) and not set(pilots(bench.study)) & set(left_behind),
+        "old pilots",
+    )
     assert b"interchange" not in command_line(interchange)
     bench.wait_for(len(bench.done()) + 6, driver)
-    subprocess.run(["scancel", min(pilots(bench))], check=True)
+    subprocess.run(["scancel", min(pilots(bench.study))], check=True)
     bench.wait_for(len(bench.done()) + 6, driver)
 
     if can_be_filled:
@@ -123,7 +128,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
     assert all(starts[job] >= ends[job] for job in jobs)
     said = bench.dosml("collect", bench.study, "--workers", "1")
     assert f"{JOBS} labels; 0 jobs refused" in said
-    wait_until(lambda: not pilots(bench), "pilots of the last run")
+    wait_until(lambda: not pilots(bench.study), "pilots of the last run")
 
 
 def command_line(pid: int) -> bytes:
@@ -162,3 +167,114 @@ def test_plain_array_jobs(tmp_path):
     assert len(ends) == 12
     assert "nothing to run" in bench.dosml(*submit, expect=2)
     assert "12 done" in bench.dosml("status", bench.study)
+
+
+CLUSTER = """
+executor = "slurm"
+[slurm]
+partition = "compute"
+walltime = "00:10:00"
+pilots = 2
+cores_per_node = 1
+exclusive = false
+poll_seconds = 1
+heartbeat_seconds = 20
+"""
+#: What a command of dosml does for its labels.
+LABEL = """
+import sys
+from pathlib import Path
+
+import ase.io
+
+from dosml.relabel.engines.xtb import XtbEngine
+from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.execution.settings import load_run_settings
+from dosml.relabel.frames import canonical
+from dosml.relabel.labelling import label_frames
+from dosml.relabel.store import LabelStore
+from dosml.theory.setting import ElectronicSetting
+from dosml.theory.smearing import Smearing
+
+frames = [canonical(frame) for frame in ase.io.read("frames.extxyz", ":")]
+settings = [ElectronicSetting(Smearing("fermi-dirac", width)) for width in (0.5, 1.0, 2.0)]
+folder = Path("campaign")
+folder.mkdir(exist_ok=True)
+engine = XtbEngine()
+store = LabelStore(folder / "labels", engine.fingerprint())
+with open_runner(load_run_settings(Path("cluster.toml")), folder, say=print) as runner:
+    for report in label_frames(
+        engine, store, frames, settings, runner=runner, on_progress=lambda done: None
+    ):
+        assert not report.failures, report
+"""
+
+
+class Labels:
+    """Labels of a campaign as they appear; one that is written a second time is noticed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.first: dict[Path, int] = {}
+
+    def look(self) -> int:
+        for path in self.folder.glob("labels/sigma*/[!.]*.npz"):
+            written = path.stat().st_mtime_ns
+            assert self.first.setdefault(path, written) == written, f"{path} was made twice"
+        return len(self.first)
+
+    def wait_for(self, count: int, driver: subprocess.Popen) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.look() < count:
+            assert driver.poll() is None, "the driver ended too early"
+            assert time.monotonic() < deadline, f"{len(self.first)} of {count} labels"
+            time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.timeout(PATIENCE)
+def test_labels_of_an_engine_are_made_once(tmp_path):
+    images = [bulk("Ti") * (2, 2, 1) for _ in range(12)]
+    for seed, atoms in enumerate(images):
+        atoms.rattle(0.12, seed=seed)
+    ase.io.write(tmp_path / "frames.extxyz", images)
+    (tmp_path / "cluster.toml").write_text(CLUSTER)
+    folder, total = tmp_path / "campaign", 3 * len(images)
+    labels = Labels(folder)
+
+    def start() -> subprocess.Popen:
+        log = (tmp_path / "driver.out").open("a")
+        return subprocess.Popen(
+            [sys.executable, "-c", LABEL], cwd=tmp_path, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    # the driver is killed outright: its pilots stay in the queue
+    driver = start()
+    labels.wait_for(4, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    left_behind = pilots(folder)
+    assert left_behind, "the kill was to leave pilots behind"
+
+    # the next one ends them, continues, and outlives the loss of a pilot
+    driver = start()
+    wait_until(lambda: pilots(folder) and not set(pilots(folder)) & set(left_behind), "old pilots")
+    labels.wait_for(labels.look() + 4, driver)
+    subprocess.run(["scancel", min(pilots(folder))], check=True)
+    while driver.poll() is None:
+        labels.look()
+        time.sleep(0.1)
+    assert driver.returncode == 0, (tmp_path / "driver.out").read_text()
+    assert labels.look() == total
+    assert (
+        f"cancelled Slurm pilots {', '.join(sorted(left_behind))}"
+        in (tmp_path / "driver.out").read_text()
+    )
+    wait_until(lambda: not pilots(folder), "pilots of the last run")
+    assert not list(folder.glob("labels/restart/*/*"))
+
+    # a third has nothing to do, and asks for no pilot
+    assert start().wait(PATIENCE) == 0
+    assert labels.look() == total
+    assert json.loads((folder / "run.json").read_text())["slurm_jobs"] == []

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from helpers.sgp_data import rattled, toy_labels
 from scipy.linalg import cholesky
-from sgp_data import rattled, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import Evidence, NormalEquations

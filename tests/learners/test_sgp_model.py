@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers.sgp_data import alloy, molecule, rattled, toy_labels
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.transform import Rotation
 from scipy.stats import multivariate_normal
-from sgp_data import alloy, molecule, rattled, toy_labels
 
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import Learner

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sgp_data import alloy, rattled, toy_labels
+from helpers.sgp_data import alloy, rattled, toy_labels
 from test_sgp_model import Dense, fit
 
 

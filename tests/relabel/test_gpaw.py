@@ -143,10 +143,12 @@ def test_presets_and_grids() -> None:
     laptop = PRESETS["laptop"]
     for symbol, repeat in [("Ti", (2, 2, 1)), ("Os", (2, 2, 1)), ("Cu", (2, 2, 2))]:
         assert laptop.kpoints(bulk(symbol) * repeat) == (3, 3, 3)
-    with pytest.raises(InputError, match="no GPAW preset 'fast': choose one of laptop, paper"):
-        make_engine("gpaw", preset="fast")
-    with pytest.raises(InputError, match="the engine xtb has no presets"):
-        make_engine("xtb", preset="laptop")
-    one, other = make_engine("gpaw"), make_engine("gpaw", kpoints=(2, 2, 2))
+    with pytest.raises(InputError, match="cannot be 'fast': choose one of laptop, paper"):
+        make_engine("gpaw", {"preset": "fast"})
+    with pytest.raises(InputError, match="option kpoints.1 of the engine gpaw cannot be '0'"):
+        make_engine("gpaw", {"kpoints": "2,0,2"})
+    one, other = make_engine("gpaw"), make_engine("gpaw", {"kpoints": "2,2,2"})
+    assert other == make_engine("gpaw", {"kpoints": [2, 2, 2]})
     assert one.fingerprint() != other.fingerprint()
+    assert set(one.versions()) == {"gpaw", "gpaw-data"}
     assert occupations(setting(0.1, scheme="gaussian"))["order"] == 0

@@ -18,7 +18,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from dosml.errors import LearnerError
 from dosml.files import whole_file
-from dosml.relabel.pool import THREAD_VARIABLES
+from dosml.relabel.execution.executors import THREAD_VARIABLES
 from dosml.relabel.store import content_hash
 
 if TYPE_CHECKING:

@@ -83,6 +83,11 @@ class PeerLearner:
             folder = Path(self._temporary.name)
         self._folder = folder.absolute()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make the learner anew where it arrives: another machine has other GPUs."""
+        folder = None if self._temporary is not None else self._folder
+        return _anew, (self._adapter, self.settings, self._workers, folder)
+
     @property
     def name(self) -> str:
         """Name of the learner."""
@@ -253,6 +258,12 @@ class PeerLearner:
         with contextlib.suppress(OSError, ValueError, IndexError):
             return self._adapter.epochs_done(job.folder)
         return 0
+
+
+def _anew(
+    adapter: Adapter, settings: PeerSettings, workers: int, folder: Path | None
+) -> PeerLearner:
+    return PeerLearner(adapter, settings, workers=workers, folder=folder)
 
 
 class PeerModels:

@@ -27,6 +27,7 @@ def _configure(settings, data):
 
 FAKE = base.Adapter(
     name="fake",
+    help="a stand-in",
     settings=FakeSettings,
     presets={"paper": {"epochs": 7, "cutoff": 6.0}},
     packages=("numpy",),

@@ -105,7 +105,7 @@ def test_learning_curve_over_l(scan, tmp_path) -> None:
         (["learning-curve", "SCAN", "--label-sets", "sigma_9"], "there is sigma_0.2"),
         (
             ["learning-curve", "SCAN", "--learner-preset", "quick"],
-            "--learner-preset is no option of sgp: leave it out, or add a learner that has it",
+            "--learner-preset is no option of sgp: leave it out, or take one of the learners",
         ),
         (["transfer", "SCAN", "--train-on", "hot"], "the tiers are melt, cold"),
         (["transfer", "SCAN", "--learner", "sgp,sgp"], "different learners"),

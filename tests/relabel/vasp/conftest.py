@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.vasp_study import rattled, run_stand_in, settings, write_potcars
 
 from dosml.relabel.vasp.jobs import find_jobs, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))  # tests run with importlib imports
-from vasp_study import rattled, run_stand_in, settings, write_potcars
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 import pandas as pd
 import pytest
-from vasp_study import rattled, run_stand_in, settings
+from helpers.vasp_study import rattled, run_stand_in, settings
 
 from dosml.errors import FrameError, InputError, LabelError
 from dosml.relabel.dataset import load
@@ -20,8 +20,8 @@ from dosml.relabel.label import Label
 from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.jobs import find_jobs, study_frames, write_jobs
 from dosml.relabel.vasp.labels import read_label, store_of
-from dosml.relabel.vasp.output import read_output
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.relabel.vasp.vasprun import read_vasprun
 from dosml.relabel.vasp.verify import Refusal
 
 
@@ -62,7 +62,7 @@ def test_label_is_what_vasp_printed(finished):
     job = find_jobs(finished)[0]
     label = read_label(job)
     assert isinstance(label, Label)
-    output = read_output(job.folder / "vasprun.xml")
+    output = read_vasprun(job.folder / "vasprun.xml")
     assert label.free_energy == output.free_energy
     np.testing.assert_array_equal(label.forces, output.forces)
     expected = stress_of(last_step(job.folder))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io.vasp import read_vasp
+from helpers.golden_cases import FILES, GOLDEN, cases, small_cell, write_case
+from helpers.vasp_study import ZVAL, rattled, settings
 from pydantic import ValidationError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from golden_cases import FILES, GOLDEN, cases, small_cell, write_case
-from vasp_study import ZVAL, rattled, settings
 
 from dosml.errors import CampaignMismatchError, EngineError, InputError
 from dosml.relabel.bands import EMPTY, band_count, reach
