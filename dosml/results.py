@@ -158,7 +158,10 @@ _SHOWN = (
 
 
 def _html(title: str, table: pd.DataFrame, figure: Path | None, report: Path | None) -> str:
-    parts = [f"<p><b>{html.escape(title)}</b></p>", table.to_html(index=False, float_format="%.4g")]
+    parts = [
+        f"<p><b>{html.escape(title)}</b></p>",
+        table.to_html(index=False, float_format="{:.4g}".format),
+    ]
     if figure is not None:
         data = base64.b64encode(figure.read_bytes()).decode()
         parts.append(f'<img alt="force error" width="480" src="data:image/png;base64,{data}">')

@@ -11,7 +11,7 @@ from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 from dosml.errors import InputError
 
 
-@spelled_out(options.study_words("grid"), without=["cutoff", "n_max", "zeta"])
+@spelled_out(options.study_words("grid"))
 def grid(
     targets: options.Targets = None,
     *,
@@ -26,7 +26,7 @@ def grid(
             "more."
         ),
     ] = None,
-    **given: Unpack[options.StudyOptions],
+    **given: Unpack[options.GridOptions],
 ) -> None:
     """Compare options of a learner by force error on a part of the training frames.
 

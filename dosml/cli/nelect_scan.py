@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import spelled_out
+from dosml.cli.shared_options import Text, spelled_out
 from dosml.studies.scan_settings import ElectronScanSettings
 
 
@@ -16,7 +16,7 @@ from dosml.studies.scan_settings import ElectronScanSettings
 def nelect_scan(
     target: options.Target = None,
     electrons: Annotated[
-        options.Text,
+        Text,
         typer.Option(
             help="Electrons added per atom (one formula unit of a metal is one atom), negative: "
             "removed. A range with both ends (--electrons=-4:4), one with a step "
@@ -24,7 +24,7 @@ def nelect_scan(
         ),
     ] = None,
     as_element: Annotated[
-        options.Text,
+        Text,
         typer.Option(
             "--as",
             help="Give the target the valence electrons of this metal: Au --as Os compares gold "
@@ -38,9 +38,7 @@ def nelect_scan(
             help="With --as: a campaign folder of that metal; its own result joins the table.",
         ),
     ] = None,
-    sigma: Annotated[
-        options.Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")
-    ] = None,
+    sigma: Annotated[Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from dosml.cli.shared_options import (
+    DescriptorOptions,
     Number,
     PlaceOptions,
     Text,
@@ -109,7 +110,9 @@ class LastOptions(TypedDict, total=False):
     ]
 
 
-class ScanOptions(LabelOptions, TrainingOptions, PlaceOptions, LastOptions, total=False):
+class ScanOptions(
+    LabelOptions, TrainingOptions, DescriptorOptions, PlaceOptions, LastOptions, total=False
+):
     """Options of all scans in the order of --help; see `dosml.cli.shared_options`."""
 
 

@@ -108,9 +108,6 @@ class TrainingOptions(TypedDict, total=False):
             "give it again for more."
         ),
     ]
-    cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
-    n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
-    zeta: Annotated[Number, typer.Option(help="Power of the kernel.")]
     descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2 or B1+B2.")]
     inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
     learner_preset: Annotated[
@@ -123,6 +120,14 @@ class TrainingOptions(TypedDict, total=False):
             help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
         ),
     ]
+
+
+class DescriptorOptions(TypedDict, total=False):
+    """Options of one force field that `dosml grid` takes as lists."""
+
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
+    n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
+    zeta: Annotated[Number, typer.Option(help="Power of the kernel.")]
 
 
 class PlaceOptions(TypedDict, total=False):

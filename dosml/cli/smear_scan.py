@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import spelled_out
+from dosml.cli.shared_options import Text, spelled_out
 from dosml.cli.survey import run_targets
 from dosml.studies.scan_settings import SmearScanSettings
 
@@ -17,7 +17,7 @@ from dosml.studies.scan_settings import SmearScanSettings
 def smear_scan(
     target: options.Target = None,
     sigma: Annotated[
-        options.Text,
+        Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
     **given: Unpack[options.ScanOptions],

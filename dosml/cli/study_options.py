@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, TypeVar
 import typer
 
 from dosml.cli.shared_options import (
+    DescriptorOptions,
     Number,
     PlaceOptions,
     Text,
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     AnyStudy = TypeVar("AnyStudy", bound=LabelStudySettings)
 
-__all__ = ["Number", "StudyOptions", "Targets", "Text", "read_options", "study_words"]
+__all__ = [
+    "GridOptions",
+    "Number",
+    "StudyOptions",
+    "Targets",
+    "Text",
+    "read_options",
+    "study_words",
+]
 
 Targets = Annotated[
     list[str] | None,
@@ -61,8 +70,12 @@ class SourceOptions(TypedDict, total=False):
     no_stress: Annotated[bool, typer.Option("--no-stress", help="Leave the stresses out.")]
 
 
-class StudyOptions(SourceOptions, TrainingOptions, PlaceOptions, total=False):
+class GridOptions(SourceOptions, TrainingOptions, PlaceOptions, total=False):
     """Options of all these studies in the order of --help; see `dosml.cli.shared_options`."""
+
+
+class StudyOptions(GridOptions, DescriptorOptions, total=False):
+    """Those of studies of one descriptor."""
 
 
 def study_words(command: str) -> dict[str, str]:
@@ -70,9 +83,7 @@ def study_words(command: str) -> dict[str, str]:
     return {**learner_words(), "command": command}
 
 
-def read_options(
-    model: type[AnyStudy], own: Mapping[str, object], shared: StudyOptions
-) -> AnyStudy:
+def read_options(model: type[AnyStudy], own: Mapping[str, object], shared: GridOptions) -> AnyStudy:
     """Make the settings of a study from what the command line gave; None: not given.
 
     Raises

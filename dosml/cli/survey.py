@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as scan
-from dosml.cli.shared_options import make_reporter, spelled_out
+from dosml.cli.shared_options import Text, make_reporter, spelled_out
 from dosml.studies.scan_settings import SmearScanSettings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def survey(
         Path, typer.Option("--out", help="Survey folder; each metal's campaign folder lies in it.")
     ] = Path("dosml-survey"),
     sigma: Annotated[
-        scan.Text,
+        Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
     **given: Unpack[scan.ScanOptions],

@@ -160,7 +160,7 @@ def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet])
         If there are no frames or no label sets, if an array has another shape than the frames
         ask for, if a label is not finite, or if only some label sets hold stresses.
     """
-    from dosml.relabel.dataset.value import check_label_set
+    from dosml.relabel.dataset.label_set import check_label_set
 
     if not frames:
         raise LearnerError("a learner needs at least one training frame, got none")

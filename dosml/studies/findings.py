@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,17 +152,17 @@ def _label_facts(data: Dataset) -> dict[str, object]:
     """How the labels were made, as far as they say."""
     n_labels = len(data.frames) * len(data.label_sets)
 
-    def column(name: str) -> np.ndarray:
+    def column(name: str) -> list[float]:
         values = [value for one in data.label_sets for value in one.facts.get(name, ())]
-        numbers = np.array([np.nan if value is None else float(value) for value in values])
-        return numbers[~np.isnan(numbers)]
+        numbers = [float(value) for value in values if value is not None]
+        return [number for number in numbers if not math.isnan(number)]
 
     facts: dict[str, object] = {"labels": str(n_labels)}
-    if len(seconds := column("seconds")):
+    if seconds := column("seconds"):
         facts["labels"] = f"{n_labels}, median {np.median(seconds):.1f} s each on one core"
-    if len(attempts := column("attempts")):
-        facts["labels that needed another attempt"] = int((attempts > 1).sum())
-    if len(top := column("top_occupation")):
-        highest = float(np.abs(top).max())
+    if attempts := column("attempts"):
+        facts["labels that needed another attempt"] = sum(number > 1 for number in attempts)
+    if top := column("top_occupation"):
+        highest = max(map(abs, top))
         facts["largest occupation of the highest band"] = f"{highest:.1e}" if highest else "0"
     return facts

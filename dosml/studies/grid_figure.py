@@ -92,8 +92,9 @@ def grid_figure(table: pd.DataFrame, quantity: str, axes: Sequence[str]) -> Figu
     for (row, column), panel in np.ndenumerate(panels):
         at = {panel_down: ticks[panel_down][row], panel_across: ticks[panel_across][column]}
         mine = table[np.logical_and.reduce([table[name] == value for name, value in at.items()])]
-        part = mine.pivot_table(index=down, columns=across, values=what.column, dropna=False)
-        part = part.reindex(index=ticks[down], columns=ticks[across]).to_numpy(float) * what.scale
+        pivot = mine.pivot_table(index=down, columns=across, values=what.column, dropna=False)
+        pivot = pivot.reindex(index=ticks[down], columns=ticks[across])
+        part = pivot.to_numpy(float) * what.scale
         image = panel.imshow(
             part,
             cmap="viridis" if what.more_is_better else "viridis_r",

@@ -6,11 +6,14 @@ tolerances, do not suit it.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import pickle
+import re
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -342,6 +345,23 @@ def test_its_calculator_gives_the_label(case, engine, frame, label_of) -> None:
     if label.stress is not None:
         assert found.stress is not None
         np.testing.assert_allclose(found.stress, label.stress, atol=case.force)
+
+
+ANALYSIS = Path(__file__).parents[2] / "analysis"
+
+
+@pytest.mark.skipif(not ANALYSIS.is_dir(), reason="only in a checkout: it reads the source")
+def test_analysis_knows_no_engine() -> None:
+    """An engine brings its own words (warning, limits), so a new one changes nothing there."""
+    word = re.compile(rf"\b({'|'.join(map(re.escape, engine_names()))})\b")
+    knowing = [
+        f"{path.relative_to(ANALYSIS)}:{node.lineno}: {text}"
+        for path in sorted(ANALYSIS.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        for text in [getattr(node, "value", None), getattr(node, "id", None)]
+        if isinstance(text, str) and word.search(text)
+    ]
+    assert not knowing
 
 
 class Lame(Calculator):

@@ -270,6 +270,12 @@ def test_label_sets_share_one_kernel_and_do_not_mix():
     facts = both.facts()
     assert facts[0]["log_likelihood"] != pytest.approx(facts[1]["log_likelihood"])
     assert facts[0]["n_inducing"] == facts[1]["n_inducing"] == 20
+    for one in facts:
+        parts = [one[f"seconds_{part}"] for part in ("inducing", "kernel", "likelihood")]
+        assert one["seconds_training"] == pytest.approx(sum(parts))
+        assert 0 < one["cpu_seconds"] < 1000 * one["seconds_training"]
+        assert one["n_parameters"] == 20
+        assert one["epochs"] == 2
 
 
 def test_learns_and_errors_shrink_with_data():
