@@ -1,14 +1,16 @@
-"""Label sets from files: what is read, what is refused, what is held out."""
+"""Label sets from single files: what is read, and what is refused."""
+
+import gzip
+import lzma
 
 import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
 
-from dosml.errors import DosmlError, FrameError, InputError
+from dosml.errors import FrameError, InputError
 from dosml.relabel.dataset import label_files, load_files
 from dosml.relabel.frames import frame_id
-from dosml.studies.label_files import split_frames
 
 
 def labelled(count=6, *, seed=0, tiers=("cold", "melt"), stress="voigt"):
@@ -119,6 +121,17 @@ def test_label_sets_of_different_frames_are_refused(tmp_path):
         load_files(files)
 
 
+def test_compressed_files_bear_the_same_name(tmp_path):
+    plain = load_files([write(tmp_path / "sigma_0.2.extxyz", labelled())], scheme="cold")
+    for ending, module in (("gz", gzip), ("xz", lzma)):
+        path = tmp_path / f"sigma_0.2.extxyz.{ending}"
+        path.write_bytes(module.compress((tmp_path / "sigma_0.2.extxyz").read_bytes()))
+        read = load_files([path], scheme="cold")
+        assert read.content() == plain.content()
+        assert read.names == ("sigma_0.2",)
+        assert read.electronic == plain.electronic
+
+
 def test_targets(tmp_path):
     campaign = tmp_path / "campaign"
     (campaign / "label_sets").mkdir(parents=True)
@@ -135,33 +148,3 @@ def test_targets(tmp_path):
         label_files([tmp_path / "empty"])
     with pytest.raises(InputError, match="no label set at"):
         label_files([tmp_path / "missing.extxyz"])
-
-
-def test_the_split_of_the_file_wins_unless_asked(tmp_path):
-    frames = labelled(10)
-    for n, frame in enumerate(frames):
-        frame.info["split"] = "test" if n in {1, 7} else "train"
-    data = load_files([write(tmp_path / "a.extxyz", frames)])
-    train, test, how = split_frames(data, hold_out=None, seed=0)
-    assert test == [1, 7]
-    assert train == [0, 2, 3, 4, 5, 6, 8, 9]
-    assert "marks" in how
-    train, test, _ = split_frames(data, hold_out=0.4, seed=0)
-    assert sorted(train + test) == list(range(10))
-    # two frames of each tier
-    assert [n % 2 for n in test].count(0) == 2
-    assert split_frames(data, hold_out=0.4, seed=0)[1] == test
-    assert any(split_frames(data, hold_out=0.4, seed=s)[1] != test for s in range(1, 5))
-
-
-def test_splits_that_cannot_be(tmp_path):
-    frames = labelled(3)
-    data = load_files([write(tmp_path / "a.extxyz", frames)])
-    with pytest.raises(InputError, match="each side needs one"):
-        split_frames(data, hold_out=0.01, seed=0)
-    frames.append(frames[0].copy())
-    for n, frame in enumerate(frames):
-        frame.info["split"] = "test" if n == 3 else "train"
-    data = load_files([write(tmp_path / "a.extxyz", frames)])
-    with pytest.raises(DosmlError, match="frames 0 and 3 are identical"):
-        split_frames(data, hold_out=None, seed=0)
