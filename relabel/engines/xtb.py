@@ -52,6 +52,9 @@ ATTEMPTS: tuple[tuple[float, int, bool], ...] = (
     (0.2, 250, False),
 )
 
+#: Valence electrons and places for electrons in any atom of GFN1-xTB (nine orbitals at most):
+#: tblite may crash, not fail, where a charge leaves none of one or the other.
+MOST_VALENCE, MOST_PLACES = 12, 18
 #: eV/Å. Charged cells can converge to collapsed states (35 Ti atoms with 3 electrons too many each:
 #: thousands of eV/Å); atoms at twice the melting temperature feel tens of eV/Å at most.
 LARGEST_FORCE = 100.0
@@ -139,7 +142,7 @@ class XtbEngine:
         Raises
         ------
         EngineError
-            For a smearing scheme other than Fermi-Dirac.
+            For a smearing scheme other than Fermi-Dirac, or for more electrons than atoms have.
         EngineMissingError
             If tblite is not installed.
         """
@@ -148,6 +151,12 @@ class XtbEngine:
             raise EngineError(
                 f"the engine xtb smears with fermi-dirac only, not {setting.smearing.scheme}: "
                 "use --scheme fermi-dirac, or a plane-wave engine (VASP or GPAW) for other schemes"
+            )
+        shift = setting.electrons_per_atom_shift
+        if not -MOST_VALENCE < shift < MOST_PLACES:
+            raise EngineError(
+                f"the engine xtb cannot shift the electrons by {shift:+g} an atom: its atoms have "
+                f"at most {MOST_VALENCE} and places for {MOST_PLACES}; use a smaller --electrons"
             )
 
     def seconds_per_label(self, n_atoms: int) -> float:

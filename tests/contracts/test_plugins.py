@@ -99,14 +99,17 @@ def test_the_package_of_the_page_installs_and_works(tmp_path) -> None:
     assert len(files["dosml_emt.py"].strip().splitlines()) <= 12
     install_offline(package, target)
     assert run("-c", USE, folder=tmp_path, path=target).split() == ["0.0", "emt"]
-    plan = run(
-        *("-m", "dosml", "smear-scan", "Cu", "--engine", "emt"),
-        *("--learner", "emt-potential", "--dry-run"),
+    done = run(
+        *("-m", "dosml", "smear-scan", "Cu", "--sigma", "0.2,1.0", "--train", "4", "--test", "2"),
+        *("--engine", "emt", "--learner", "emt-potential", "--out", "scan", "--workers", "1"),
         folder=tmp_path,
         path=target,
     )
-    assert "with the engine emt" in plan
-    assert "emt-potential" in plan
+    assert "with emt on 1 process" in done
+    # labels and force field are the same potential; there is no density of states to relate to
+    (error,) = set(re.findall(r"^ *(?:0\.2|1) +(\d+\.\d) \(", done, re.MULTILINE))
+    assert float(error) == 0.0
+    assert "gives no density of states" in (tmp_path / "scan" / "report.html").read_text()
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="only in a checkout: the wheel has no documentation")
