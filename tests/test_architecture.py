@@ -136,6 +136,17 @@ def test_imports_point_one_way() -> None:
     assert not wrong
 
 
+def test_what_is_imported_exists() -> None:
+    """Imports inside functions are not tried when a module is."""
+    wrong = [
+        f"{short(path)} imports {module}"
+        for _, path in sources()
+        for module in sorted(imported_modules(path))
+        if module not in modules()
+    ]
+    assert not wrong
+
+
 def test_rooms_of_analysis_point_one_way() -> None:
     places = {f"dosml.analysis.{name}": place for place, name in enumerate(ANALYSIS)}
     names = {".".join(name.split(".")[:3]) for name in modules() if name.startswith("dosml.ana")}

@@ -221,7 +221,7 @@ def formula_of(frames: Sequence[Atoms]) -> str:
         raise InputError("a formula needs at least one frame, got none")
     formulas = {frame.symbols.formula.reduce()[0].format("metal") for frame in frames}
     if len(formulas) == 1:
-        return formulas.pop()
+        return str(formulas.pop())
     return "-".join(sorted({symbol for frame in frames for symbol in set(frame.symbols)}))
 
 

@@ -34,7 +34,9 @@ def phonons(
             "else 0.2."
         ),
     ] = None,
-    scheme: Annotated[str, typer.Option(help="Smearing scheme of the engine.")] = "fermi-dirac",
+    scheme: Annotated[
+        str | None, typer.Option(help="Smearing scheme. Default: the engine's own.")
+    ] = None,
     min_length: Annotated[float, typer.Option(help="Shortest supercell vector in Å.")] = 10.0,
     displacement: Annotated[float, typer.Option(help="Length of the displacements in Å.")] = 0.01,
     points: Annotated[int, typer.Option(help="Points on the path.")] = 101,

@@ -337,6 +337,11 @@ def ase_learner(name: str, text: str, function: Callable[..., Calculator]) -> Le
     return _entry(AseFactory.of(function, name), text)
 
 
+def load_ase_model(path: Path, device: str | None) -> Calculator:  # noqa: ARG001 - its own matter
+    """Load a saved model; see `OffsetCalculator.from_file`."""
+    return OffsetCalculator.from_file(path)
+
+
 def entry(name: str) -> LearnerEntry:
     """Entry of a learner named `ase:MODULE:FUNCTION`.
 
@@ -358,5 +363,5 @@ def _entry(factory: AseFactory, text: str) -> LearnerEntry:
         help=text,
         make=make,
         suffix=AseModels.suffix,
-        load=OffsetCalculator.from_file,
+        load=load_ase_model,
     )

@@ -143,12 +143,13 @@ class LearnerEntry(Entry):
     suffix
         Of the files that its models are saved to.
     load
-        Saved model -> ase calculator; a `LearnerError` says that the file is none of its own.
+        (saved model, device or None for where it was trained) -> ase calculator; a
+        `LearnerError` says that the file is none of its own.
     """
 
     make: Callable[[Any, int], Learner]
     suffix: str
-    load: Callable[[Path], Calculator]
+    load: Callable[[Path, str | None], Calculator]
 
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dosml.config_file import checked_options
 from dosml.errors import EnvironmentMissingError, LearnerError
 from dosml.learners import ase_calculator
-from dosml.learners.ase_calculator import AseModels, OffsetCalculator
+from dosml.learners.ase_calculator import AseModels, load_ase_model
 from dosml.learners.base import LearnerEntry
 from dosml.learners.peers import catalogue
 from dosml.learners.sgp import entry as sgp
@@ -15,7 +16,6 @@ from dosml.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from ase.calculators.calculator import Calculator
 
@@ -131,8 +131,15 @@ def make_learner(
     return entry.make(settings, workers)
 
 
-def load_model(path: Path) -> Calculator:
+def load_model(path: Path | str, device: str | None = None) -> Calculator:
     """Give the saved model of any learner as an ase calculator.
+
+    Parameters
+    ----------
+    path
+        Such as `models/sgp-.../sigma_0.2.npz` in a campaign folder.
+    device
+        Where it runs, such as "cpu" or "cuda"; None: where it was trained.
 
     Raises
     ------
@@ -141,16 +148,17 @@ def load_model(path: Path) -> Calculator:
     EnvironmentMissingError
         If it is a peer's whose environment has not been made.
     """
+    path = Path(path)
     if not path.is_file():
         raise LearnerError(f"no saved model: there is no file {path}")
     loads = {entry.load: entry.suffix for entry in LEARNERS.usable()}  # some share a function
-    loads[OffsetCalculator.from_file] = AseModels.suffix
+    loads[load_ase_model] = AseModels.suffix
     reasons = []
     for load, suffix in loads.items():
         if suffix != path.suffix:
             continue
         try:
-            return load(path)
+            return load(path, device)
         except EnvironmentMissingError:
             raise
         except LearnerError as error:

@@ -14,7 +14,7 @@ from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import ScanData, summarise
+from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
 from dosml.version import package_versions
@@ -88,7 +88,7 @@ def write_findings(
         )
     ]
     scan = ScanData(
-        formula="-".join(data.elements),
+        formula=formula_of(data.frames),
         tiers=data.tiers,
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
@@ -99,7 +99,7 @@ def write_findings(
     table = summarise(scan)
     write_tables(table, folder)
     curves = dos_table(scan)
-    if curves is not None:
+    if not curves.empty:
         write_tables(curves, folder, "d_dos")
     if scan.angular is not None:
         write_tables(scan.angular, folder, "angular_resolution")
@@ -137,10 +137,8 @@ def _facts(
         "engine settings": dict(origin.protocol),
         "versions": {**package_versions(PACKAGES), **origin.versions},
         "dropped_frames": list(data.dropped),
-        "warnings": [
-            *([origin.warning] if origin.warning else []),
-            *(f"Setting left out: {one}" for one in data.dropped_settings),
-        ],
+        "engine_warning": origin.warning,
+        "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
     if not isinstance(plan.source, Labelling):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from dosml.analysis.statistics.phonons import (
 from dosml.analysis.statistics.tables import write_tables
 from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file
+from dosml.learners.registry import load_model
 from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
@@ -85,7 +85,9 @@ def read_structure(text: str) -> Atoms:
     return unit_cell(symbol, prototype or None)
 
 
-def force_source(text: str, *, sigma: float | None, scheme: str, device: str | None) -> ForceSource:
+def force_source(
+    text: str, *, sigma: float | None, scheme: str | None, device: str | None
+) -> ForceSource:
     """Find what computes forces: an engine's name or a saved model.
 
     Parameters
@@ -95,7 +97,7 @@ def force_source(text: str, *, sigma: float | None, scheme: str, device: str | N
     sigma
         Width of an engine's smearing in eV; 0.2 if None.
     scheme
-        Scheme of an engine's smearing.
+        Scheme of an engine's smearing; None: the engine's own.
     device
         Where a model runs; None: where it was trained.
 
@@ -112,38 +114,19 @@ def force_source(text: str, *, sigma: float | None, scheme: str, device: str | N
     if path.is_file():
         name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(name, {"model": digest}, load_calculator(path, device))
+        return ForceSource(name, {"model": digest}, load_model(path, device))
     if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
             f"in a campaign folder) or one of {', '.join(engine_names())}"
         )
     engine = make_engine(text)
-    setting = ElectronicSetting(Smearing(scheme, 0.2 if sigma is None else sigma))
+    width = 0.2 if sigma is None else sigma
+    setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
     engine.check(setting)
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
     return ForceSource(name, key, engine.calculator(setting), engine.warning)
-
-
-def load_calculator(path: Path, device: str | None) -> Calculator:
-    """Ase calculator of any learner's saved model.
-
-    Raises
-    ------
-    LearnerError
-        If the file is not one.
-    """
-    from dosml.learners.peers.calculator import CARD, PeerCalculator
-
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            is_peer = CARD in archive.namelist()
-        if is_peer:
-            return PeerCalculator(path, device=device or "auto")
-    from dosml.learners.sgp.calculator import SgpCalculator
-
-    return SgpCalculator.from_file(path, device=device)
 
 
 def sigma_of_model(path: str) -> float | None:

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from dosml.errors import EngineError, EngineMissingError
+from dosml.errors import EngineMissingError
 from dosml.relabel.engines.base import LEVEL_BROADENING, EngineEntry, LabelFailure
-from dosml.relabel.engines.gpaw_presets import PRESETS, GpawOptions, GpawPreset, preset_of
+from dosml.relabel.engines.gpaw_presets import (
+    PRESETS,
+    GpawOptions,
+    GpawPreset,
+    occupations,
+    preset_of,
+)
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 
 if TYPE_CHECKING:
@@ -42,31 +48,6 @@ def _versions() -> dict[str, str]:
         return {name: version(name) for name in ("gpaw", "gpaw-data")}
     except PackageNotFoundError as error:
         raise EngineMissingError(INSTALL) from error
-
-
-def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
-    """GPAW's words for a smearing.
-
-    Raises
-    ------
-    EngineError
-        If GPAW does not have the scheme.
-    """
-    from dosml.theory.smearing import parse_scheme
-
-    family, order = parse_scheme(setting.smearing.scheme)
-    width = setting.smearing.width
-    if family == "methfessel-paxton":
-        return {"name": "methfessel-paxton", "order": order, "width": width}
-    if family == "gaussian":
-        return {"name": "methfessel-paxton", "order": 0, "width": width}
-    names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
-    if family not in names:
-        raise EngineError(
-            f"the engine gpaw cannot smear with {setting.smearing.scheme}: use --scheme "
-            "methfessel-paxton-1, gaussian, cold or fermi-dirac, or VASP (dosml relabel)"
-        )
-    return {"name": names[family], "width": width}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Presets of the GPAW engine: what a calculation costs and how far it is converged."""
+"""GPAW's words: presets (what a calculation costs, how far it is converged) and smearings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dosml.errors import InputError
+from dosml.errors import EngineError, InputError
 from dosml.relabel.engines.base import KpointGrid  # noqa: TC001 - pydantic reads it
+from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from dosml.theory.setting import ElectronicSetting
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,26 @@ class GpawOptions(BaseModel):
         default=None,
         description="grid around Gamma for all frames, such as 2,2,2; None: by the preset",
     )
+
+
+def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
+    """GPAW's words for a smearing.
+
+    Raises
+    ------
+    EngineError
+        If GPAW does not have the scheme.
+    """
+    family, order = parse_scheme(setting.smearing.scheme)
+    width = setting.smearing.width
+    if family == "methfessel-paxton":
+        return {"name": "methfessel-paxton", "order": order, "width": width}
+    if family == "gaussian":
+        return {"name": "methfessel-paxton", "order": 0, "width": width}
+    names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
+    if family not in names:
+        raise EngineError(
+            f"the engine gpaw cannot smear with {setting.smearing.scheme}: use --scheme "
+            "methfessel-paxton-1, gaussian, cold or fermi-dirac, or VASP (dosml relabel)"
+        )
+    return {"name": names[family], "width": width}

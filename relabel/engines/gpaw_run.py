@@ -16,7 +16,7 @@ from dosml.memory import peak_memory_mib
 from dosml.relabel.bands import EMPTY, band_count
 from dosml.relabel.elements import element
 from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure, broaden
-from dosml.relabel.engines.gpaw import occupations
+from dosml.relabel.engines.gpaw_presets import occupations
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
 

@@ -75,11 +75,9 @@ def attach(source, folder):
         }
     )
     tables = write_tables(table, folder, "transfer")
-    settings = SimpleNamespace(source=lambda: source, command="transfer", seed=0)
-    data = SimpleNamespace(names=("sigma_0.2",), tiers=["cold", "melt"])
-    study = SimpleNamespace(
-        store=SimpleNamespace(folder=folder), data=data, train=(0,), test=(0, 1)
-    )
+    settings = SimpleNamespace(command="transfer", seed=0)
+    data = SimpleNamespace(names=("sigma_0.2",), tiers=["cold", "melt"], train=(0,), test=(0, 1))
+    study = SimpleNamespace(folder=folder, data=data, source=source)
     talk, screen = reporter()
     files = attach_study(settings, study, tables=tables, reporter=talk)
     return files, screen.getvalue()
@@ -105,10 +103,7 @@ def test_transfer_on_a_scan_is_in_its_report(campaign, tmp_path, monkeypatch):
 
 
 def test_labels_outside_a_campaign_are_left_alone(campaign, tmp_path):
-    source = campaign / "label_sets" / "sigma_0.2.extxyz"
-    assert attach(source, tmp_path / "one") == ([], "")
-    (campaign / "campaign.json").unlink()
-    assert attach(campaign, tmp_path / "two") == ([], "")
+    assert attach(None, tmp_path / "one") == ([], "")
     assert not (campaign / STUDIES).exists()
 
 

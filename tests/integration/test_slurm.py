@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import ase.io
+import pandas as pd
 import pytest
 from ase.build import bulk
 from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
@@ -180,45 +181,26 @@ exclusive = false
 poll_seconds = 1
 heartbeat_seconds = 20
 """
-#: What a command of dosml does for its labels.
-LABEL = """
-import sys
-from pathlib import Path
-
-import ase.io
-
-from dosml.relabel.engines.xtb import XtbEngine
-from dosml.relabel.execution.runner import open_runner
-from dosml.relabel.execution.settings import load_run_settings
-from dosml.relabel.frames import canonical
-from dosml.relabel.labelling import label_frames
-from dosml.relabel.store import LabelStore
-from dosml.theory.setting import ElectronicSetting
-from dosml.theory.smearing import Smearing
-
-frames = [canonical(frame) for frame in ase.io.read("frames.extxyz", ":")]
-settings = [ElectronicSetting(Smearing("fermi-dirac", width)) for width in (0.5, 1.0, 2.0)]
-folder = Path("campaign")
-folder.mkdir(exist_ok=True)
-engine = XtbEngine()
-store = LabelStore(folder / "labels", engine.fingerprint())
-with open_runner(load_run_settings(Path("cluster.toml")), folder, say=print) as runner:
-    for report in label_frames(
-        engine, store, frames, settings, runner=runner, on_progress=lambda done: None
-    ):
-        assert not report.failures, report
-"""
+SMALL = ["--cutoff", "4", "--n-max", "3", "--l-max", "1", "--inducing", "20"]
+SCAN = [
+    *("smear-scan", "frames.extxyz", "--engine", "xtb", "--sigma", "0.5,1,2", "--train", "8"),
+    *("--test", "4", "--out", "campaign", "--config", "cluster.toml", *SMALL),
+]
+CURVE = [
+    *("learning-curve", "campaign", "--sizes", "4,6,8", "--repeats", "2", "--out", "curve"),
+    *("--config", "cluster.toml", *SMALL),
+]
 
 
-class Labels:
-    """Labels of a campaign as they appear; one that is written a second time is noticed."""
+class Made:
+    """Files of a campaign as they appear; one that is written a second time is noticed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, pattern: str) -> None:
+        self.folder, self.pattern = folder, pattern
         self.first: dict[Path, int] = {}
 
     def look(self) -> int:
-        for path in self.folder.glob("labels/sigma*/[!.]*.npz"):
+        for path in self.folder.glob(self.pattern):
             written = path.stat().st_mtime_ns
             assert self.first.setdefault(path, written) == written, f"{path} was made twice"
         return len(self.first)
@@ -227,54 +209,75 @@ class Labels:
         deadline = time.monotonic() + PATIENCE
         while self.look() < count:
             assert driver.poll() is None, "the driver ended too early"
-            assert time.monotonic() < deadline, f"{len(self.first)} of {count} labels"
+            assert time.monotonic() < deadline, f"{len(self.first)} of {count} {self.pattern}"
             time.sleep(0.1)
 
 
 @pytest.mark.usefixtures("slurm")
-@pytest.mark.timeout(PATIENCE)
-def test_labels_of_an_engine_are_made_once(tmp_path):
+@pytest.mark.timeout(2 * PATIENCE)
+def test_labels_and_trainings_of_a_scan_are_made_once(tmp_path):
     images = [bulk("Ti") * (2, 2, 1) for _ in range(12)]
     for seed, atoms in enumerate(images):
         atoms.rattle(0.12, seed=seed)
     ase.io.write(tmp_path / "frames.extxyz", images)
     (tmp_path / "cluster.toml").write_text(CLUSTER)
     folder, total = tmp_path / "campaign", 3 * len(images)
-    labels = Labels(folder)
+    labels = Made(folder, "labels/sigma*/[!.]*.npz")
+    out = tmp_path / "driver.out"
 
-    def start() -> subprocess.Popen:
-        log = (tmp_path / "driver.out").open("a")
+    def start(arguments: list[str]) -> subprocess.Popen:
+        log = out.open("a")
         return subprocess.Popen(
-            [sys.executable, "-c", LABEL], cwd=tmp_path, stdout=log, stderr=log,
+            [sys.executable, "-m", "dosml", *arguments], cwd=tmp_path, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
 
     # the driver is killed outright: its pilots stay in the queue
-    driver = start()
+    driver = start(SCAN)
     labels.wait_for(4, driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     left_behind = pilots(folder)
     assert left_behind, "the kill was to leave pilots behind"
 
-    # the next one ends them, continues, and outlives the loss of a pilot
-    driver = start()
+    # the next one ends them, continues, outlives the loss of a pilot, trains and reports
+    driver = start(SCAN)
     wait_until(lambda: pilots(folder) and not set(pilots(folder)) & set(left_behind), "old pilots")
     labels.wait_for(labels.look() + 4, driver)
     subprocess.run(["scancel", min(pilots(folder))], check=True)
     while driver.poll() is None:
         labels.look()
         time.sleep(0.1)
-    assert driver.returncode == 0, (tmp_path / "driver.out").read_text()
+    assert driver.returncode == 0, out.read_text()
     assert labels.look() == total
-    assert (
-        f"cancelled Slurm pilots {', '.join(sorted(left_behind))}"
-        in (tmp_path / "driver.out").read_text()
-    )
+    assert f"cancelled Slurm pilots {', '.join(sorted(left_behind))}" in out.read_text()
     wait_until(lambda: not pilots(folder), "pilots of the last run")
     assert not list(folder.glob("labels/restart/*/*"))
+    trained = Made(folder, "models/*/predictions.npz")
+    assert trained.look() == 1
+    assert (folder / "report.html").is_file()
 
     # a third has nothing to do, and asks for no pilot
-    assert start().wait(PATIENCE) == 0
+    assert start(SCAN).wait(PATIENCE) == 0
     assert labels.look() == total
+    assert trained.look() == 1
     assert json.loads((folder / "run.json").read_text())["slurm_jobs"] == []
+
+    # a study of its labels trains only what the scan has not, killed in between or not
+    points = Made(tmp_path / "curve", "models/*/predictions.npz")
+    driver = start(CURVE)
+    points.wait_for(1, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    driver = start(CURVE)
+    while driver.poll() is None:
+        points.look()
+        time.sleep(0.1)
+    assert driver.returncode == 0, out.read_text()
+    # two draws of 4 and 6 frames each; all 8 are the scan's own model
+    assert points.look() == 4
+    table = pd.read_csv(tmp_path / "curve" / "learning_curve.csv")
+    assert len(table) == 3 * 2 * 3
+    costs = ["seconds_training", "peak_memory_mib", "n_parameters", "epochs"]
+    assert table[costs].notna().all(axis=None)
+    assert trained.look() == 1

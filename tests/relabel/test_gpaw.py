@@ -8,8 +8,8 @@ from ase.build import bulk
 
 from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
-from dosml.relabel.engines.gpaw import GpawEngine, occupations
-from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset
+from dosml.relabel.engines.gpaw import GpawEngine
+from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, occupations
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label

@@ -25,10 +25,10 @@ def _make(name: str, settings: PeerSettings, workers: int) -> Learner:
     return PeerLearner(peer, peer.make_settings(given), workers=workers)
 
 
-def _load(path: Path) -> Calculator:
+def _load(path: Path, device: str | None) -> Calculator:
     from dosml.learners.peers.calculator import PeerCalculator
 
-    return PeerCalculator(path)
+    return PeerCalculator(path, device=device or "auto")
 
 
 def entry(peer: Adapter) -> LearnerEntry:

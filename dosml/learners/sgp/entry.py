@@ -21,10 +21,10 @@ def _make(settings: SgpSettings, workers: int) -> Learner:  # noqa: ARG001 - tor
     return SgpLearner(settings)
 
 
-def _load(path: Path) -> Calculator:
+def _load(path: Path, device: str | None) -> Calculator:
     from dosml.learners.sgp.calculator import SgpCalculator
 
-    return SgpCalculator.from_file(path)
+    return SgpCalculator.from_file(path, device=device)
 
 
 ENTRY = LearnerEntry(
