@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -64,60 +64,7 @@ class ElectronicDos:
         return float((self.energies[-1] - self.energies[0]) / (len(self.energies) - 1))
 
 
-class DosSum:
-    """Running sum of DOS on one grid, for a mean of more DOS than fit into memory."""
-
-    def __init__(self) -> None:
-        self._first: ElectronicDos | None = None
-        self._count = self._with_m = 0
-
-    def __len__(self) -> int:
-        """Count the DOS added so far."""
-        return self._count
-
-    def add(self, part: ElectronicDos) -> None:
-        """Add one more.
-
-        Raises
-        ------
-        ValueError
-            If its grid differs from that of the first.
-        """
-        if self._first is None:
-            self._first = part
-            self._total, self._d = np.zeros_like(part.total), np.zeros_like(part.d)
-            self._d_m = np.zeros((5, len(part.energies)))
-        elif part.energies.shape != self._first.energies.shape or not np.allclose(
-            part.energies, self._first.energies
-        ):
-            raise ValueError("a mean DOS needs all parts on the same energy grid")
-        self._total += part.total
-        self._d += part.d
-        if part.d_m is not None:
-            self._d_m += part.d_m
-            self._with_m += 1
-        self._count += 1
-
-    def mean(self) -> ElectronicDos:
-        """Mean, every part counting the same; by orbital only where every part is.
-
-        Raises
-        ------
-        ValueError
-            If nothing was added.
-        """
-        if self._first is None:
-            raise ValueError("a mean DOS needs at least one DOS")
-        return ElectronicDos(
-            energies=self._first.energies,
-            total=self._total / self._count,
-            d=self._d / self._count,
-            d_m=self._d_m / self._count if self._with_m == self._count else None,
-            broadening=self._first.broadening,
-        )
-
-
-def mean_dos(parts: Iterable[ElectronicDos]) -> ElectronicDos:
+def mean_dos(parts: Sequence[ElectronicDos]) -> ElectronicDos:
     """Mean of several DOS on one grid (every frame counts the same).
 
     Raises
@@ -125,7 +72,19 @@ def mean_dos(parts: Iterable[ElectronicDos]) -> ElectronicDos:
     ValueError
         If there is none, or the grids differ.
     """
-    together = DosSum()
-    for part in parts:
-        together.add(part)
-    return together.mean()
+    if not parts:
+        raise ValueError("a mean DOS needs at least one DOS")
+    first = parts[0]
+    for part in parts[1:]:
+        if part.energies.shape != first.energies.shape or not np.allclose(
+            part.energies, first.energies
+        ):
+            raise ValueError("a mean DOS needs all parts on the same energy grid")
+    d_m = [part.d_m for part in parts if part.d_m is not None]
+    return ElectronicDos(
+        energies=first.energies,
+        total=np.mean([part.total for part in parts], axis=0),
+        d=np.mean([part.d for part in parts], axis=0),
+        d_m=np.mean(d_m, axis=0) if len(d_m) == len(parts) else None,
+        broadening=first.broadening,
+    )

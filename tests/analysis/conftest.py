@@ -50,7 +50,7 @@ def made_up_setting(sigma, *, shift=0.0, n_atoms=31, train=24, test=12, stresses
     stress = common.normal(0, 0.02, (test, 6))
     return SettingResult(
         setting=ElectronicSetting(Smearing("fermi-dirac", sigma), shift),
-        dos=mean_dos(made_up_dos(own, sigma) for _ in range(n)),
+        dos=mean_dos([made_up_dos(own, sigma) for _ in range(n)]),
         forces=forces,
         held_out=HeldOut(
             forces=held,

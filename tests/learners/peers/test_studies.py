@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dosml.cli import app
 from dosml.errors import EnvironmentMissingError, InputError
 from dosml.learners.registry import make_learner
-from dosml.studies.label_files import read_label_sets
+from dosml.relabel.dataset import load
 
 runner = CliRunner()
 OPTIONS = {"cutoff": 4.0, "n_max": 4}
@@ -47,7 +47,7 @@ def scan(tmp_path_factory):
 
 def by_hand(scan, train, **options) -> np.ndarray:
     """Force % error on each held-out tier (cold, melt) of an sgp trained here."""
-    data = read_label_sets([scan / "label_sets" / "sigma_0.2.extxyz"])
+    data = load(scan)
     mine = data.take(train, [0])
     held = data.take([12, 13, 14, 15], [0])
     fitted = make_learner("sgp", {**OPTIONS, **options}).fit(mine.frames, mine.label_sets)
