@@ -123,6 +123,8 @@ class ScanPlan:
         todo = n_frames * len(self.electronic) - self._on_disk(n_frames)
         workers = min(self.settings.workers, n_frames)
         seconds = todo * self.source.engine.seconds_per_label(n_atoms) / workers
+        if math.isnan(seconds):
+            return f"{todo} labels, of a calculator whose speed is not known"
         if seconds <= 1:
             return "no labels to compute"
         return (

@@ -5,6 +5,7 @@ Numbers of the reports are compared with those computed here from vasprun.xml, w
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -60,8 +61,9 @@ class Outputs:
 
     def __init__(self, folder: Path, metal: str) -> None:
         self.jobs = {}
-        for path in sorted((folder / "study" / "jobs").glob("*/*/vasprun.xml")):
-            tree = ET.parse(path)
+        for path in sorted((folder / "study" / "jobs").glob("*/*/vasprun.xml.gz")):
+            with gzip.open(path) as handle:
+                tree = ET.parse(handle)
             if tree.find("atominfo/array[@name='atoms']/set/rc/c").text.strip() != metal:
                 continue
             name = path.parents[1].name.rsplit("-", 1)[0]
