@@ -47,7 +47,7 @@ def write_frames(path: Path, *, pbc: bool = True, symbols: str = "Cu4", count: i
         (["Ti", "--scheme", "cold"], "fermi-dirac only"),
         (["Ti", "--scheme", "colder"], "colder"),
         (["Ti", "--engine", "xtb", "--kpoints", "2,2,2"], "--kpoints is no option of xtb"),
-        (["Ti", "--engine", "nonsense"], "no engine 'nonsense'"),
+        (["Ti", "--engine", "nonsense"], "no engine named 'nonsense'"),
         (["Ti", "--learner", "nonsense"], "nonsense"),
         (["Ti", "--sampler", "nonsense"], "nonsense"),
         (["Ti", "--prototype", "nonsense"], "nonsense"),
