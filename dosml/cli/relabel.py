@@ -76,6 +76,16 @@ def inputs(
     ] = None,
     potcar: Potcar = None,
     potcar_functional: Functional = None,
+    noise_frames: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Frames of each metal (held-out ones first, one of each tier) that get jobs on a "
+            "denser grid too, one more k-point in every direction: collect compares the forces. "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the study. [default: dosml-vasp-NAME]")
     ] = None,
@@ -102,20 +112,23 @@ def inputs(
     from dosml.campaign import Campaign
     from dosml.relabel.frames import read_frames
     from dosml.relabel.vasp.jobs import element_of, write_jobs
+    from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
     read = read_frames(frames, one_element=False)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
     metals = sorted({element_of(frame) for frame in read})
+    denser = frames_for_noise(read, noise_frames)
     subject = f"VASP labels of {', '.join(metals)}"
     with (
         Campaign(study, subject) as campaign,
-        reporter.bar("writing inputs", len(read) * len(settings)) as update,
+        reporter.bar("writing inputs", (len(read) + len(denser)) * len(settings)) as update,
     ):
         campaign.record({"command": "relabel", "protocol": protocol.model_dump(mode="json")})
-        written = write_jobs(study, read, settings, protocol, on_progress=update)
+        written = write_jobs(study, read, settings, protocol, on_progress=update, denser=denser)
+    again = f", {len(denser)} of them on a denser grid too," if denser else ""
     reporter.say(
-        f"{study}: {len(read)} frames x {len(settings)} settings ("
+        f"{study}: {len(read)} frames{again} x {len(settings)} settings ("
         + ", ".join(setting.name for setting in settings)
         + f"): {written.new} input folders written, {written.kept} were there"
     )
@@ -193,6 +206,11 @@ def collect(
         reporter.say(
             f"{len(found.dropped)} frames lack a label at some setting and were left out "
             "(--unpaired keeps them)"
+        )
+    for name, noise in found.noise.items():
+        reporter.say(
+            f"label noise of {name}: {noise.ev_per_angstrom:.2g} eV/Å, {noise.percent:.2g} % of "
+            f"the forces ({len(noise.frames)} frames against {noise.grid})"
         )
     for path in (*found.folders, found.refused_table):
         reporter.say(f"wrote {path}")

@@ -21,6 +21,7 @@ from dosml.relabel.dataset.files import save
 from dosml.relabel.dataset.pairing import LabelSource, pair
 from dosml.relabel.vasp.jobs import VaspJob, find_jobs, study_frames
 from dosml.relabel.vasp.labels import ensure_label, store_of, table_facts
+from dosml.relabel.vasp.noise import with_noise
 from dosml.relabel.vasp.provenance import study_provenance
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
+    from dosml.relabel.dataset.noise import LabelNoise
     from dosml.relabel.dataset.value import Dataset
     from dosml.relabel.label import Label
     from dosml.relabel.vasp.verify import Refusal
@@ -69,6 +71,8 @@ class Collection:
         Frames and settings that were left out, with the reason.
     refused
         Every job without a label.
+    noise
+        Label set -> what the jobs on a denser grid of k-points tell of it, where there are any.
     """
 
     folders: tuple[Path, ...]
@@ -78,6 +82,7 @@ class Collection:
     dropped: tuple[str, ...]
     dropped_settings: tuple[str, ...]
     refused: tuple[Refused, ...]
+    noise: Mapping[str, LabelNoise]
 
 
 def collect(
@@ -106,21 +111,26 @@ def collect(
     DiskSpaceError
         If the disk is full.
     """
-    jobs = find_jobs(study)
+    every = find_jobs(study)
+    jobs = [job for job in every if not job.denser]
+    denser: list[VaspJob] = []
     good: dict[str, dict[str, VaspJob]] = {job.folder.parent.name: {} for job in jobs}
     reasons: dict[str, dict[str, str]] = {name: {} for name in good}
     refused: list[Refused] = []
-    with _pool(min(workers, len(jobs))) as run:
-        for done, (job, refusal) in enumerate(zip(jobs, run(study, jobs), strict=True), 1):
+    with _pool(min(workers, len(every))) as run:
+        for done, (job, refusal) in enumerate(zip(every, run(study, every), strict=True), 1):
             name = job.folder.parent.name
-            if refusal is None:
+            if refusal is None and job.denser:
+                denser.append(job)
+            elif refusal is None:
                 good[name][job.frame_id] = job
             else:
                 place = str(job.folder.relative_to(study))
                 refused.append(
                     Refused(place, job.frame_id, job.setting.name, refusal.kind, refusal.reason)
                 )
-                reasons[name][job.frame_id] = refusal.reason
+                if not job.denser:
+                    reasons[name][job.frame_id] = refusal.reason
             on_progress(done)
     refused_table = study / (UNPAIRED if unpaired else COLLECTED) / "refused.csv"
     with whole_file(refused_table) as path:
@@ -129,7 +139,7 @@ def collect(
     n_labels = sum(len(found) for found in good.values())
     if not n_labels:
         raise LabelError(
-            f"no label in {study}: all {len(jobs)} jobs were refused, the first because "
+            f"no label in {study}: all {len(every)} jobs were refused, the first because "
             f"{refused[0].reason} (all reasons: {refused_table})"
         )
     frames = study_frames(study)
@@ -139,6 +149,7 @@ def collect(
     datasets = _unpaired(frames, sources) if unpaired else [_paired(study, frames, sources)]
     by_place = {str(job.folder.relative_to(study)): job for job in jobs}
     folders = []
+    datasets = [with_noise(study, dataset, by_place, denser) for dataset in datasets]
     for dataset in datasets:
         provenance = study_provenance(study, dataset, by_place)
         folder = study / UNPAIRED / dataset.names[0] if unpaired else study / COLLECTED
@@ -151,6 +162,12 @@ def collect(
         dropped=() if unpaired else datasets[0].dropped,
         dropped_settings=() if unpaired else datasets[0].dropped_settings,
         refused=tuple(refused),
+        noise={
+            labels.name: labels.noise
+            for dataset in datasets
+            for labels in dataset.label_sets
+            if labels.noise is not None
+        },
     )
 
 

@@ -4,6 +4,7 @@
 STUDY/study.json  frames.extxyz  potcars.json  potcars/POTCAR.Ti_pv
       jobs/sigma_0.2-<hash of protocol and setting>/<frame id>/job.json
                                                               INCAR KPOINTS POSCAR POTCAR -> ...
+           sigma_0.2_denser-<hash>/...                the same on a denser grid, for a few frames
 ```
 A job whose POTCAR is not at hand has `INCAR.unresolved` in place of INCAR, and POTCAR.spec in place
 of POTCAR: VASP cannot run it by mistake with a neutral cell or too few bands.
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 JOB = "job.json"
 FRAMES = "frames.extxyz"
 UNRESOLVED = "INCAR.unresolved"
+#: What sets a job on the denser grid of k-points apart from that of the label.
+DENSER = {"kpoints": "one more in every direction"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class VaspJob:
         return dict(self.record["incar"])
 
     @property
+    def denser(self) -> bool:
+        """Whether it is a label on a denser grid of k-points, to tell the label noise."""
+        return bool(self.record.get("denser", False))
+
+    @property
     def resolved(self) -> bool:
         """Whether the POTCAR was at hand, so that NELECT and NBANDS are known."""
         return self.record["potcar"] is not None
@@ -97,10 +105,13 @@ class Written:
     unresolved: int
 
 
-def setting_folder(study: Path, protocol: VaspProtocol, setting: ElectronicSetting) -> Path:
-    """Where the jobs of one setting lie."""
-    key = content_hash({**protocol.fingerprint(), **setting.as_dict()})
-    return study / "jobs" / f"{setting.name}-{key}"
+def setting_folder(
+    study: Path, protocol: VaspProtocol, setting: ElectronicSetting, *, denser: bool = False
+) -> Path:
+    """Where the jobs of one setting lie, or those on the denser grid of k-points."""
+    content = {**protocol.fingerprint(), **setting.as_dict(), **(DENSER if denser else {})}
+    name = f"{setting.name}_denser" if denser else setting.name
+    return study / "jobs" / f"{name}-{content_hash(content)}"
 
 
 def find_jobs(study: Path) -> list[VaspJob]:
@@ -143,6 +154,7 @@ def write_jobs(
     protocol: VaspProtocol,
     *,
     on_progress: Callable[[int], None],
+    denser: Sequence[Atoms] = (),
 ) -> Written:
     """Write the input folders that are not there yet; unresolved ones are resolved if possible.
 
@@ -156,6 +168,8 @@ def write_jobs(
         Electronic settings.
     on_progress
         Called with the number of folders seen.
+    denser
+        Those of the frames that also get jobs on a denser grid of k-points.
 
     Raises
     ------
@@ -168,21 +182,21 @@ def write_jobs(
     DiskSpaceError
         If the disk is full.
     """
-    symbols = [element_of(frame) for frame in frames]
     potcars = {
         symbol: get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
-        for symbol in dict.fromkeys(symbols)
+        for symbol in dict.fromkeys(element_of(frame) for frame in frames)
     }
     _keep_frames(study, frames)
     new = kept = seen = unresolved = 0
+    kinds = [(False, frame) for frame in frames] + [(True, frame) for frame in denser]
     for setting in settings:
-        parent = setting_folder(study, protocol, setting)
-        for frame, symbol in zip(frames, symbols, strict=True):
-            job, potcar = VaspJob(parent / frame_id(frame)), potcars[symbol]
+        for more, frame in kinds:
+            parent = setting_folder(study, protocol, setting, denser=more)
+            job, potcar = VaspJob(parent / frame_id(frame)), potcars[element_of(frame)]
             if (job.folder / JOB).exists() and (job.resolved or potcar is None):
                 kept += 1
             else:
-                _write(job.folder, study, frame, setting, protocol, potcar)
+                _write(job.folder, study, frame, setting, protocol, potcar, denser=more)
                 new += 1
             seen += 1
             unresolved += potcar is None
@@ -226,7 +240,7 @@ def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
         potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
         if potcar is None:
             return len(open_jobs)
-        _write(job.folder, study, frame, job.setting, protocol, potcar)
+        _write(job.folder, study, frame, job.setting, protocol, potcar, denser=job.denser)
         on_progress(done)
     return 0
 
@@ -250,10 +264,13 @@ def _write(
     setting: ElectronicSetting,
     protocol: VaspProtocol,
     potcar: PotcarFacts | None,
+    *,
+    denser: bool,
 ) -> None:
     from dosml.relabel.vasp.inputs import input_set
 
-    files = input_set(frame, setting, protocol, potcar).get_input_set(potcar_spec=True)
+    inputs = input_set(frame, setting, protocol, potcar, denser=denser)
+    files = inputs.get_input_set(potcar_spec=True)
     incar = files["INCAR"]
     kpoints = files["KPOINTS"]
     symbol = protocol.potcar_symbol(element_of(frame))
@@ -268,6 +285,8 @@ def _write(
         "potcar_symbol": symbol,
         "potcar": asdict(potcar) if potcar is not None else None,
         "pymatgen": version("pymatgen"),
+        # collect keeps these out of the label sets and compares them with the labels
+        **({"denser": True} if denser else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "POSCAR").write_text(files["POSCAR"].get_str())

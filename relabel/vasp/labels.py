@@ -10,6 +10,7 @@ from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
 from dosml.relabel.store import LabelStore
+from dosml.relabel.vasp.jobs import DENSER
 from dosml.relabel.vasp.output import OUTPUT_NAMES, VaspOutputError, find_output, is_hdf5
 from dosml.relabel.vasp.projected_dos import projected_dos
 from dosml.relabel.vasp.protocol import VaspProtocol
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 def store_of(study: Path, job: VaspJob) -> LabelStore:
     """Label store that a job's label belongs to."""
-    return LabelStore(study / "labels", VaspProtocol(**job.record["protocol"]).fingerprint())
+    fingerprint = VaspProtocol(**job.record["protocol"]).fingerprint()
+    return LabelStore(study / "labels", fingerprint | (DENSER if job.denser else {}))
 
 
 def read_label(job: VaspJob) -> Label | Refusal:
