@@ -5,8 +5,13 @@
 Frames are those of the default sampling (cells from 7 Å, one vacancy; cold, warm, melt). The error
 of a grid is the mean absolute difference of the force components from those of the next denser one
 (`next`) and from those of the densest (`dense`), in % of the mean absolute force. A metal without
-shipped parameters is named with its file: Zr=FILE. `--shifted` adds grids of which no point is
-Gamma (Monkhorst and Pack with a shift of half a step).
+shipped parameters is named with its file: Zr=FILE. `--shifted` adds grids that are moved by half a
+step.
+
+With the finished scans of the metals (`--scans FOLDER ...`, one campaign folder each) it also says
+which grid is the coarsest whose error against the next is at most a fifth of the force field's at
+the smallest smearing (in no tier more than a third), as a spacing; `--write` puts that into the
+shipped parameters.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import json
 import math
 import time
 from pathlib import Path
@@ -24,11 +30,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dosml.analysis.statistics.campaigns import read_campaign
 from dosml.relabel.engines.tb.engine import TbEngine
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import KPoints, gamma_grid
 from dosml.relabel.engines.tb.labels import label_of
-from dosml.relabel.engines.tb.model import shipped_metals
+from dosml.relabel.engines.tb.model import SHIPPED, shipped_metals
 from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.tb.solve import solve
 from dosml.relabel.frames import canonical
@@ -39,6 +46,9 @@ from dosml.theory.smearing import Smearing
 if TYPE_CHECKING:
     from ase import Atoms
 
+#: Largest error of a grid over that of the force field: all frames, and each tier by itself, where
+#: a report would mark the error from here on.
+BAR, TIER_BAR = 1 / 5, 1 / 3
 WIDTHS = (0.2, 0.5, 2.0)
 SETTINGS = [ElectronicSetting(Smearing("methfessel-paxton-1", width)) for width in WIDTHS]
 
@@ -115,6 +125,29 @@ def rows(
     return table
 
 
+def converged(table: pd.DataFrame, results: pd.Series) -> tuple[str, float] | None:
+    """Find the coarsest grid that meets the bar, and its spacing (1/Å), rounded up."""
+    for name, group in table.groupby("grid", sort=False):
+        bars = {
+            tier: BAR * results["force_percent_error"]
+            if tier == "all"
+            else TIER_BAR * results[f"force_percent_error_tier_{tier}"]
+            for tier in group["tier"]
+        }
+        meets = group[f"next {WIDTHS[0]:g}"] <= group["tier"].map(bars)
+        if meets.all() and str(name).isdigit():
+            return str(name), math.ceil(100 * group["spacing"].iloc[0]) / 100
+    return None
+
+
+def write_spacing(metal: str, spacing: float) -> None:
+    """Put the spacing into the parameters that ship."""
+    path = SHIPPED / f"{metal}.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["kpoint_spacing"] = spacing
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Print one table a metal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -122,7 +155,10 @@ def main() -> None:
     parser.add_argument("--grids", default="2,3,4,5")
     parser.add_argument("--frames", type=int, default=2, help="of each tier")
     parser.add_argument("--shifted", action="store_true")
+    parser.add_argument("--scans", type=Path, nargs="+", default=[])
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
+    scans = {one.metal: one.results.iloc[0] for one in map(read_campaign, given.scans)}
     grids = sorted(map(int, given.grids.split(",")))
     if grids != list(range(grids[0], grids[-1] + 1)):
         parser.error("--grids takes numbers without gaps, such as 2,3,4")
@@ -131,6 +167,15 @@ def main() -> None:
         path = Path(file) if file else None
         table = pd.DataFrame(rows(metal, path, grids, given.frames, shifted=given.shifted))
         print(table.to_string(index=False, float_format="{:.2f}".format), flush=True)
+        if metal not in scans:
+            continue
+        found = converged(table, scans[metal])
+        if found is None:
+            print(f"{metal}: no grid meets the bar")
+            continue
+        print(f"{metal}: {found[0]} points a side, kpoint_spacing {found[1]:g}", flush=True)
+        if given.write:
+            write_spacing(metal, found[1])
 
 
 if __name__ == "__main__":

@@ -44,9 +44,10 @@ def write_frames(path: Path, *, pbc: bool = True, symbols: str = "Cu4", count: i
         (["ti"], "Ti"),
         (["Ti", "--sigma", "0,1"], "widths above 0 eV"),
         (["Ti", "--sigma", "0.2"], "one sigma only"),
-        (["Ti", "--scheme", "cold"], "fermi-dirac only"),
+        (["Ti", "--engine", "xtb", "--scheme", "cold"], "fermi-dirac only"),
         (["Ti", "--scheme", "colder"], "colder"),
         (["Ti", "--engine", "xtb", "--kpoints", "2,2,2"], "--kpoints is no option of xtb"),
+        (["Ti", "--engine-option", "accuracy=1"], "say of which engine, with --engine"),
         (["Ti", "--engine", "nonsense"], "no engine named 'nonsense'"),
         (["Ti", "--learner", "nonsense"], "nonsense"),
         (["Ti", "--sampler", "nonsense"], "nonsense"),
@@ -87,7 +88,9 @@ def test_unknown_option_is_exit_code_2(tmp_path) -> None:
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path) -> None:
-    result = run("smear-scan", "Ti", "--dry-run", "--train", "6", "--test", "3", cwd=tmp_path)
+    engine = ("--engine", "xtb")
+    counts = ("--train", "6", "--test", "3")
+    result = run("smear-scan", "Ti", *engine, "--dry-run", *counts, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "9 of 35 atoms" in result.stdout
     assert "36 with the engine xtb" in result.stdout

@@ -33,6 +33,7 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SMALL = {
+    "engine": "xtb",
     "train": 5,
     "test": 3,
     "cutoff": 4.0,

@@ -41,6 +41,7 @@ def settings(tmp_path_factory) -> SmearScanSettings:
         SmearScanSettings,
         {
             "target": str(folder / "frames.extxyz"),
+            "engine": "xtb",
             "sigma": "2.0,0.5",
             "train": 6,
             "test": 4,

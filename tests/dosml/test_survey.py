@@ -117,7 +117,7 @@ def test_the_command_reports_what_it_has_and_names_what_failed(tmp_path, scans):
 def test_the_plan_writes_nothing(tmp_path):
     out = tmp_path / "study"
     result = CliRunner().invoke(
-        app, ["survey", "Ti", "Cu", "--small", "--dry-run", "--out", str(out)]
+        app, ["survey", "Ti", "Cu", "--engine", "xtb", "--small", "--dry-run", "--out", str(out)]
     )
     assert result.exit_code == 0, result.output
     assert "Cu: to do" in result.stdout

@@ -15,7 +15,16 @@ SIGMAS = (0.2, 0.5, 2.0)
 
 
 def write_campaign(
-    folder, metal, *, slope=2.0, noise=0.3, sigmas=SIGMAS, scheme="fermi-dirac", seed=0, run=()
+    folder,
+    metal,
+    *,
+    slope=2.0,
+    noise=0.3,
+    sigmas=SIGMAS,
+    scheme="fermi-dirac",
+    seed=0,
+    run=(),
+    label_noise=0.01,
 ):
     """Force error = 3 + slope * n_d(E_F) of the metal + noise, and -1 point per eV of σ."""
     known = published_metals()["metal"].tolist()
@@ -32,6 +41,8 @@ def write_campaign(
             "n_frames": 21,
             "n_test_frames": 9,
             "force_percent_error": error,
+            "label_noise_ev_per_angstrom": label_noise,
+            "label_noise_percent": 30 * label_noise,
             "force_percent_error_low": error - 0.5,
             "force_percent_error_high": error + 0.5,
             "force_percent_error_change": -1.0 * (sigma - sigmas[0]),
