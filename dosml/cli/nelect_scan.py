@@ -20,7 +20,7 @@ def nelect_scan(
         typer.Option(
             help="Electrons added per atom (one formula unit of a metal is one atom), negative: "
             "removed. A range with both ends (--electrons=-4:4), one with a step "
-            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,-0.5,0."
+            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,0,1."
         ),
     ] = None,
     as_element: Annotated[
@@ -43,7 +43,7 @@ def nelect_scan(
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.
 
-    A uniform background keeps the charged cells neutral. A number of electrons for which the
+    Charged cells have a uniform background, but for the engine tb, which has no charges. A number of electrons for which the
     engine fails on most frames is named and left out; the others stay. Run the same command again
     to continue a scan that was stopped.
     """

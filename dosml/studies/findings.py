@@ -35,9 +35,9 @@ PACKAGES = ("numpy", "scipy", "torch", "ase", "pymatgen", "sphericart", "vesin")
 #: What a scan of the electron number cannot show, for its report.
 ELECTRON_LIMITS = (
     (
-        "The cells with added or removed electrons are charged, with a uniform background: no such "
-        "metal exists. All bonds become weaker or stronger, so the size of the forces changes with "
-        "the shape of the band; look at MAE and MAV apart."
+        "The cells with added or removed electrons are charged (self-consistent engines add a "
+        "uniform background): no such metal exists. All bonds become weaker or stronger, so the "
+        "size of the forces changes with the shape of the band; look at MAE and MAV apart."
     ),
     (
         "The frames are those of the neutral metal (or the user's own): at another electron number "

@@ -200,8 +200,9 @@ class ElectronScanSettings(ElectronSettings):
     command: ClassVar[str] = "nelect-scan"
 
     sigma: FloatList = (0.5,)
-    # with GFN1-xTB these converge for Ti, Os, Cu and Au; adding electrons fails for several metals
-    electrons: Shifts = (-2.0, -1.0, -0.5, 0.0)
+    # to both sides of neutral; with GFN1-xTB adding electrons fails for several metals, whose scan
+    # leaves that setting out by name
+    electrons: Shifts = (-2.0, -1.0, 0.0, 1.0)
     as_element: str | None = Field(default=None, alias="as")
     with_campaign: Path | None = Field(default=None, alias="with")
 

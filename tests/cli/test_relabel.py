@@ -53,9 +53,9 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
     """Inputs without POTCARs, resolved later, run by hand, collected."""
     study = tmp_path / "study"
     options = ("--sigma", "0.2,2.0", "--electrons=-3,0", "--incar", "NEDOS=301", "--out", study)
-    done = dosml("relabel", frames, "--engine", "vasp", *options)
+    done = dosml("relabel", frames, "--engine", "vasp", "--noise-frames", "1", *options)
     assert done.returncode == 0, done.stderr
-    assert "8 input folders written" in done.stdout
+    assert "12 input folders written" in done.stdout
     assert "NELECT and NBANDS are open" in done.stdout.replace("\n", " ")
     assert done.stderr == ""
     refused = dosml("relabel", "resolve", study)
@@ -69,6 +69,8 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
     done = dosml("relabel", "collect", study, "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "8 labels; 0 jobs refused" in done.stdout
+    assert "label noise of sigma_2_electrons_-3: " in done.stdout
+    assert "(1 frames against one more k-point in every direction)" in done.stdout.replace("\n", "")
     assert f"next: dosml smear-scan --labels {study}" in done.stdout.replace("\n", "")
     names = {path.name for path in (study / "collected").glob("*.extxyz")}
     assert names == {

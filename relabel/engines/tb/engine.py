@@ -93,7 +93,11 @@ class TbEngine:
             "not self-consistent and has no spin. Its forces and its d band differ from those of "
             "density functional theory by amounts that depend on the metal."
         )
-        return (sentence,)
+        rigid = (
+            "Its levels do not depend on how they are filled: at another smearing or electron "
+            "number the same bands of a frame are filled anew, as in the rigid-band picture."
+        )
+        return (sentence, rigid)
 
     @property
     def _grid(self) -> str:

@@ -20,6 +20,7 @@ from dosml.relabel.label import Label
 from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.jobs import find_jobs, study_frames, write_jobs
 from dosml.relabel.vasp.labels import read_label, store_of
+from dosml.relabel.vasp.noise import noise_frames
 from dosml.relabel.vasp.protocol import VaspProtocol
 from dosml.relabel.vasp.vasprun import read_vasprun
 from dosml.relabel.vasp.verify import Refusal
@@ -74,6 +75,51 @@ def test_label_is_what_vasp_printed(finished):
     # the stand-in's rectangular d band holds ten states per atom
     assert np.trapezoid(label.dos.d, label.dos.energies) == pytest.approx(10, rel=0.03)
     assert label.dos.d_m is not None
+
+
+def test_a_denser_grid_tells_the_label_noise_and_is_no_label(tmp_path, potcars):  # noqa: ARG001
+    folder = tmp_path / "study"
+    protocol = VaspProtocol(incar={"NEDOS": 601})
+    frames = rattled("Ti", 4, test=2)
+    for frame, tier in zip(frames, ("cold", "cold", "cold", "warm"), strict=True):
+        frame.info["tier"] = tier
+    assert noise_frames(frames, 3) == frames[2:]
+    assert noise_frames(frames, 1) == frames[2:3]
+    widths = settings(0.2, 2.0)
+    write_jobs(
+        folder, frames, widths, protocol, on_progress=lambda _: None, denser=noise_frames(frames, 2)
+    )
+    jobs = find_jobs(folder)
+    assert [job.denser for job in jobs].count(True) == 4
+    grids = {job.denser: tuple(job.record["kpoints"]) for job in jobs}
+    assert grids[True] == tuple(number + 1 for number in grids[False])
+    for job in jobs:
+        run_stand_in(job.folder)
+    found = gather(folder)
+    assert (found.n_labels, found.n_written, found.refused) == (8, 8, ())
+    data = load(folder)
+    assert data.names == ("sigma_0.2", "sigma_2")
+    for labels in data.label_sets:
+        noise = labels.noise
+        assert [one.frame for one in noise.frames] == [frame_id(frame) for frame in frames[2:]]
+        changes = []
+        for frame in frames[2:]:
+            pair = {
+                job.denser: rows_of(last_step(job.folder), "varray[@name='forces']")
+                for job in jobs
+                if job.frame_id == frame_id(frame) and job.setting == labels.setting
+            }
+            changes.append(np.abs(pair[True] - pair[False]).mean())
+        assert min(changes) > 1e-5
+        assert noise.ev_per_angstrom == pytest.approx(np.mean(changes))
+        assert found.noise[labels.name] == noise
+    assert data.label_sets[0].noise.ev_per_angstrom > data.label_sets[1].noise.ev_per_angstrom
+    # one that is refused leaves the labels as they are
+    spoilt = next(job for job in jobs if job.denser)
+    run_stand_in(spoilt.folder, STAND_IN_FAULT="unconverged")
+    again = gather(folder)
+    assert (again.n_labels, [one.frame_id for one in again.refused]) == (8, [spoilt.frame_id])
+    assert len(load(folder).label_sets[0].noise.frames) == 1
 
 
 def test_vasp_54_gives_the_same_label(study):

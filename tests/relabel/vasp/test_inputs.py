@@ -99,6 +99,23 @@ def test_written_poscar_is_the_frame(tmp_path):
 
 
 @pytest.mark.usefixtures("potcars")
+@pytest.mark.parametrize("preset", ["tm23", "matpes"])
+def test_the_denser_grid_has_one_more_point_a_direction(tmp_path, preset):
+    frame = small_cell("Ti")
+    protocol = VaspProtocol(preset=preset, kspacing={"Ti": 0.4})
+    write_jobs(tmp_path, [frame], settings(0.2), protocol, **quiet, denser=[frame])
+    plain, denser = sorted(find_jobs(tmp_path), key=lambda job: job.denser)
+    assert "_denser-" in denser.folder.parent.name
+    assert denser.record["kpoints"] == [4, 4, 5]
+    grid = (denser.folder / "KPOINTS").read_text().splitlines()
+    assert grid[2:4] == ["Gamma", "4 4 5"]
+    wanted, own = tags(plain.folder / "INCAR"), tags(denser.folder / "INCAR")
+    if preset == "matpes":  # VASP makes the grid itself
+        assert float(wanted.pop("KSPACING")) == 0.4
+    assert own == wanted
+
+
+@pytest.mark.usefixtures("potcars")
 def test_overrides_are_written_and_recorded(tmp_path):
     protocol = VaspProtocol(incar={"encut": 600, "NCORE": 4, "ALGO": "All"}, kspacing={"Ti": 0.4})
     write_jobs(tmp_path, [small_cell("Ti")], settings(0.2), protocol, **quiet)
