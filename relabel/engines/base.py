@@ -89,6 +89,13 @@ class Engine(Protocol):
         """Ase calculator at this setting, for molecular dynamics with the engine."""
 
 
+class LabelsFrames(Protocol):
+    """An engine that labels one frame at one setting from scratch."""
+
+    def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
+        """Label one frame."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineEntry(Entry):
     """An engine in the registry.

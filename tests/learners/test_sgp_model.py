@@ -10,8 +10,8 @@ from scipy.stats import multivariate_normal
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import Learner
 from dosml.learners.registry import make_learner
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.learner import SgpLearner
-from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.settings import SgpSettings
 from dosml.relabel.dataset import LabelSet
 
