@@ -33,6 +33,8 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ase import Atoms
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
@@ -256,11 +258,7 @@ def _all_forces(
     done = len(cells) - len(tasks)
     with reporter.bar(source.name[:12], len(cells)) as update:
         update(done)
-        made = (
-            ((task, _compute(source, task)) for task in tasks)
-            if runner.local
-            else runner.run(compute_forces, tasks)
-        )
+        made = _computed_here(source, tasks) if runner.local else runner.run(compute_forces, tasks)
         for number, _ in enumerate(made, done + 1):
             update(number)
     found = [_read_forces(path, len(atoms)) for atoms, path in zip(cells, paths, strict=True)]
@@ -270,6 +268,14 @@ def _all_forces(
             f"forces that were written to {folder} cannot be read: is the disk sound?"
         )
     return kept
+
+
+def _computed_here(
+    source: ForceSource, tasks: Sequence[ForceTask]
+) -> Iterator[tuple[ForceTask, None]]:
+    for task in tasks:
+        _compute(source, task)
+        yield task, None
 
 
 def compute_forces(task: ForceTask) -> None:
