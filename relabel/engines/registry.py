@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 from dosml.errors import EngineError, InputError
 from dosml.relabel.engines.gpaw import GpawEngine
 from dosml.relabel.engines.gpaw_presets import check_grid
+from dosml.relabel.engines.tb.engine import TbEngine
+from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.xtb import XtbEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dosml.relabel.engines.base import Engine
 
 #: Names on the command line.
-ENGINES = ("xtb", "gpaw")
+ENGINES = ("xtb", "gpaw", "tb")
 
 
 def make_engine(
-    name: str, *, preset: str | None = None, kpoints: Sequence[int] | None = None
+    name: str,
+    *,
+    preset: str | None = None,
+    kpoints: Sequence[int] | None = None,
+    parameters: Path | None = None,
 ) -> Engine:
     """Engine of that name.
 
@@ -29,6 +36,8 @@ def make_engine(
         One of `dosml.relabel.engines.gpaw_presets.PRESETS`, for gpaw only.
     kpoints
         Grid; None: the engine's own.
+    parameters
+        Parameter file, for tb only; None: those that ship with dosml.
 
     Raises
     ------
@@ -49,4 +58,7 @@ def make_engine(
     if name == "gpaw":
         grid = None if kpoints is None else check_grid(kpoints)
         return GpawEngine(preset or "laptop", grid)
+    if name == "tb":
+        grid = None if kpoints is None else check_grid(kpoints)
+        return TbEngine(TbOptions(parameters=parameters, kpoints=grid))
     raise InputError(f"no engine {name!r}: choose one of {', '.join(ENGINES)}")

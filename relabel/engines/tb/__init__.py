@@ -1,0 +1,1 @@
+"""Tight binding with k-points: one diagonalisation for every smearing and electron number."""

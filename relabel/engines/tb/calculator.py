@@ -1,0 +1,54 @@
+"""The engine tb as an ase calculator, for molecular dynamics, phonons and elastic constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ase.calculators.calculator import Calculator, all_changes
+
+from dosml.errors import LabelError
+from dosml.relabel.engines.base import LabelFailure
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from dosml.relabel.engines.tb.engine import TbEngine
+    from dosml.relabel.setting import ElectronicSetting
+
+
+class TbCalculator(Calculator):
+    """Free energy, forces and stress at one setting.
+
+    `energy` is the free energy too, whose derivative the forces are.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+
+    def __init__(self, engine: TbEngine, setting: ElectronicSetting) -> None:
+        super().__init__()
+        self._engine = engine
+        self._setting = setting
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Label the frame.
+
+        Raises
+        ------
+        LabelError
+            If the frame cannot be labelled.
+        """
+        super().calculate(atoms, properties, system_changes)
+        label = self._engine.label(self.atoms, self._setting)
+        if isinstance(label, LabelFailure):
+            raise LabelError(label.reason)
+        self.results = {
+            "energy": label.free_energy,
+            "free_energy": label.free_energy,
+            "forces": label.forces,
+            "stress": label.stress,
+        }
