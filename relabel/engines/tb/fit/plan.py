@@ -41,10 +41,10 @@ STRAINED_VOLUME = 1.02
 #: small cells of `dosml.relabel.structures.CELLS` would give 16 of hcp Co, Ru and Mn.
 SHORTEST = 4.0
 #: Snapshots by tier. The held-out ones come from trajectories of their own.
-FIT_SNAPSHOTS = {"cold": 3, "warm": 4, "hot": 4}
+FIT_SNAPSHOTS = {"cold": 3, "warm": 3, "hot": 3}
 TEST_SNAPSHOTS = {"cold": 2, "warm": 2, "hot": 2}
 #: Hot snapshots of another packing and with a vacancy, for the fit only.
-OTHER_SNAPSHOTS = {"hot": 2}
+OTHER_SNAPSHOTS = {"hot": 1}
 _SEEDS = {"fit": 0, "test": 1}
 #: Off Gamma: 4 points where k and -k count once.
 SNAPSHOT_GRID = (2, 2, 2)
@@ -180,9 +180,10 @@ def _snapshots(symbol: str, role: str, tiers: Mapping[str, int], prototype: str)
         primitive=True,
         vacancy=vacancy,
     )
-    cells = []
-    for number, frame in enumerate(frames):
+    cells: list[Cell] = []
+    for frame in frames:
         tier = f"{frame.info['tier']}-{prototype}-vacancy" if vacancy else frame.info["tier"]
-        name = f"{role}-{number:02d}-{tier}"
+        # counted by tier: more frames of a tier leave the names of the others as they are
+        name = f"{role}-{tier}-{sum(one.tier == tier for one in cells)}"
         cells.append(Cell(name, canonical(frame), "snapshot", role, tier, SNAPSHOT_GRID, gamma=False))
     return cells
