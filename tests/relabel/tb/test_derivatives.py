@@ -1,0 +1,177 @@
+"""Forces, stress and parameter gradients against finite differences of energies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from dosml.relabel.engines.tb.hamiltonian import Structure
+from dosml.relabel.engines.tb.kpoints import gamma_grid
+from dosml.relabel.engines.tb.model import parameter_names
+from dosml.relabel.engines.tb.overlap_guard import SMALLEST
+from dosml.relabel.engines.tb.radial import radial_functions
+from dosml.relabel.engines.tb.solve import solve
+from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.smearing import Smearing
+
+SCHEMES = ("fermi-dirac", "gaussian", "methfessel-paxton-1", "cold")
+STEP = 1e-4
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def force(engine, frame, setting, atom: int, axis: int) -> float:
+    energies = []
+    for sign in (1, -1):
+        moved = frame.copy()
+        moved.positions[atom, axis] += sign * STEP
+        energies.append(engine.label(moved, setting).free_energy)
+    return -(energies[0] - energies[1]) / (2 * STEP)
+
+
+def stress(engine, frame, setting, i: int, j: int) -> float:
+    energies = []
+    for sign in (1, -1):
+        strain = np.eye(3)
+        strain[i, j] += sign * STEP / 2
+        strain[j, i] += sign * STEP / 2
+        moved = frame.copy()
+        moved.set_cell(np.asarray(frame.cell) @ strain, scale_atoms=True)
+        energies.append(engine.label(moved, setting).free_energy)
+    return (energies[0] - energies[1]) / (2 * STEP) / frame.cell.volume
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.5, 2.0])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_forces_and_stress_are_derivatives_of_the_free_energy(engine, frame, scheme, shift) -> None:
+    setting = ElectronicSetting(Smearing(scheme, 0.3), shift)
+    label = engine.label(frame, setting)
+    assert np.abs(label.forces).max() > 0.1
+    for atom, axis in ((0, 0), (2, 1), (3, 2)):
+        expected = force(engine, frame, setting, atom, axis)
+        assert label.forces[atom, axis] == pytest.approx(expected, abs=1e-6)
+    for place, (i, j) in enumerate(VOIGT):
+        assert label.stress[place] == pytest.approx(
+            stress(engine, frame, setting, i, j), abs=1e-6
+        )
+    np.testing.assert_allclose(label.forces.sum(axis=0), 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("share", [0.8, 0.6, 0.4, 0.1])
+def test_forces_hold_where_atoms_are_squeezed(engine, parameters, share) -> None:
+    """The continuation of the radial functions and the guard of the overlap matrix."""
+    frame = bulk("Ti", "fcc", a=4.0, cubic=True)
+    frame.rattle(0.05, seed=1)
+    vector = frame.get_distance(0, 1, mic=True, vector=True)
+    frame.positions[1] = frame.positions[0] + share * vector
+    setting = ElectronicSetting(Smearing("methfessel-paxton-1", 0.5))
+    label = engine.label(frame, setting)
+    for axis in range(3):
+        expected = force(engine, frame, setting, 1, axis)
+        # where the guard is at work the energy bends on the scale of hundredths of an Å
+        assert label.forces[1, axis] == pytest.approx(expected, rel=1e-5, abs=2e-5)
+
+
+def test_the_guard_is_met_and_all_is_smooth_across_it(engine) -> None:
+    """From no guard to guard: energies and forces as functions of a strain have no step."""
+    frame = bulk("Ti", "fcc", a=4.0)
+    setting = ElectronicSetting(Smearing("methfessel-paxton-1", 0.5))
+    scales = np.linspace(1.0, 0.5, 120)
+    guarded, energies, pressures = [], [], []
+    for scale in scales:
+        small = frame.copy()
+        small.set_cell(scale * np.asarray(frame.cell), scale_atoms=True)
+        bands = engine.bands(small)
+        guarded.append(any(guard is not None for guard in bands.guards))
+        label = engine.label(small, setting)
+        energies.append(label.free_energy)
+        pressures.append(label.stress[:3].sum() * small.cell.volume / scale)
+    assert not guarded[0]
+    assert guarded[-1]
+    steps = np.diff(energies)
+    integral = 0.5 * (np.array(pressures)[1:] + pressures[:-1]) * np.diff(scales)
+    np.testing.assert_allclose(steps, integral, atol=0.02 * np.abs(steps).max())
+
+
+def test_radial_functions_end_and_begin_smoothly(parameters) -> None:
+    bohr = np.linspace(0.2, 10.0, 4001)
+    from ase.units import Bohr
+
+    radial = radial_functions(parameters, bohr * Bohr)
+    for value, slope in (
+        (radial.hopping, radial.hopping_slope),
+        (radial.overlap, radial.overlap_slope),
+        (radial.density[:, None], radial.density_slope[:, None]),
+        (radial.repulsion[:, None], radial.repulsion_slope[:, None]),
+    ):
+        numeric = np.gradient(value, bohr * Bohr, axis=0)
+        scale = np.abs(slope).max(axis=0)
+        assert (np.abs(numeric - slope)[1:-1] < 1e-4 * scale).all()
+        assert (value[bohr >= parameters.cutoff_radius] == 0).all()
+    inner, outer = parameters.short_range
+    assert 0 < inner < outer < 4.5
+    still = bohr < inner
+    assert still.any()
+    assert (np.abs(radial.hopping_slope[still]) == 0).all()
+
+
+def test_a_published_step_at_the_cutoff_is_gone(parameters) -> None:
+    from ase.units import Bohr
+
+    edge = parameters.cutoff_radius * Bohr
+    almost, beyond = radial_functions(parameters, edge + np.array([-1e-4, 1e-4])).hopping
+    assert np.abs(almost).max() < 1e-10
+    assert (beyond == 0).all()
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_gradients_by_every_parameter(parameters, frame, squeezed) -> None:
+    if squeezed:
+        frame.positions[1] = frame.positions[0] + 0.5 * (frame.positions[1] - frame.positions[0])
+    kpoints, smearing = gamma_grid((1, 3, 1)), Smearing("cold", 0.4)
+    structure = Structure.of(frame, parameters)
+    bands = solve(structure, kpoints)
+    assert any(guard is not None for guard in bands.guards) == squeezed
+    one_level = np.zeros_like(bands.energies)
+    one_level[1, 7] = 1.0
+    electrons = 5.0 * len(frame)
+    of_energy = bands.parameter_gradient(bands.free_energy(electrons, smearing).by_levels)
+    of_level = bands.parameter_gradient(one_level)
+    vector = parameters.to_vector()
+    assert len(parameter_names()) == len(vector) == len(of_energy)
+    for i, name in enumerate(parameter_names()):
+        h = 1e-5 * abs(vector[i])
+        energies, levels = [], []
+        for sign in (1, -1):
+            moved = vector.copy()
+            moved[i] += sign * h
+            other = solve(
+                Structure.of_bonds(structure.bonds, parameters.with_vector(moved)), kpoints
+            )
+            energies.append(other.free_energy(electrons, smearing).value)
+            levels.append(other.energies[1, 7])
+        # per relative change of the parameter, in eV
+        tolerance = 1e-4 if squeezed else 1e-6
+        for found, pair in ((of_energy, energies), (of_level, levels)):
+            slope = (pair[0] - pair[1]) / 2e-5
+            assert found[i] * abs(vector[i]) == pytest.approx(slope, abs=tolerance, rel=1e-6), name
+
+
+def test_an_atom_alone_has_the_levels_of_the_free_atom(parameters) -> None:
+    from ase import Atoms
+    from ase.units import Rydberg
+
+    alone = Atoms("Ti", cell=[20, 20, 20], pbc=True)
+    bands = solve(Structure.of(alone, parameters), gamma_grid((1, 1, 1)))
+    s, p, d = Rydberg * parameters.onsite[:, 0]
+    np.testing.assert_allclose(bands.energies[0], sorted([s, *[p] * 3, *[d] * 5]), atol=1e-12)
+    free = bands.free_energy(5.0, Smearing("gaussian", 0.1))
+    assert (bands.vector_gradient(free) == 0).all()
+
+
+def test_the_threshold_of_the_guard_is_below_usual_eigenvalues(parameters, frame) -> None:
+    structure = Structure.of(frame, replace(parameters, electrons=3.0))
+    overlap = structure.matrices(gamma_grid((2, 2, 2)).points, real=True)[1]
+    assert np.linalg.eigvalsh(overlap).min() > 2 * SMALLEST
