@@ -1,6 +1,7 @@
-"""Levenberg-Marquardt with a cheap trial step: residuals cost a hundredth of their derivatives.
+"""Levenberg-Marquardt for residuals that cost a hundredth of their derivatives.
 
 Marquardt, J. Soc. Ind. Appl. Math. 11, 431 (1963); the damping scales with the diagonal of J^T J.
+Between two Jacobians a few steps use the rank-one update of Broyden, Math. Comput. 19, 577 (1965).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 #: Damping factors tried at every step, from the last successful one.
 FACTORS = (0.03, 0.3, 1.0, 10.0, 100.0, 1e4)
 #: Smallest share by which a step must lower the sum of squares to go on.
-ENOUGH = 2e-3
+ENOUGH = 5e-3
+#: Updates between two Jacobians, and the share that a step must gain to be worth the next one.
+UPDATES = 3
+WORTH_AN_UPDATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,47 @@ def steps(
     """
     state = start
     while not state.converged:
+        slope = jacobian(state.x)
         residual = values(state.x)
         assert residual is not None
-        slope = jacobian(state.x)
-        gradient, curvature = slope.T @ residual, slope.T @ slope
-        diagonal = np.diag(curvature).copy()
-        diagonal[diagonal <= 0] = 1.0
-        cost, best = float(residual @ residual), None
-        for factor in FACTORS:
-            damping = state.damping * factor
-            x = state.x - np.linalg.solve(curvature + damping * np.diag(diagonal), gradient)
-            trial = values(x)
-            new = np.inf if trial is None else float(trial @ trial)
-            if new < cost and (best is None or new < best.cost):
-                best = Step(x, new, damping, converged=False)
-            elif best is not None:
+        first = float(residual @ residual)
+        for _ in range(UPDATES + 1):
+            best = _best_step(values, residual, slope, state)
+            if best is None:
                 break
-        if best is None:
-            yield Step(state.x, cost, state.damping, converged=True)
-            return
-        state = Step(best.x, best.cost, best.damping, converged=cost - best.cost < ENOUGH * cost)
+            gained = state.cost - best.cost
+            moved, fresh = best.x - state.x, values(best.x)
+            assert fresh is not None
+            # in units in which the columns of the Jacobian are of one length
+            lengths = np.linalg.norm(slope, axis=0)
+            scaled = moved * np.where(lengths > 0, lengths, 1.0) ** 2
+            slope = slope + np.outer(fresh - residual - slope @ moved, scaled) / (moved @ scaled)
+            residual, state = fresh, best
+            if gained < WORTH_AN_UPDATE * best.cost:
+                break
+        done = first - state.cost < ENOUGH * first
+        state = Step(state.x, state.cost, state.damping, converged=done)
         yield state
+
+
+def _best_step(
+    values: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
+    residual: NDArray[np.float64],
+    slope: NDArray[np.float64],
+    state: Step,
+) -> Step | None:
+    """Best of the steps at several dampings; None if none lowers the sum of squares."""
+    gradient, curvature = slope.T @ residual, slope.T @ slope
+    diagonal = np.diag(curvature).copy()
+    diagonal[diagonal <= 0] = 1.0
+    cost, best = float(residual @ residual), None
+    for factor in FACTORS:
+        damping = state.damping * factor
+        x = state.x - np.linalg.solve(curvature + damping * np.diag(diagonal), gradient)
+        trial = values(x)
+        new = np.inf if trial is None else float(trial @ trial)
+        if new < cost and (best is None or new < best.cost):
+            best = Step(x, new, damping, converged=False)
+        elif best is not None:
+            break
+    return best

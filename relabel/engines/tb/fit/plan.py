@@ -41,8 +41,8 @@ STRAINED_VOLUME = 1.02
 #: small cells of `dosml.relabel.structures.CELLS` would give 16 of hcp Co, Ru and Mn.
 SHORTEST = 4.0
 #: Snapshots by tier. The held-out ones come from trajectories of their own.
-FIT_SNAPSHOTS = {"cold": 3, "warm": 3, "hot": 3}
-TEST_SNAPSHOTS = {"cold": 2, "warm": 2, "hot": 2}
+FIT_SNAPSHOTS = {"cold": 1, "warm": 2, "hot": 2}
+TEST_SNAPSHOTS = {"cold": 1, "warm": 1, "hot": 1}
 #: Hot snapshots of another packing and with a vacancy, for the fit only.
 OTHER_SNAPSHOTS = {"hot": 1}
 _SEEDS = {"fit": 0, "test": 1}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from dosml.errors import LabelError
+from dosml.relabel.engines.tb.fit.crystal_residuals import CrystalTarget, StrainTarget
 from dosml.relabel.engines.tb.fit.prior import Prior
+from dosml.relabel.engines.tb.fit.plan import STRAINED_VOLUME, STRAINS, ground_state
 from dosml.relabel.engines.tb.fit.residuals import (
     N_EXTRA,
     N_VECTOR,
-    CrystalTarget,
     SnapshotTarget,
     Tolerances,
     bands_of,
@@ -21,6 +22,7 @@ from dosml.relabel.engines.tb.fit.residuals import (
 )
 from dosml.relabel.engines.tb.fit.samples import SMEARINGS
 from dosml.relabel.engines.tb.hamiltonian import Structure
+from dosml.relabel.structures import unit_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.model import TbParameters
 
 #: Displacements and strains per snapshot, and k-points per crystal whose levels count.
-DISPLACEMENTS, STRAINS, LEVEL_POINTS = 10, 3, 12
+DISPLACEMENTS, STRESSES, LEVEL_POINTS = 8, 2, 10
+
+
+Target: TypeAlias = CrystalTarget | StrainTarget | SnapshotTarget
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Problem:
         Of the prior's residuals.
     """
 
-    targets: tuple[CrystalTarget | SnapshotTarget, ...]
+    targets: tuple[Target, ...]
     prior: Prior
     prior_weight: float
 
@@ -84,7 +89,8 @@ def make_problem(
         Offsets of energy and stress at the start.
     """
     rng = np.random.default_rng(seed)
-    targets: list[CrystalTarget | SnapshotTarget] = list(_crystals(samples, tolerances))
+    targets: list[Target] = list(_crystals(samples, tolerances))
+    targets += _strains(samples, tolerances)
     targets += _snapshots(samples.snapshots, tolerances, rng)
     ground = min(samples.crystals, key=_energy)
     structure = Structure.of(ground.atoms, start)
@@ -108,6 +114,8 @@ def _model_energy(sample: Sample, parameters: TbParameters) -> float:
 
 def _crystals(samples: Samples, tolerances: Tolerances) -> list[CrystalTarget]:
     lowest = min(_energy(one) for one in samples.crystals)
+    experiment = unit_cell(samples.symbol)
+    volume = experiment.cell.volume / len(experiment)
     targets = []
     for sample in samples.crystals:
         assert sample.levels is not None
@@ -115,16 +123,32 @@ def _crystals(samples: Samples, tolerances: Tolerances) -> list[CrystalTarget]:
         chosen = np.unique(np.linspace(0, n_k - 1, min(n_k, LEVEL_POINTS)).astype(np.int64))
         n_bands = min(9 * len(sample.atoms), sample.levels.energies.shape[1])
         above = sample.levels.energies[chosen, :n_bands] - sample.levels.fermi_level
-        share = np.clip(1 - above / tolerances.level_reach, 0.0, 1.0)
+        share = np.clip(1 - above / tolerances.level_reach, tolerances.level_floor, 1.0)
+        share[above > tolerances.level_end] = 0.0
         share *= 0.5 + np.clip(sample.levels.d_weights[chosen, :n_bands], 0.0, 1.0)
         unit = tolerances.crystal_energy + tolerances.crystal_share * (_energy(sample) - lowest)
-        targets.append(CrystalTarget(sample, unit, chosen, share / len(sample.atoms)))
-    total = sum(float(np.sum(one.weights > 0)) for one in targets)
+        compressed = sample.atoms.cell.volume / len(sample.atoms) < 0.9 * volume
+        least = tolerances.overlap_compressed if compressed else tolerances.overlap_least
+        share /= np.sqrt(len(sample.atoms))
+        targets.append(
+            CrystalTarget(sample, unit, chosen, share, least, tolerances.overlap)
+        )
+    total = sum(float(np.sum(one.weights**2)) for one in targets)
     factor = np.sqrt(tolerances.level_count / total) / tolerances.level
-    return [
-        CrystalTarget(one.sample, one.energy_unit, one.chosen, factor * one.weights)
-        for one in targets
-    ]
+    return [replace(one, weights=factor * one.weights) for one in targets]
+
+
+def _strains(samples: Samples, tolerances: Tolerances) -> list[StrainTarget]:
+    ground = ground_state(samples.symbol)
+    named = {one.name: one for one in samples.crystals}
+    base = named.get(f"{ground}-{STRAINED_VOLUME:.2f}")
+    targets = []
+    for kind, size in STRAINS:
+        strained = named.get(f"{ground}-{kind}{size:+.2f}")
+        if base is not None and strained is not None:
+            unit = tolerances.strain_share * abs(_energy(strained) - _energy(base))
+            targets.append(StrainTarget(strained, base, tolerances.strain_energy + unit))
+    return targets
 
 
 def _snapshots(
@@ -138,7 +162,7 @@ def _snapshots(
     return [
         SnapshotTarget(
             one,
-            random_directions(len(one.atoms), DISPLACEMENTS, STRAINS, rng),
+            random_directions(len(one.atoms), DISPLACEMENTS, STRESSES, rng),
             force_unit,
             change_unit,
             tolerances,

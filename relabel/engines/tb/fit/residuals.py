@@ -17,14 +17,14 @@ import numpy as np
 
 from dosml.relabel.engines.tb.fit.samples import SMEARINGS
 from dosml.relabel.engines.tb.hamiltonian import Structure, forces_and_stress
-from dosml.relabel.engines.tb.kpoints import KPoints
 from dosml.relabel.engines.tb.solve import solve
 
 if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.relabel.engines.tb.fit.samples import Levels, Sample
+    from dosml.relabel.engines.tb.fit.samples import Sample
+    from dosml.relabel.engines.tb.kpoints import KPoints
     from dosml.relabel.engines.tb.model import TbParameters
     from dosml.relabel.engines.tb.solve import Bands
 
@@ -57,6 +57,13 @@ class Tolerances:
         eV; all levels together count as `level_count` residuals.
     level_reach
         eV above the Fermi level, over which the weight of levels falls to zero.
+    level_floor
+        Weight of levels above, up to `level_end`: keeps empty bands from falling.
+    strain_energy, strain_share
+        Energies of strained crystals against the unstrained one: eV per atom, and share.
+    overlap
+        Of eigenvalues of the overlap matrix below `overlap_least` (crystals compressed below 0.9 of
+        the experimental volume: `overlap_compressed`).
     prior
         Weight of the prior's residuals.
     """
@@ -69,8 +76,15 @@ class Tolerances:
     force_change: float = 0.15
     stress: float = 0.10
     level: float = 0.08
-    level_count: float = 300.0
+    level_count: float = 800.0
     level_reach: float = 4.0
+    level_floor: float = 0.04
+    level_end: float = 12.0
+    strain_energy: float = 0.0005
+    strain_share: float = 0.1
+    overlap: float = 0.04
+    overlap_least: float = 0.30
+    overlap_compressed: float = 0.20
     prior: float = 0.5
 
 
@@ -251,68 +265,3 @@ def _strained(atoms: Atoms, strain: NDArray[np.float64]) -> Atoms:
     moved = atoms.copy()
     moved.set_cell(np.asarray(atoms.cell) @ deformation, scale_atoms=True)
     return moved
-
-
-@dataclass(frozen=True)
-class CrystalTarget:
-    """One crystal: its energy and its levels at some of its k-points.
-
-    Attributes
-    ----------
-    sample
-        The crystal.
-    energy_unit
-        eV per atom.
-    chosen
-        Indices of the k-points whose levels count.
-    weights
-        Shape (n_chosen, n_bands): what 1 eV of a level counts, 1/eV.
-    """
-
-    sample: Sample
-    energy_unit: float
-    chosen: NDArray[np.int64]
-    weights: NDArray[np.float64]
-
-    @property
-    def _levels(self) -> Levels:
-        assert self.sample.levels is not None
-        return self.sample.levels
-
-    def values(
-        self, parameters: TbParameters, extra: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Residuals: energy, then levels."""
-        sample, n = self.sample, len(self.sample.atoms)
-        bands = bands_of(sample.atoms, sample.kpoints, parameters)
-        electrons = parameters.electrons * n
-        true = sample.results[SMEARINGS[0].width].free_energy
-        energy = bands.free_energy(electrons, SMEARINGS[0]).value / n + extra[0] - true / n
-        # levels are moved so that their sum is the total energy
-        shift = (true - n * extra[0] - self._levels.band_energy) / electrons
-        n_bands = self.weights.shape[1]
-        wrong = bands.energies[self.chosen, :n_bands] - shift
-        wrong = wrong - self._levels.energies[self.chosen, :n_bands]
-        return np.append(energy / self.energy_unit, (wrong * self.weights)[self.weights > 0])
-
-    def jacobian(self, parameters: TbParameters) -> NDArray[np.float64]:
-        """Derivatives of `values`, shape (n, 118)."""
-        sample, n = self.sample, len(self.sample.atoms)
-        structure = Structure.of(sample.atoms, parameters)
-        bands = solve(structure, sample.kpoints)
-        free = bands.free_energy(parameters.electrons * n, SMEARINGS[0])
-        rows = np.zeros((1 + int(np.sum(self.weights > 0)), N_VECTOR + N_EXTRA))
-        rows[0, :N_VECTOR] = bands.parameter_gradient(free.by_levels) / n / self.energy_unit
-        rows[0, N_VECTOR] = 1 / self.energy_unit
-        number = 1
-        for place, k in enumerate(self.chosen):
-            one = KPoints(sample.kpoints.points[k : k + 1], np.ones(1))
-            single = solve(structure, one)
-            for band in np.flatnonzero(self.weights[place] > 0):
-                by_levels = np.zeros_like(single.energies)
-                by_levels[0, band] = 1.0
-                weight = self.weights[place, band]
-                rows[number, :N_VECTOR] = weight * single.parameter_gradient(by_levels)
-                rows[number, N_VECTOR] = weight / parameters.electrons
-                number += 1
-        return rows

@@ -1,17 +1,23 @@
-"""Fit the parameters of one metal."""
+"""Fit the parameters of one metal and write them with their card."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+import time
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dosml.files import whole_file
+from dosml.relabel.elements import element
+from dosml.relabel.engines.tb.fit.card import make_card, warnings_of
 from dosml.relabel.engines.tb.fit.optimise import Step, steps
-from dosml.relabel.engines.tb.fit.problem import Problem, make_problem
+from dosml.relabel.engines.tb.fit.plan import ground_state
+from dosml.relabel.engines.tb.fit.problem import make_problem
 from dosml.relabel.engines.tb.fit.residuals import N_EXTRA, N_VECTOR, Tolerances
+from dosml.relabel.engines.tb.fit.samples import load_samples
+from dosml.relabel.engines.tb.model import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +27,11 @@ if TYPE_CHECKING:
 
     from dosml.relabel.engines.tb.fit.samples import Samples
     from dosml.relabel.engines.tb.model import TbParameters
+
+SOURCE = (
+    "Fitted by python -m dosml.relabel.engines.tb.fit to PBE free energies, forces, stresses and "
+    "levels from GPAW; docs/tight-binding-fit.md has the method."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,84 @@ class Fitted:
     extra: NDArray[np.float64]
     costs: tuple[float, ...]
     converged: bool
+
+
+def fit_metal(
+    start: TbParameters,
+    *,
+    n_steps: int,
+    say: Callable[[str], None],
+    started_from: str,
+    state_file: Path | None = None,
+    data: Path | None = None,
+    target: Path = SHIPPED,
+) -> TbParameters:
+    """Fit one metal and write `target`/SYMBOL.json.
+
+    Parameters
+    ----------
+    start
+        Parameters to begin with; `start.symbol` is the metal.
+    n_steps
+        Most steps.
+    say
+        Told after every step.
+    started_from
+        Name of the start, for the record.
+    state_file
+        Keeps the state; a fit that finds one continues.
+    data
+        Folder of the fitting data; None: those that ship.
+    target
+        Folder of the parameter file.
+    """
+    began = time.process_time()
+    metal = element(start.symbol)
+    start = replace(start, electrons=float(metal.valence_electrons))
+    samples = load_samples(metal.symbol, start.electrons, data)
+    fitted = fit(samples, start, n_steps=n_steps, say=say, state_file=state_file)
+    card = make_card(samples, fitted.parameters)
+    parameters = replace(
+        fitted.parameters,
+        source=SOURCE,
+        warnings=warnings_of(card, ground_state(metal.symbol)),
+        card=card,
+        provenance={
+            "started_from": started_from,
+            "energy_offset_ev_per_atom": round(float(fitted.extra[0]), 5),
+            "stress_offset_ev_per_cubic_angstrom": round(float(fitted.extra[1]), 6),
+            "sum_of_squares": [round(cost, 1) for cost in fitted.costs],
+            "converged": fitted.converged,
+            "crystals": len(samples.crystals),
+            "snapshots": len(samples.snapshots),
+            "held_out_snapshots": len(samples.held_out),
+            "shortest_distance_angstrom": round(_shortest(samples), 3),
+            "tolerances": asdict(Tolerances()),
+            "seconds": round(time.process_time() - began),
+        },
+    )
+    with whole_file(target / f"{metal.symbol}.json") as path:
+        path.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
+    return parameters
+
+
+def _rounded(values: Any) -> Any:
+    """Numbers to twelve digits, so that the last bits of a machine do not show."""
+    if isinstance(values, dict):
+        return {name: _rounded(value) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_rounded(value) for value in values]
+    return float(f"{values:.12g}") if isinstance(values, float) else values
+
+
+def _shortest(samples: Samples) -> float:
+    """Shortest distance that the fit has seen, Å."""
+    return float(
+        min(
+            one.atoms.get_all_distances(mic=True)[np.triu_indices(len(one.atoms), 1)].min()
+            for one in samples.snapshots
+        )
+    )
 
 
 def fit(
@@ -105,6 +194,7 @@ def _begin(
     values: Callable[[NDArray[np.float64]], NDArray[np.float64] | None],
     state_file: Path | None,
 ) -> tuple[Step, list[float]]:
+    """State that was kept, or the start."""
     if state_file is not None and state_file.is_file():
         kept: dict[str, Any] = json.loads(state_file.read_text())
         if len(kept["x"]) == len(x):
@@ -127,22 +217,3 @@ def _keep(path: Path, state: Step, costs: list[float]) -> None:
                 }
             )
         )
-
-
-def breakdown(problem: Problem, parameters: TbParameters, extra: NDArray[np.float64]) -> str:
-    """Sum of squares by kind of residual, for the log."""
-    from dosml.relabel.engines.tb.fit.residuals import CrystalTarget
-
-    sums = {"crystal energies": 0.0, "levels": 0.0, "snapshots": 0.0}
-    for target in problem.targets:
-        squares = target.values(parameters, extra) ** 2
-        if isinstance(target, CrystalTarget):
-            sums["crystal energies"] += float(squares[0])
-            sums["levels"] += float(squares[1:].sum())
-        else:
-            sums["snapshots"] += float(squares.sum())
-    prior = problem.prior_weight**2 * float(np.sum(problem.prior.residuals(parameters)[0] ** 2))
-    return ", ".join(f"{name} {value:.0f}" for name, value in {**sums, "prior": prior}.items())
-
-
-__all__ = ["Fitted", "breakdown", "fit", "replace"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCHEME = "methfessel-paxton-1"
 SMEARINGS = tuple(Smearing(SCHEME, width) for width in WIDTHS)
 #: Frames of the reference set used by a fit, by tier; its held-out frames are held out here too.
-REFERENCE_FRAMES_PER_TIER = 5
+REFERENCE_FRAMES_PER_TIER = 4
 REFERENCE_GRID = (3, 3, 3)
 
 
