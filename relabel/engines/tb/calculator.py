@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -10,6 +10,8 @@ from dosml.errors import LabelError
 from dosml.relabel.engines.base import LabelFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ase import Atoms
 
     from dosml.relabel.engines.tb.engine import TbEngine
@@ -22,18 +24,18 @@ class TbCalculator(Calculator):
     `energy` is the free energy too, whose derivative the forces are.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
     def __init__(self, engine: TbEngine, setting: ElectronicSetting) -> None:
-        super().__init__()
-        self._engine = engine
-        self._setting = setting
+        """Wait for the first frame."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._engine, self._setting = engine, setting
 
     def calculate(
         self,
         atoms: Atoms | None = None,
-        properties: Any = None,
-        system_changes: list[str] = all_changes,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Label the frame.
 
@@ -42,8 +44,9 @@ class TbCalculator(Calculator):
         LabelError
             If the frame cannot be labelled.
         """
-        super().calculate(atoms, properties, system_changes)
-        label = self._engine.label(self.atoms, self._setting)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        frame: Any = self.atoms
+        label = self._engine.label(frame, self._setting)
         if isinstance(label, LabelFailure):
             raise LabelError(label.reason)
         self.results = {

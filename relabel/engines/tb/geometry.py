@@ -49,7 +49,9 @@ def bonds_of(frame: Atoms, cutoff: float) -> Bonds:
 
     search = NeighborList(cutoff=cutoff, full_list=True)
     i, j, shifts, vectors, distances = search.compute(
-        points=np.asarray(frame.positions), box=np.asarray(frame.cell), periodic=True,
+        points=np.asarray(frame.positions),
+        box=np.asarray(frame.cell),
+        periodic=True,
         quantities="ijSDd",
     )
     i, j, shifts = i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int64)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.units import Bohr
-from scipy.sparse import csr_array
 
+from dosml.relabel.engines.tb.bloch import bloch_sum, bond_weights, density_conjugate
 from dosml.relabel.engines.tb.geometry import Bonds, bonds_of
 from dosml.relabel.engines.tb.radial import (
     Onsite,
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.kpoints import KPoints
     from dosml.relabel.engines.tb.model import TbParameters
     from dosml.relabel.engines.tb.overlap_guard import Guard
-
-_BLOCK = N_ORBITALS * N_ORBITALS
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Structure:
             Shape (n_k, 9 n_atoms, 9 n_atoms), eV and none; real numbers where `real`.
         """
         hamiltonian, overlap = (
-            self._bloch_sum(blocks(table, self.directions), points, real=real)
+            bloch_sum(self.bonds, blocks(table, self.directions), points, real=real)
             for table in (self.radial.hopping, self.radial.overlap)
         )
         diagonal = np.arange(self.n_states)
@@ -143,45 +141,13 @@ class Structure:
         overlap[:, diagonal, diagonal] += 1.0
         return hamiltonian, overlap
 
-    def _bloch_sum(
-        self, pairs: NDArray[np.float64], points: NDArray[np.float64], *, real: bool
-    ) -> NDArray[np.inexact]:
-        """Sum of exp(2 pi i k.T) B(T) over the bonds and their reverse, shape (n_k, n, n)."""
-        bonds = self.bonds
-        n_k, n_bonds, n_atoms = len(points), len(pairs), bonds.n_atoms
-        phase = self.phases(points, real=real)
-        # bonds are sorted by their atoms: the bonds of two atoms are neighbours
-        place = bonds.first * n_atoms + bonds.second
-        starts = np.flatnonzero(np.diff(place, prepend=-1))
-        rows = (starts[None, :] + n_bonds * np.arange(n_k)[:, None]).ravel()
-        gather = csr_array(
-            (
-                phase.ravel(),
-                np.tile(np.arange(n_bonds), n_k),
-                np.append(rows, n_k * n_bonds),
-            ),
-            shape=(len(rows), n_bonds),
-        )
-        summed = (gather @ pairs.reshape(n_bonds, _BLOCK)).reshape(n_k, len(starts), 9, 9)
-        matrix = np.zeros((n_k, n_atoms, N_ORBITALS, n_atoms, N_ORBITALS), dtype=phase.dtype)
-        matrix[:, bonds.first[starts], :, bonds.second[starts], :] = summed.transpose(1, 0, 2, 3)
-        matrix = matrix.reshape(n_k, self.n_states, self.n_states)
-        return matrix + matrix.conj().transpose(0, 2, 1)
-
-    def phases(self, points: NDArray[np.float64], *, real: bool) -> NDArray[np.inexact]:
-        """exp(2 pi i k.T) of every bond, shape (n_k, n_bonds)."""
-        turns = points @ self.bonds.cells.T
-        if real:
-            return np.where(np.round(2 * turns) % 2 == 0, 1.0, -1.0)
-        return np.asarray(np.exp(2j * np.pi * turns))
-
     def weights(
         self,
         kpoints: KPoints,
         solutions: Sequence[tuple[NDArray[np.float64], NDArray[np.inexact], Guard | None]],
         by_levels: NDArray[np.float64],
     ) -> Weights:
-        """Derivatives of E by the elements of H and S.
+        """Differentiate E by the elements of H and S.
 
         Parameters
         ----------
@@ -192,34 +158,26 @@ class Structure:
             Shape (n_k, n_levels): dE/de_n (for the free energy 2 w_k f_n). Vanishing columns cost
             nothing.
         """
-        bonds, n_atoms = self.bonds, self.bonds.n_atoms
-        hopping = np.zeros((len(bonds.first), N_ORBITALS, N_ORBITALS))
-        overlap = np.zeros_like(hopping)
+        by_hamiltonian, by_overlap = [], []
         onsite = np.zeros(self.n_states)
-        real = kpoints.real
-        for k, (levels, vectors, guard) in enumerate(solutions):
-            filled = np.flatnonzero(by_levels[k])
-            if not len(filled):
-                continue
-            g, part = by_levels[k, filled], vectors[:, filled]
-            adjoint = part.conj().T
-            by_hamiltonian = (part * g) @ adjoint
-            by_overlap = (part * (-g * levels[filled])) @ adjoint
+        for g, (levels, vectors, guard) in zip(by_levels, solutions, strict=True):
+            density = density_conjugate(vectors, g)
+            weighted = density_conjugate(vectors, -g * levels)
             if guard is not None:
-                by_overlap = guard.adjoint(by_hamiltonian, by_overlap)
-            phase = self.phases(kpoints.points[k : k + 1], real=bool(real[k]))[0][:, None, None]
-            for total, matrix in ((hopping, by_hamiltonian), (overlap, by_overlap)):
-                blocked = matrix.reshape(n_atoms, N_ORBITALS, n_atoms, N_ORBITALS)
-                pairs = blocked[bonds.first, :, bonds.second, :]
-                # H_ij and its partner H_ji: twice the real part
-                total += 2 * (pairs.conj() * phase).real
-            onsite += by_hamiltonian.diagonal().real
-        by_shell = onsite.reshape(n_atoms, N_ORBITALS)
+                weighted = guard.adjoint_conjugate(density, weighted)
+            by_hamiltonian.append(density)
+            by_overlap.append(weighted)
+            onsite += density.diagonal().real
+        by_shell = onsite.reshape(-1, N_ORBITALS)
         edges = np.flatnonzero(np.diff(SHELL_OF_ORBITAL, prepend=-1))
-        return Weights(hopping, overlap, np.add.reduceat(by_shell, edges, axis=1))
+        return Weights(
+            bond_weights(self.bonds, kpoints.points, by_hamiltonian),
+            bond_weights(self.bonds, kpoints.points, by_overlap),
+            np.add.reduceat(by_shell, edges, axis=1),
+        )
 
     def by_vectors(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the vectors of the bonds, shape (n_bonds, 3), eV/Å; no repulsion."""
+        """Differentiate E by the vectors of the bonds, shape (n_bonds, 3), eV/Å; no repulsion."""
         radial, bond = self.radial, self.directions
         slope = self._by_density(weights) * radial.density_slope
         by_direction = np.zeros_like(bond.n)
@@ -232,10 +190,10 @@ class Structure:
             by_direction += turned
         along = np.sum(by_direction * bond.n, axis=1)
         across = by_direction - along[:, None] * bond.n
-        return slope[:, None] * bond.n + across / self.bonds.distances[:, None]
+        return np.asarray(slope[:, None] * bond.n + across / self.bonds.distances[:, None])
 
     def by_parameters(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the entries of `TbParameters.to_vector`, shape (116,)."""
+        """Differentiate E by the entries of `TbParameters.to_vector`, shape (116,)."""
         hopping = contract(weights.hopping, self.radial.hopping, self.directions)[0]
         overlap = contract(weights.overlap, self.radial.overlap, self.directions)[0]
         return np.concatenate(
@@ -248,7 +206,7 @@ class Structure:
         )
 
     def _by_density(self, weights: Weights) -> NDArray[np.float64]:
-        """Derivative of E by the density that each bond gives to its two atoms, (n_bonds,)."""
+        """Differentiate E by the density that each bond gives to its two atoms, (n_bonds,)."""
         atoms = np.sum(weights.onsite * self.onsite.slopes, axis=1)
         return np.asarray(atoms[self.bonds.first] + atoms[self.bonds.second])
 
@@ -257,15 +215,16 @@ def _gather(
     bonds: Bonds, to_first: NDArray[np.float64], to_second: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Sum over the bonds of every atom, shape (n_atoms,)."""
-    return np.bincount(bonds.first, to_first, bonds.n_atoms) + np.bincount(
-        bonds.second, to_second, bonds.n_atoms
-    )
+    total = np.zeros(bonds.n_atoms)
+    total += np.bincount(bonds.first, to_first, bonds.n_atoms)
+    total += np.bincount(bonds.second, to_second, bonds.n_atoms)
+    return total
 
 
 def forces_and_stress(
     bonds: Bonds, by_vectors: NDArray[np.float64], volume: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Forces and stress of an energy that depends on the vectors of the bonds.
+    """Return forces and stress of an energy that depends on the vectors of the bonds.
 
     Parameters
     ----------

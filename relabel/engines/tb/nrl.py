@@ -17,10 +17,11 @@ are five (a term in rho^(1/3) more) for each of s, p, d and one that means nothi
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_names, chemical_symbols
 from ase.units import Bohr
 
 from dosml.errors import EngineError
@@ -100,7 +101,7 @@ def read_nrl(path: Path, symbol: str | None = None) -> TbParameters:
     )
     overlap_free = free[66:116].reshape(10, 5)
     if lines[0].startswith("NN00001"):
-        parameters = _with_overlap(parameters, _delta(numbers[57:97]))
+        parameters = replace(parameters, overlap=_delta(numbers[57:97]))
         overlap_free[:, 0] = False
     else:
         overlap_free[:, 3] = False
@@ -109,8 +110,6 @@ def read_nrl(path: Path, symbol: str | None = None) -> TbParameters:
 
 def with_short_range(parameters: TbParameters) -> TbParameters:
     """Set the range of the continuation so that the overlap matrix of a dimer stays positive."""
-    from dataclasses import replace
-
     bare = replace(parameters, short_range=(0.0, 0.0), repulsion=0.0)
     distances = np.linspace(1.0, 0.8 * parameters.cutoff_radius, 1000)
     smallest = 1 - np.abs(_dimer_overlap(bare, distances * Bohr)).max(axis=1)
@@ -121,22 +120,16 @@ def with_short_range(parameters: TbParameters) -> TbParameters:
     )
 
 
-def _dimer_overlap(
-    parameters: TbParameters, distances: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _dimer_overlap(parameters: TbParameters, distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Singular values of the overlap block of two atoms, shape (n, 6)."""
     value = dict(zip(BONDS, radial_functions(parameters, distances).overlap.T, strict=True))
-    sss, sps, sds, pps, pds, dds = (value[bond] for bond in ("sss", "sps", "sds", "pps", "pds", "dds"))
+    sss, sps, sds, pps, pds, dds = (
+        value[bond] for bond in ("sss", "sps", "sds", "pps", "pds", "dds")
+    )
     sigma = np.array([[sss, sps, sds], [-sps, pps, pds], [sds, -pds, dds]]).transpose(2, 0, 1)
     pi = np.array([[value["ppp"], value["pdp"]], [-value["pdp"], value["ddp"]]]).transpose(2, 0, 1)
     parts = [np.linalg.svd(block, compute_uv=False) for block in (sigma, pi)]
     return np.concatenate([*parts, value["ddd"][:, None]], axis=1)
-
-
-def _with_overlap(parameters: TbParameters, overlap: NDArray[np.float64]) -> TbParameters:
-    from dataclasses import replace
-
-    return replace(parameters, overlap=overlap)
 
 
 def _plain(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -160,10 +153,11 @@ def _onsite(
     table = np.insert(np.array([s, p, (3 * t2g + 2 * eg) / 5]), 1, 0.0, axis=1)
     if np.array_equal(t2g, eg):
         return table, ()
-    return table, (
+    warning = (
         "The parameter file has different on-site energies for t2g and eg orbitals, which are not "
-        "invariant under rotation: their mean is used.",
+        "invariant under rotation: their mean is used."
     )
+    return table, (warning,)
 
 
 def _range(line: str, path: Path) -> tuple[float, float]:
@@ -196,8 +190,6 @@ def _leading(line: str, least: int, path: Path) -> list[float]:
 
 def _symbol(line: str) -> str | None:
     """Chemical symbol in brackets, or the first word that is a symbol or the name of an element."""
-    from ase.data import atomic_names
-
     words = re.findall(r"\(([A-Z][a-z]?)\)", line) + re.findall(r"[A-Za-z]+", line)
     names = dict(zip(atomic_names, chemical_symbols, strict=False))
     for word in words:

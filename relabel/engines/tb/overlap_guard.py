@@ -8,9 +8,9 @@ and comes back from below. So below s_0 two smooth functions of the matrix S tak
     H' = H + p(S), p(s) = A (1 - s/s_0)^4 for s < s_0
 
 with I the integral of the smooth step of `radial.py`: both have three continuous derivatives, S' is
-positive definite whatever S is, and p lifts the state that has lost its norm above all others. Their
-derivatives are those of a function of a matrix (Daleckii, Krein, AMS Transl. Ser. 2 47, 1 (1965)):
-for S = U diag(s) U^+, d g(S) = U [D * (U^+ dS U)] U^+ with D the divided differences of g.
+positive definite whatever S is, and p lifts the state that has lost its norm above all others.
+Their derivatives are those of a function of a matrix (Daleckii, Krein, AMS Transl. Ser. 2 47, 1
+(1965)): for S = U diag(s) U^+, d g(S) = U [D * (U^+ dS U)] U^+ with D the divided differences of g.
 """
 
 from __future__ import annotations
@@ -61,18 +61,19 @@ class Guard:
     def _matrix(self, values: NDArray[np.float64]) -> NDArray[np.inexact]:
         return np.asarray((self.vectors * values) @ self.vectors.conj().T)
 
-    def adjoint(
+    def adjoint_conjugate(
         self, hamiltonian: NDArray[np.inexact], overlap: NDArray[np.inexact]
     ) -> NDArray[np.inexact]:
-        """Derivative of an energy by S from those by H' and by S', shape (n, n)."""
-        inverse = self.vectors.conj().T
-        inner = _differences(self.values, *_lifted(self.values)) * (
-            inverse @ hamiltonian @ self.vectors
-        )
-        inner += _differences(self.values, *_guarded(self.values)) * (
-            inverse @ overlap @ self.vectors
-        )
-        return np.asarray(self.vectors @ inner @ inverse)
+        """Differentiate an energy by S, given its derivatives by H' and by S', shape (n, n).
+
+        All are given and returned as the complex conjugate; of the given ones the upper triangle.
+        """
+        vectors, inverse = self.vectors.conj(), self.vectors.T
+        inner = np.zeros_like(self.vectors)
+        for given, function in ((hamiltonian, _lifted), (overlap, _guarded)):
+            full = given + np.triu(given, 1).conj().T
+            inner += _differences(self.values, *function(self.values)) * (inverse @ full @ vectors)
+        return np.asarray(vectors @ inner @ inverse)
 
 
 def guard_of(overlap: NDArray[np.inexact]) -> Guard | None:

@@ -149,7 +149,7 @@ def _integral(
 def _repulsion(
     parameters: TbParameters, distance: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A (1 - R/b)^4 below b and its slope."""
+    """Return A (1 - R/b)^4 below b and its slope."""
     outer = parameters.short_range[1]
     if outer == 0:
         return np.zeros_like(distance), np.zeros_like(distance)
@@ -194,7 +194,7 @@ def _density_powers(
 def hopping_derivative(
     parameters: TbParameters, radial: Radial, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Derivative of sum(weights * hopping) by the table `hopping`.
+    """Differentiate sum(weights * hopping) by the table `hopping`.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def hopping_derivative(
 def overlap_derivative(
     parameters: TbParameters, radial: Radial, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Derivative of sum(weights * overlap) by the table `overlap`, shape (10, 5)."""
+    """Differentiate sum(weights * overlap) by the table `overlap`, shape (10, 5)."""
     return _integral_derivative(parameters.overlap, radial, weights)
 
 
@@ -229,7 +229,7 @@ def _integral_derivative(
 
 
 def onsite_derivative(onsite: Onsite, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivative of sum(weights * energies) by the table `onsite` at fixed density.
+    """Differentiate sum(weights * energies) by the table `onsite` at fixed density.
 
     Parameters
     ----------
@@ -247,5 +247,5 @@ def onsite_derivative(onsite: Onsite, weights: NDArray[np.float64]) -> NDArray[n
 def decay_derivative(
     parameters: TbParameters, radial: Radial, weights: NDArray[np.float64]
 ) -> float:
-    """Derivative of sum(weights * density) by `decay`, weights of shape (n_bonds,)."""
+    """Differentiate sum(weights * density) by `decay`, weights of shape (n_bonds,)."""
     return float(-2 * parameters.decay * np.sum(weights * radial.reach * radial.density))

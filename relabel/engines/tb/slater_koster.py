@@ -106,7 +106,7 @@ def blocks(integrals: NDArray[np.float64], bond: Directions) -> NDArray[np.float
 def contract(
     weights: NDArray[np.float64], integrals: NDArray[np.float64], bond: Directions
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Derivatives of E = sum(weights * blocks): by the integrals, and by the direction.
+    """Differentiate E = sum(weights * blocks): by the integrals, and by the direction.
 
     Parameters
     ----------

@@ -93,12 +93,12 @@ class Bands:
         return FreeEnergy(filled.free_energy + self.structure.repulsion, level, by_levels)
 
     def weights(self, by_levels: NDArray[np.float64]) -> Weights:
-        """Derivatives of E by the matrices from dE/de_n, shape (n_k, n_states)."""
+        """Differentiate E by the matrices from dE/de_n, shape (n_k, n_states)."""
         levels = zip(self.energies, self.vectors, self.guards, strict=True)
         return self.structure.weights(self.kpoints, list(levels), by_levels)
 
     def parameter_gradient(self, by_levels: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Derivative of E(e_1, e_2, ...) by the parameters.
+        """Differentiate E(e_1, e_2, ...) by the parameters.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Bands:
         return self.structure.by_parameters(self.weights(by_levels))
 
     def vector_gradient(self, free: FreeEnergy) -> NDArray[np.float64]:
-        """Derivative of a free energy by the vectors of the bonds, shape (n_bonds, 3), eV/Å."""
+        """Differentiate a free energy by the vectors of the bonds, shape (n_bonds, 3), eV/Å."""
         slope = self.structure.radial.repulsion_slope[:, None]
         by_levels = self.structure.by_vectors(self.weights(free.by_levels))
         return np.asarray(by_levels + slope * self.structure.directions.n)
@@ -140,10 +140,13 @@ def solve(structure: Structure, kpoints: KPoints) -> Bands:
         for start in range(0, len(members), at_a_time):
             chosen = members[start : start + at_a_time]
             matrices = structure.matrices(kpoints.points[chosen], real=kind)
-            for k, hamiltonian, overlap in zip(chosen, *matrices, strict=True):
-                if guard := guard_of(overlap):
-                    overlap, guards[k] = guard.overlap, guard
-                    hamiltonian += guard.lift
+            for k, hamiltonian, bare in zip(chosen, *matrices, strict=True):
+                guard = guard_of(bare)
+                overlap = bare
+                if guard is not None:
+                    overlap = guard.overlap
+                    hamiltonian[...] += guard.lift
+                guards[k] = guard
                 energies[k], vectors[k] = _diagonalise(structure, hamiltonian, overlap)
                 d_weights[k] = _d_populations(vectors[k], overlap)
     return Bands(structure, kpoints, energies, vectors, d_weights, guards)

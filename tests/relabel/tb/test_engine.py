@@ -53,6 +53,7 @@ def test_one_diagonalisation_serves_every_setting(engine, frame, tmp_path, monke
         assert label.n_electrons == len(frame) * (5 + setting.electrons_per_atom_shift)
         assert label.top_occupation == 0
         assert label.facts["kpoints"] == 8
+        assert label.facts["guarded_kpoints"] == 0
 
 
 def test_free_energies_fall_with_the_width(engine, frame) -> None:

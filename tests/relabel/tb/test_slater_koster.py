@@ -18,7 +18,8 @@ def harmonics(points: np.ndarray) -> np.ndarray:
     return np.stack(
         [
             np.ones_like(x), x, y, z,
-            ROOT * x * y, ROOT * y * z, (3 * z * z - 1) / 2, ROOT * x * z, ROOT / 2 * (x * x - y * y),
+            ROOT * x * y, ROOT * y * z, (3 * z * z - 1) / 2, ROOT * x * z,
+            ROOT / 2 * (x * x - y * y),
         ],
         axis=1,
     )  # fmt: skip
@@ -64,14 +65,20 @@ def test_the_reverse_bond_has_the_transposed_block() -> None:
 
 
 def test_contractions_are_derivatives_of_the_blocks() -> None:
-    vector, integrals, weights = RANDOM.normal(size=3), RANDOM.normal(size=10), RANDOM.normal(size=(9, 9))
+    vector, integrals, weights = (
+        RANDOM.normal(size=3),
+        RANDOM.normal(size=10),
+        RANDOM.normal(size=(9, 9)),
+    )
 
     def energy(r: np.ndarray, v: np.ndarray) -> float:
         return float(np.sum(weights * blocks(v[None], directions(r[None] / np.linalg.norm(r)))))
 
     length = np.linalg.norm(vector)
     bond = directions(vector[None] / length)
-    by_integrals, by_direction = (part[0] for part in contract(weights[None], integrals[None], bond))
+    by_integrals, by_direction = (
+        part[0] for part in contract(weights[None], integrals[None], bond)
+    )
     across = (by_direction - bond.n[0] * (by_direction @ bond.n[0])) / length
     h = 1e-6
     for i, step in enumerate(h * np.eye(10)):
