@@ -94,9 +94,7 @@ def make_card(samples: Samples, parameters: TbParameters) -> dict[str, Any]:
     ]
     energies = energies_of(samples.crystals, parameters)
     card: dict[str, Any] = {
-        "forces": forces(
-            [(tier, seen, true_observables(sample)) for tier, seen, sample in pairs]
-        ),
+        "forces": forces([(tier, seen, true_observables(sample)) for tier, seen, sample in pairs]),
         "crystals": equations_of_state(samples, energies),
         "elastic": elastic(samples, energies),
         "d_band": d_band(samples, parameters),
@@ -197,9 +195,7 @@ def _minimum(
     return float(fitted[0]), float(fitted[3]), float(fitted[1])
 
 
-def elastic(
-    samples: Samples, energies: dict[str, tuple[float, float, float]]
-) -> dict[str, float]:
+def elastic(samples: Samples, energies: dict[str, tuple[float, float, float]]) -> dict[str, float]:
     """Shear moduli of the ground state at `STRAINED_VOLUME`, atoms clamped, GPa.
 
     With E the energy per volume: `axial` is E'' by a volume-conserving strain along z, 3 C' of a

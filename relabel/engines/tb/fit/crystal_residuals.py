@@ -53,9 +53,7 @@ class CrystalTarget:
         assert self.sample.levels is not None
         return self.sample.levels
 
-    def values(
-        self, parameters: TbParameters, extra: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def values(self, parameters: TbParameters, extra: NDArray[np.float64]) -> NDArray[np.float64]:
         """Residuals: energy, then levels, then eigenvalues of the overlap matrix."""
         sample, n = self.sample, len(self.sample.atoms)
         bands = bands_of(sample.atoms, sample.kpoints, parameters)
@@ -77,7 +75,7 @@ class CrystalTarget:
         )
 
     def jacobian(self, parameters: TbParameters) -> NDArray[np.float64]:
-        """Derivatives of `values`, shape (n, 118)."""
+        """Differentiate `values`, shape (n, 118)."""
         sample, n = self.sample, len(self.sample.atoms)
         structure = Structure.of(sample.atoms, parameters)
         bands = solve(structure, sample.kpoints)
@@ -98,9 +96,7 @@ class CrystalTarget:
                 number += 1
         return np.concatenate([rows, self._overlap_rows(structure)])
 
-    def _overlaps(
-        self, structure: Structure
-    ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    def _overlaps(self, structure: Structure) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
         """Lowest eigenvalues (n_chosen, `WATCHED`) and eigenvectors of the overlap matrix."""
         points = self.sample.kpoints.points[self.chosen]
         values, vectors = np.linalg.eigh(structure.matrices(points, real=False)[1])
@@ -115,9 +111,7 @@ class CrystalTarget:
             vector = vectors[place][:, number : number + 1]
             solution = [(np.zeros(1), vector, None)]
             unit = structure.weights(one, solution, np.ones((1, 1)))
-            nothing = Weights(
-                np.zeros_like(unit.hopping), unit.hopping, np.zeros_like(unit.onsite)
-            )
+            nothing = Weights(np.zeros_like(unit.hopping), unit.hopping, np.zeros_like(unit.onsite))
             slope = structure.by_parameters(nothing)
             rows[place, number, :N_VECTOR] = -slope / self.overlap_unit
         return rows.reshape(-1, N_VECTOR + N_EXTRA)
@@ -154,7 +148,7 @@ class StrainTarget:
         return np.array([(seen[0] - seen[1] - true[0] + true[1]) / self.unit])
 
     def jacobian(self, parameters: TbParameters) -> NDArray[np.float64]:
-        """Derivatives of `values`, shape (1, 118)."""
+        """Differentiate `values`, shape (1, 118)."""
         slopes = []
         for sample in (self.strained, self.unstrained):
             n = len(sample.atoms)

@@ -83,7 +83,7 @@ def steps(
             residual, state = fresh, best
             if gained < WORTH_AN_UPDATE * best.cost:
                 break
-        done = first - state.cost < ENOUGH * first
+        done = first - state.cost <= ENOUGH * first
         state = Step(state.x, state.cost, state.damping, converged=done)
         yield state
 

@@ -185,5 +185,7 @@ def _snapshots(symbol: str, role: str, tiers: Mapping[str, int], prototype: str)
         tier = f"{frame.info['tier']}-{prototype}-vacancy" if vacancy else frame.info["tier"]
         # counted by tier: more frames of a tier leave the names of the others as they are
         name = f"{role}-{tier}-{sum(one.tier == tier for one in cells)}"
-        cells.append(Cell(name, canonical(frame), "snapshot", role, tier, SNAPSHOT_GRID, gamma=False))
+        cells.append(
+            Cell(name, canonical(frame), "snapshot", role, tier, SNAPSHOT_GRID, gamma=False)
+        )
     return cells

@@ -9,8 +9,8 @@ import numpy as np
 
 from dosml.errors import LabelError
 from dosml.relabel.engines.tb.fit.crystal_residuals import CrystalTarget, StrainTarget
-from dosml.relabel.engines.tb.fit.prior import Prior
 from dosml.relabel.engines.tb.fit.plan import STRAINED_VOLUME, STRAINS, ground_state
+from dosml.relabel.engines.tb.fit.prior import Prior
 from dosml.relabel.engines.tb.fit.residuals import (
     N_EXTRA,
     N_VECTOR,
@@ -69,7 +69,7 @@ class Problem:
         return np.concatenate(parts)
 
     def jacobian(self, parameters: TbParameters) -> NDArray[np.float64]:
-        """Derivatives of `values`, shape (n, 118)."""
+        """Differentiate `values`, shape (n, 118)."""
         rows = [one.jacobian(parameters) for one in self.targets]
         prior = self.prior_weight * self.prior.residuals(parameters)[1]
         rows.append(np.concatenate([prior, np.zeros((len(prior), N_EXTRA))], axis=1))
@@ -130,9 +130,7 @@ def _crystals(samples: Samples, tolerances: Tolerances) -> list[CrystalTarget]:
         compressed = sample.atoms.cell.volume / len(sample.atoms) < 0.9 * volume
         least = tolerances.overlap_compressed if compressed else tolerances.overlap_least
         share /= np.sqrt(len(sample.atoms))
-        targets.append(
-            CrystalTarget(sample, unit, chosen, share, least, tolerances.overlap)
-        )
+        targets.append(CrystalTarget(sample, unit, chosen, share, least, tolerances.overlap))
     total = sum(float(np.sum(one.weights**2)) for one in targets)
     factor = np.sqrt(tolerances.level_count / total) / tolerances.level
     return [replace(one, weights=factor * one.weights) for one in targets]

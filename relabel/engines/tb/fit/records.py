@@ -142,7 +142,7 @@ def write_data(path: Path, records: Sequence[Record], facts: Mapping[str, Any]) 
 
 
 def read_data(symbol: str, folder: Path = DATA) -> list[Record]:
-    """Records of a metal.
+    """Read the records of a metal.
 
     Raises
     ------

@@ -58,9 +58,7 @@ SYMMETRY_TOLERANCE = 1e-5
 LEVELS_ABOVE = 12.0
 
 
-def make_data(
-    symbol: str, folder: Path, say: Callable[[str], None], target: Path = DATA
-) -> Path:
+def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Path = DATA) -> Path:
     """Compute what is missing of one metal, then write its file.
 
     Parameters

@@ -20,6 +20,8 @@ from dosml.relabel.engines.tb.hamiltonian import Structure, forces_and_stress
 from dosml.relabel.engines.tb.solve import solve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ase import Atoms
     from numpy.typing import NDArray
 
@@ -105,7 +107,7 @@ class Directions:
 
 
 def random_directions(n_atoms: int, n: int, m: int, rng: np.random.Generator) -> Directions:
-    """n displacements without translations of the whole, and m strains."""
+    """Draw n displacements that move no centre of mass, and m strains."""
     free = rng.standard_normal((3 * n_atoms, min(n, 3 * n_atoms - 3)))
     free = (free.reshape(n_atoms, 3, -1) - free.reshape(n_atoms, 3, -1).mean(axis=0)).reshape(
         3 * n_atoms, -1
@@ -184,9 +186,7 @@ class SnapshotTarget:
     change_unit: float
     tolerances: Tolerances
 
-    def values(
-        self, parameters: TbParameters, extra: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def values(self, parameters: TbParameters, extra: NDArray[np.float64]) -> NDArray[np.float64]:
         """Residuals: 2 energies, then narrow, wide, change along displacements, then strains."""
         atoms, n = self.sample.atoms, len(self.sample.atoms)
         true = true_observables(self.sample)
@@ -198,7 +198,7 @@ class SnapshotTarget:
         return self._scaled(energy, force, stress)
 
     def jacobian(self, parameters: TbParameters) -> NDArray[np.float64]:
-        """Derivatives of `values`, shape (n, 118)."""
+        """Differentiate `values`, shape (n, 118)."""
         sample, n = self.sample, len(self.sample.atoms)
         middle = gradients(sample.atoms, sample.kpoints, parameters)
         energy = np.zeros((2, N_VECTOR + N_EXTRA))
@@ -220,11 +220,12 @@ class SnapshotTarget:
         stresses[:, :, N_VECTOR + 1] = -sample.atoms.cell.volume / n * trace
         return self._scaled(energy, forces, stresses)
 
-    def _slope(self, parameters: TbParameters, moved: object, step: float) -> NDArray[np.float64]:
-        """Derivative of dF/dp along a direction, shape (2, 116)."""
+    def _slope(
+        self, parameters: TbParameters, moved: Callable[[float], Atoms], step: float
+    ) -> NDArray[np.float64]:
+        """Differentiate dF/dp along a direction, shape (2, 116)."""
         up, down = (
-            gradients(moved(size), self.sample.kpoints, parameters)  # type: ignore[operator]
-            for size in (step, -step)
+            gradients(moved(size), self.sample.kpoints, parameters) for size in (step, -step)
         )
         return (up - down) / (2 * step)
 

@@ -123,9 +123,7 @@ def load_samples(symbol: str, electrons: float, folder: Path | None = None) -> S
 
 def _sample(record: Record, electrons: float) -> Sample:
     n_atoms = len(record.positions)
-    atoms = Atoms(
-        [record.symbol] * n_atoms, positions=record.positions, cell=record.cell, pbc=True
-    )
+    atoms = Atoms([record.symbol] * n_atoms, positions=record.positions, cell=record.cell, pbc=True)
     kpoints = KPoints(record.kpoints, record.weights)
     levels = None
     if record.kind == "crystal":
