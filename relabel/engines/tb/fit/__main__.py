@@ -1,9 +1,11 @@
-"""Command line of the fit: `data METAL...` makes PBE data, `METAL...` fits parameters to them.
+"""Command line of the fit: PBE data, parameters, and the table of what ships.
 
     python -m dosml.relabel.engines.tb.fit data METAL... --out FOLDER
-    python -m dosml.relabel.engines.tb.fit METAL... [--start FILE] [--steps 14] [--out FOLDER]
+    python -m dosml.relabel.engines.tb.fit METAL... [--start FILE] [--steps 10] [--state FOLDER]
+    python -m dosml.relabel.engines.tb.fit table
 
-Both can be stopped at any time and continued with the same line.
+The last one prints the table of all metals that ship. The first two can be stopped at any time and
+continued with the same line.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["data"]:
         _data(given[1:])
+    elif given == ["table"]:
+        from dosml.relabel.engines.tb.fit.table import markdown_table
+
+        say(markdown_table())
     else:
         _fit(given)
 
@@ -47,7 +53,7 @@ def _fit(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="fit", description=__doc__)
     parser.add_argument("metals", nargs="+")
     parser.add_argument("--start", help="parameter file, or a metal that ships")
-    parser.add_argument("--steps", type=int, default=14)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--state", type=Path, help="folder that keeps unfinished fits")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="folder of METAL.json")
     given = parser.parse_args(arguments)

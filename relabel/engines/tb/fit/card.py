@@ -15,12 +15,12 @@ from scipy.optimize import curve_fit
 
 from dosml.relabel.engines.tb.fit.plan import STRAINED_VOLUME, ground_state
 from dosml.relabel.engines.tb.fit.residuals import (
-    SMEARINGS,
     Observables,
     bands_of,
     observe,
     true_observables,
 )
+from dosml.relabel.engines.tb.fit.samples import SMEARINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,10 +115,8 @@ def forces(
         out[name] = {}
         for tier in ("all", *tiers):
             chosen = [pair for pair in pairs if tier in {"all", pair[0]}]
-            model, true = (
-                np.concatenate([pick(pair[side].forces).ravel() for pair in chosen])
-                for side in (1, 2)
-            )
+            model = np.concatenate([pick(seen.forces).ravel() for _, seen, _ in chosen])
+            true = np.concatenate([pick(known.forces).ravel() for _, _, known in chosen])
             out[name][tier] = ForceErrors.of(model, true).as_dict()
     return out
 
@@ -161,10 +159,10 @@ def equations_of_state(
                 if one.tier == name and one.name.removeprefix(f"{name}-")[0].isdigit()
             ]
         )
-        both = [_minimum(rows[:, 0], rows[:, column]) for column in (1, 2)]
-        if all(one is not None for one in both):
-            fits[name] = both
-    ground = fits.get(ground_state(samples.symbol), [None, None])
+        model, true = (_minimum(rows[:, 0], rows[:, column]) for column in (1, 2))
+        if model is not None and true is not None:
+            fits[name] = (model, true)
+    ground = fits.get(ground_state(samples.symbol))
     for name, (model, true) in fits.items():
         row = {
             "lattice_percent": 100 * ((model[1] / true[1]) ** (1 / 3) - 1),
@@ -173,7 +171,7 @@ def equations_of_state(
             "bulk_modulus_gpa": model[2] / GPa,
             "bulk_modulus_gpa_pbe": true[2] / GPa,
         }
-        if ground[0] is not None:
+        if ground is not None:
             row["energy_ev"] = model[0] - ground[0][0]
             row["energy_ev_pbe"] = true[0] - ground[1][0]
         out[name] = {key: round(float(value), 4) for key, value in row.items()}

@@ -166,7 +166,7 @@ def compute(cell: Cell) -> Record:
 
 def _semicore(symbol: str) -> int:
     """Bands of closed shells below the valence, per atom."""
-    valence = create_setup(symbol, FUNCTIONAL).Nv
+    valence: int = create_setup(symbol, FUNCTIONAL).Nv
     return max(0, round((valence - element(symbol).valence_electrons) / 2))
 
 
@@ -175,7 +175,7 @@ def _bands(cell: Cell, settings: Sequence[ElectronicSetting]) -> int:
     least = len(cell.atoms) * (_semicore(symbol) + 9 + EXTRA_BANDS)
     if cell.kind == "crystal":
         return max(least, number_of_bands(cell.atoms, settings))
-    occupied = len(cell.atoms) * create_setup(symbol, FUNCTIONAL).Nv // 2
+    occupied: int = len(cell.atoms) * create_setup(symbol, FUNCTIONAL).Nv // 2
     return max(occupied + 8, int(FEWER_BANDS * number_of_bands(cell.atoms, settings)))
 
 

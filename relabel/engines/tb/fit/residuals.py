@@ -11,6 +11,7 @@ and that of a stress the same with a strain. All residuals are in units of what 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -204,14 +205,13 @@ class SnapshotTarget:
         energy = np.zeros((2, N_VECTOR + N_EXTRA))
         energy[:, :N_VECTOR], energy[:, N_VECTOR] = middle / n, 1.0
         force = [
-            -self._slope(parameters, lambda size, u=row: _displaced(sample.atoms, size * u), STEP)
+            -self._slope(parameters, partial(_displaced, sample.atoms, row), STEP)
             for row in self.directions.displacements
         ]
         stress = [
-            self._slope(parameters, lambda size, e=row: _strained(sample.atoms, size * e),
-                        STRAIN_STEP) / n
+            self._slope(parameters, partial(_strained, sample.atoms, row), STRAIN_STEP) / n
             for row in self.directions.strains
-        ]  # fmt: skip
+        ]
         forces = np.zeros((2, len(force), N_VECTOR + N_EXTRA))
         forces[:, :, :N_VECTOR] = np.array(force).transpose(1, 0, 2)
         stresses = np.zeros((2, len(stress), N_VECTOR + N_EXTRA))
@@ -250,19 +250,19 @@ class SnapshotTarget:
         )
 
 
-def _displaced(atoms: Atoms, displacement: NDArray[np.float64]) -> Atoms:
-    moved = atoms.copy()
-    moved.positions = moved.positions + displacement.reshape(-1, 3)
+def _displaced(atoms: Atoms, direction: NDArray[np.float64], size: float) -> Atoms:
+    moved: Atoms = atoms.copy()
+    moved.positions = moved.positions + size * direction.reshape(-1, 3)
     return moved
 
 
-def _strained(atoms: Atoms, strain: NDArray[np.float64]) -> Atoms:
-    """Strain along the six strains of unit length."""
+def _strained(atoms: Atoms, direction: NDArray[np.float64], size: float) -> Atoms:
+    """Strain along a direction in the space of the six strains of unit length."""
     deformation = np.eye(3)
-    for (i, j), size in zip(_VOIGT, strain / _UNIT, strict=True):
-        deformation[i, j] += size
+    for (i, j), part in zip(_VOIGT, size * direction / _UNIT, strict=True):
+        deformation[i, j] += part
         if i != j:
-            deformation[j, i] += size
-    moved = atoms.copy()
+            deformation[j, i] += part
+    moved: Atoms = atoms.copy()
     moved.set_cell(np.asarray(atoms.cell) @ deformation, scale_atoms=True)
     return moved
