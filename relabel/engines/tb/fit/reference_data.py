@@ -16,10 +16,9 @@ from gpaw.setup import create_setup
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import EMPTY
+from dosml.relabel.dataset import reference_metals
 from dosml.relabel.elements import element
-from dosml.relabel.engines.dataset import dataset_metals
-from dosml.relabel.engines.gpaw import occupations
-from dosml.relabel.engines.gpaw_presets import PRESETS
+from dosml.relabel.engines.gpaw_presets import PRESETS, occupations
 from dosml.relabel.engines.gpaw_run import (
     ATTEMPTS,
     CONVERGENCE,
@@ -36,8 +35,9 @@ from dosml.relabel.engines.tb.fit.records import (
     write_data,
     write_record,
 )
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
+from dosml.version import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
         say(f"{symbol}: {output.name} is there")
         return output
     cells = crystals(symbol)
-    if symbol not in dataset_metals():
+    if symbol not in reference_metals():
         cells += snapshots(symbol)
     start, records, failed = time.perf_counter(), [], []
     for cell in cells:
@@ -106,10 +106,8 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
 
 
 def _facts(records: Sequence[Record]) -> dict[str, Any]:
-    from dosml.relabel.engines.gpaw import _versions
-
     return {
-        **_versions(),
+        **package_versions(("gpaw", "gpaw-data")),
         "method": FUNCTIONAL,
         "energy_cutoff_ev": PRESETS["laptop"].energy_cutoff,
         "scheme": SCHEME,
