@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
 from dosml.learners.base import KeepsTrainings
-from dosml.relabel.engines.registry import DEFAULT, engine_options, make_engine
+from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
-from dosml.studies.frames import OwnFrames, SampledFrames
+from dosml.studies.frames import FrameCounts, OwnFrames, SampledFrames
 from dosml.studies.labels import labels_of, split_labels
 from dosml.studies.scan_settings import ElectronScanSettings, MapSettings
 from dosml.theory.setting import ElectronicSetting
@@ -35,9 +36,20 @@ _MADE = ("engine", "preset", "kpoints", "sampler", "prototype", "cell", "min_len
 
 @dataclass(frozen=True)
 class Labelling:
-    """Labels that the scan makes: an engine, frames, electronic settings."""
+    """Labels that the scan makes.
+
+    Attributes
+    ----------
+    engine
+        What makes them.
+    choice
+        Why it is this engine, as words that go on after its name; empty where it was named.
+    frames
+        What they are made of.
+    """
 
     engine: Engine
+    choice: str
     frames: FrameSource
 
     def store(self, folder: Path) -> LabelStore:
@@ -65,8 +77,8 @@ class ScanPlan:
         Labels to make, or labels that are made, with roles.
     dos_engine
         Gives labels that are made a DOS, or None.
-    sizes
-        Training frames, held-out frames, atoms in the first.
+    counts
+        Of the frames.
     """
 
     settings: ScanSettings
@@ -76,11 +88,11 @@ class ScanPlan:
     learners: tuple[Learner, ...]
     source: Labelling | Dataset
     dos_engine: Engine | None
-    sizes: tuple[int, int, int]
+    counts: FrameCounts
 
     def lines(self) -> list[str]:
         """Say what a run would do, with counts and an estimate; nothing is written."""
-        n_train, n_test, n_atoms = self.sizes
+        n_train, n_test, n_atoms = self.counts.train, self.counts.test, len(self.counts.first)
         n_frames = n_train + n_test
         n_labels = n_frames * len(self.electronic)
         widths = sorted({one.smearing.width for one in self.electronic})
@@ -93,6 +105,7 @@ class ScanPlan:
             "frames": f"{n_frames} of {n_atoms} atoms ({n_train} training, {n_test} held out), "
             f"seed {self.settings.seed}",
             "settings": f"{len(self.electronic)}: {varied}",
+            **self._engine_line(),
             "labels": f"{n_labels} {self._labels_words(n_frames)}",
             "learner": f"{','.join(one.name for one in self.learners)}, {len(self.electronic)} "
             f"force fields{' each' * (len(self.learners) > 1)}",
@@ -108,12 +121,31 @@ class ScanPlan:
             return f"made by {self.source.provenance.engine}: {self.source.provenance.source}"
         return (
             f"with the engine {self.source.engine.name}, {self._on_disk(n_frames)} on disk in "
-            f"{self.folder}"
+            f"{self.folder}{self._noise_words()}"
         )
 
-    def _on_disk(self, n_frames: int) -> int:
+    def _engine_line(self) -> dict[str, str]:
+        if not isinstance(self.source, Labelling) or not self.source.choice:
+            return {}
+        return {"engine": f"{self.source.engine.name}, {self.source.choice}"}
+
+    def _noise_words(self) -> str:
+        count = self.counts.tiers * len(self.electronic)
+        words = f"; {count} more on the next denser k-grid, one frame a tier (label noise)"
+        return words if self._denser is not None else ""
+
+    @cached_property
+    def _denser(self) -> Engine | None:
+        """Engine that tells the label noise of the first frame."""
         assert isinstance(self.source, Labelling)
-        store = self.source.store(self.folder)
+        return self.source.engine.denser(self.counts.first)
+
+    def _on_disk(self, n_frames: int, engine: Engine | None = None) -> int:
+        """Count labels that were made, of an engine other than the scan's own."""
+        assert isinstance(self.source, Labelling)
+        store = LabelStore(
+            self.source.store(self.folder).folder, (engine or self.source.engine).fingerprint()
+        )
         found = (len(list(store.setting_folder(one).glob("*.npz"))) for one in self.electronic)
         return sum(min(n_frames, count) for count in found)
 
@@ -123,6 +155,10 @@ class ScanPlan:
         todo = n_frames * len(self.electronic) - self._on_disk(n_frames)
         workers = min(self.settings.workers, n_frames)
         seconds = todo * self.source.engine.seconds_per_label(n_atoms) / workers
+        if (denser := self._denser) is not None:
+            count = self.counts.tiers * len(self.electronic)
+            more = count - self._on_disk(self.counts.tiers, denser)
+            seconds += more * denser.seconds_per_label(n_atoms) / workers
         if math.isnan(seconds):
             return f"{todo} labels, of a calculator whose speed is not known"
         if seconds <= 1:
@@ -145,7 +181,7 @@ class ScanPlan:
         record["scheme"] = self.electronic[0].smearing.scheme
         if not isinstance(self.source, Labelling):
             record["engine"] = self.source.provenance.engine
-            record["train"], record["test"], _ = self.sizes
+            record["train"], record["test"] = self.counts.train, self.counts.test
             return record
         engine, frames = self.source.engine, self.source.frames
         record["engine"] = engine.name
@@ -176,23 +212,27 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     learners = tuple(settings.make_learners())
     if settings.labels is not None:
         return _with_labels(settings, learners)
-    name = settings.engine or DEFAULT
+    own = _own_frames(settings) if settings.target_is_file else None
+    symbols = (settings.target,) if own is None else own.symbols
+    default = default_engine(symbols)
+    name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
-    engine = make_engine(name, engine_options(name, shared, settings.engine_options.get(name, {})))
+    options = engine_options(name, shared, settings.engine_options.get(name, {}))
+    engine = make_engine(name, options, symbols)
     scheme = settings.scheme or engine.default_scheme
     electronic = _electronic(settings, scheme)
     for setting in electronic:
         engine.check(setting)
-    frames = _frames(settings, engine, scheme)
+    frames = own or _sampled_frames(settings, engine, scheme)
     return ScanPlan(
         settings,
         settings.folder,
         frames.subject,
         electronic,
         learners,
-        Labelling(engine, frames),
+        Labelling(engine, "" if settings.engine else default.reason, frames),
         None,
-        frames.sizes(),
+        frames.counts(),
     )
 
 
@@ -207,10 +247,12 @@ def _electronic(settings: ScanSettings, scheme: str) -> tuple[ElectronicSetting,
         raise InputError(f"--scheme {scheme}: {error}") from error
 
 
-def _frames(settings: ScanSettings, engine: Engine, scheme: str) -> FrameSource:
-    if settings.target_is_file:
-        exact = bool({"train", "test"} & settings.model_fields_set)
-        return OwnFrames(Path(settings.target), settings.train, settings.test, exact, settings.seed)
+def _own_frames(settings: ScanSettings) -> OwnFrames:
+    exact = bool({"train", "test"} & settings.model_fields_set)
+    return OwnFrames(Path(settings.target), settings.train, settings.test, exact, settings.seed)
+
+
+def _sampled_frames(settings: ScanSettings, engine: Engine, scheme: str) -> FrameSource:
     recipe = CELLS[settings.cell or engine.default_cell]
     drives = settings.sampler == "engine"
     return SampledFrames(
@@ -242,7 +284,7 @@ def _with_labels(settings: ScanSettings, learners: tuple[Learner, ...]) -> ScanP
         options = engine_options(
             settings.dos_engine, {}, settings.engine_options.get(settings.dos_engine, {})
         )
-        dos_engine = make_engine(settings.dos_engine, options)
+        dos_engine = make_engine(settings.dos_engine, options, data.elements)
         for setting in data.electronic:
             dos_engine.check(setting)
     return ScanPlan(
@@ -253,7 +295,12 @@ def _with_labels(settings: ScanSettings, learners: tuple[Learner, ...]) -> ScanP
         learners,
         data,
         dos_engine,
-        (len(data.train), len(data.test), len(data.frames[0])),
+        FrameCounts(
+            len(data.train),
+            len(data.test),
+            len({data.tiers[n] for n in data.test}),
+            data.frames[0],
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from dosml.analysis.statistics.electron_axis import (
     neutral_setting,
     predicted_measures,
 )
+from dosml.analysis.statistics.label_noise import MARK, within_noise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,8 @@ def electron_axis_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     ends = [rows[f"force_percent_error_{end}"].to_numpy(float) for end in ("low", "high")]
     bars = np.nan_to_num(np.clip([y - ends[0], ends[1] - y], 0, None))
     error.errorbar(x, y, yerr=bars, color="black", marker="o", capsize=2.5)
+    marked = within_noise(rows)
+    error.plot(x[marked], y[marked], "o", color="black", mfc="white", zorder=6)
     error.set(title="Force error", ylabel="100 MAE/MAV (%)")
     for axes, column, measure, title in (
         (others[0], "chi_4_states2_per_ev_atom2", chi_four, r"$\chi_4$ of the d band"),
@@ -85,14 +88,16 @@ def map_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     figure = new_figure(width, 1.7 + 0.42 * rows["sigma_ev"].nunique())
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for axes, (column, title, digits) in zip(panels, shown, strict=True):
-        _heat_map(axes, rows, column, digits)
+        _heat_map(axes, rows, column, digits, marked=column == "force_percent_error")
         axes.set(title=title, xlabel="electrons added per atom")
     panels[0].set_ylabel("smearing width σ (eV)")
     return figure
 
 
-def _heat_map(axes: Axes, rows: pd.DataFrame, column: str, digits: int) -> None:
+def _heat_map(axes: Axes, rows: pd.DataFrame, column: str, digits: int, *, marked: bool) -> None:
     """One cell per setting with its number; a setting without labels stays empty."""
+    noisy = rows[within_noise(rows)] if marked else rows[:0]
+    marks = set(zip(noisy["sigma_ev"], noisy["electrons_per_atom_shift"], strict=True))
     grid = rows.pivot_table(
         index="sigma_ev", columns="electrons_per_atom_shift", values=column, dropna=False
     )
@@ -103,9 +108,10 @@ def _heat_map(axes: Axes, rows: pd.DataFrame, column: str, digits: int) -> None:
     for (row, place), value in np.ndenumerate(values):
         missing = np.isnan(value)
         colour = "black" if missing or value > middle else "white"
-        text = f"{value:.{digits}f}"
+        place_of = (grid.index[row], grid.columns[place])
+        text = f"{value:.{digits}f}{MARK * (place_of in marks)}"
         if missing:
-            text = "no DOS" if (grid.index[row], grid.columns[place]) in labelled else "no labels"
+            text = "no DOS" if place_of in labelled else "no labels"
         size = 6 if missing else 8
         axes.text(place, row, text, ha="center", va="center", color=colour, fontsize=size)
     axes.set_xticks(range(grid.shape[1]), [f"{shift:+g}" if shift else "0" for shift in grid])

@@ -15,6 +15,7 @@ from dosml.analysis.figures.style import (
     scan_axis,
 )
 from dosml.analysis.measures.columns import tier_column
+from dosml.analysis.statistics.label_noise import FACTOR, within_noise
 from dosml.analysis.statistics.scan import setting_name, shift_text
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
         capsize=2.5,
         zorder=5,
     )
+    _draw_noise(left, x, table, ls)
     left.set(ylabel="force error, 100 MAE/MAV (%)", title=scan.formula)
     left.set_ylim(bottom=0)
     left.legend()
@@ -91,6 +93,20 @@ def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     right.set_ylim(0, 1.05 * right.get_ylim()[1])
     right.legend()
     return figure
+
+
+def _draw_noise(axes: Axes, x: NDArray[np.float64], table: pd.DataFrame, ls: str) -> None:
+    """Draw the label noise, and empty the points whose error it could make."""
+    noise = table["label_noise_percent"].to_numpy(float)
+    if np.isnan(noise).all():
+        return
+    axes.plot(x, noise, color="#888888", marker="_", ls=":" if ls == "-" else ls, lw=1.2,
+              label="label noise")  # fmt: skip
+    marked = within_noise(table)
+    if marked.any():
+        values = table["force_percent_error"].to_numpy(float)
+        axes.plot(x[marked], values[marked], "o", color="black", mfc="white", zorder=6,
+                  label=f"below {FACTOR:g} x noise")  # fmt: skip
 
 
 def link_figure(scan: ScanData, table: pd.DataFrame) -> Figure:

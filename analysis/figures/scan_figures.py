@@ -18,6 +18,7 @@ from dosml.analysis.figures.setting_figures import (
     power_figure,
 )
 from dosml.analysis.figures.style import FigureRecord, save_figures
+from dosml.analysis.statistics.label_noise import FACTOR, MARK, within_noise
 from dosml.analysis.statistics.scan import setting_name
 
 if TYPE_CHECKING:
@@ -72,6 +73,21 @@ def draw_figures(scan: ScanData, table: pd.DataFrame, folder: Path) -> list[Figu
     return save_figures(_figures(scan, table), folder)
 
 
+def _noise_words(table: pd.DataFrame) -> str:
+    """Say in a caption what is drawn of the label noise."""
+    if table["label_noise_percent"].isna().all():
+        return ""
+    drawn = " Dotted: label noise, what a denser grid of k-points changes in the forces."
+    if len(set(table["sigma_ev"])) > 1 and len(set(table["electrons_per_atom_shift"])) > 1:
+        drawn = ""
+    if within_noise(table).any():
+        drawn += (
+            f" Empty points (in a map: {MARK}): the error is less than {FACTOR:g} times the label "
+            "noise and may be that of the k-points."
+        )
+    return drawn
+
+
 def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, str, Figure]]:
     """Yield name, title, caption and figure."""
     n_test, n_frames, n_settings = len(scan.test_tiers), len(scan.tiers), len(scan.settings)
@@ -83,12 +99,13 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         f"bootstrap intervals over frames{tiers}. Right: its two parts. Both move with the "
         f"setting, so the ratio alone does not tell which one did."
     )
+    noise = _noise_words(table)
     if scan.varies == ["sigma_ev", "electrons_per_atom_shift"]:
-        words = _MAP_CAPTION + (_MAP_DOS_CAPTION if known else "")
+        words = _MAP_CAPTION + (_MAP_DOS_CAPTION if known else "") + noise
         yield "map", "Map of smearing and electron number", words, map_figure(scan, table)
     else:
         axis = "electrons" if "electrons_per_atom_shift" in scan.varies else "sigma"
-        yield f"error_against_{axis}", "Force error", caption, error_figure(scan, table)
+        yield f"error_against_{axis}", "Force error", caption + noise, error_figure(scan, table)
         if axis == "electrons" and known:
             figure = electron_axis_figure(scan, table)
             yield "electron_axis", "Electron number and band theory", _AXIS_CAPTION, figure

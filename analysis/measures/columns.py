@@ -80,6 +80,23 @@ _ERRORS = (
         2,
     ),
     Column(
+        "label_noise_ev_per_angstrom",
+        "label noise",
+        "eV/Å",
+        "Mean absolute difference of the force components of a few frames between the labels and "
+        "the same labels on a denser grid of k-points (as a rule one held-out frame a tier, one "
+        "more point in every direction). Empty where it was not measured.",
+        4,
+    ),
+    Column(
+        "label_noise_percent",
+        "label noise",
+        "%",
+        "100 times that over the mean absolute force component of the same frames. A force MAE of "
+        "less than three times the label noise may be that of the k-points.",
+        2,
+    ),
+    Column(
         "force_rmse_ev_per_angstrom",
         "force RMSE",
         "eV/Å",

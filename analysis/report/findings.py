@@ -14,6 +14,7 @@ from dosml.analysis.statistics.electron_axis import (
     predicted_measures,
 )
 from dosml.analysis.statistics.errors import Interval
+from dosml.analysis.statistics.label_noise import noise_sentences
 from dosml.analysis.statistics.scan import setting_name
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ def findings(scan: ScanData, table: pd.DataFrame) -> list[str]:
     if others:
         far = max(others, key=lambda k: _distance(scan, scan.settings[k]))
         last, name = rows[far], setting_name(scan.settings[far])
-        sentences += [
-            _trend(scan, first, last, name),
-            _two_parts(scan, first, last, name),
-        ]
+        sentences.append(_trend(scan, first, last, name))
+        best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
+        if best not in {far, start}:
+            sentences.append(
+                f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
+                f"neither at {setting_name(scan.reference)} nor at {name} but at "
+                f"{setting_name(scan.settings[best])}."
+            )
+        sentences += [_two_parts(scan, first, last, name), *noise_sentences(table)]
         there = scan.settings[far]
         if scan.has_d(scan.reference) and scan.has_d(there):
             sentences.append(_dos(scan, first, last, name))
@@ -61,14 +67,6 @@ def findings(scan: ScanData, table: pd.DataFrame) -> list[str]:
             sentences.append(_angles(scan, scan.angular, name))
         if scan.power is not None:
             sentences.append(_patterns(scan.power, name))
-        best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
-        if best not in {far, start}:
-            sentences.insert(
-                2,
-                f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
-                f"neither at {setting_name(scan.reference)} nor at {name} but at "
-                f"{setting_name(scan.settings[best])}.",
-            )
     return sentences
 
 
@@ -273,6 +271,12 @@ def limits(scan: ScanData) -> list[str]:
             "σ is the width of a Fermi-Dirac distribution (k_B T). The published study used "
             "Methfessel-Paxton smearing, whose width is another quantity: the two σ axes cannot be "
             "laid over each other."
+        )
+    if all(math.isnan(setting.label_noise) for setting in scan.settings):
+        told = str(scan.facts.get("label noise", "not known"))
+        lines.append(
+            f"The label noise is {told}. How much of the errors is that of the k-points cannot be "
+            "told here."
         )
     few = " That is few." if n_test < _FEW_FRAMES else ""
     lines.append(

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from dosml.analysis.measures.column import Column
 
@@ -70,7 +72,11 @@ def picture(title: str, caption: str, png: Path) -> dict[str, str]:
 
 
 def sortable_table(
-    table: pd.DataFrame, columns: Sequence[Column], *, links: Mapping[str, str] | None = None
+    table: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    links: Mapping[str, str] | None = None,
+    marks: Mapping[str, tuple[NDArray[np.bool_], str]] | None = None,
 ) -> dict[str, object]:
     """Cells of a table that a reader can sort: text, interval and sort key of each.
 
@@ -82,9 +88,16 @@ def sortable_table(
         Which columns, in order.
     links
         Where the texts of the first column lead.
+    marks
+        Column -> which rows bear a mark behind the number, and the mark.
     """
     first, *others = columns
     by_column = [_cells(table, first, links or {}), *(_cells(table, one, {}) for one in others)]
+    for column, cells in zip(columns, by_column, strict=True):
+        if marks and column.name in marks:
+            which, mark = marks[column.name]
+            for cell, bears in zip(cells, which, strict=True):
+                cell["text"] += mark if bears else ""
     return {
         "heads": list(columns),
         "words": [all(isinstance(value, str) for value in table[one.name]) for one in columns],

@@ -14,6 +14,7 @@ from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.report.study_sections import study_sections
 from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import setting_name
 from dosml.errors import InputError
 from dosml.files import whole_file
@@ -35,6 +36,7 @@ _MAIN = (
     "force_percent_error_change",
     "force_mae_ev_per_angstrom",
     "force_mav_ev_per_angstrom",
+    "label_noise_percent",
     "energy_mae_ev_per_atom",
     "d_band_center_ev",
     "d_band_width_ev",
@@ -96,6 +98,7 @@ def write_report(
             for f in figures
         ],
         "main": _main_table(scan, table),
+        "mark": MARK_WORDS if within_noise(table).any() else "",
         "every": _full_table(table),
         "command": str(scan.facts.get("command", "")),
         "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
@@ -153,7 +156,7 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
         drawn = folder / "figures" / f"{name}.png"
         own = [picture(title, caption, drawn)] if drawn.is_file() else []
         studies.insert(0, {**content["learners"], "figures": own})
-    html = page("report.html", **{**content, "figures": figures, "studies": studies})
+    html = page("report.html", **{"mark": "", **content, "figures": figures, "studies": studies})
     with whole_file(path) as partial:
         partial.write_text(html, encoding="utf-8")
 
@@ -164,7 +167,10 @@ def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:
         for name in _MAIN
         if name in scan.varies or (name != "electrons_per_atom_shift" and table[name].notna().any())
     ]
-    return sortable_table(table, [describe(name) for name in names])
+    marked = within_noise(table)
+    return sortable_table(
+        table, [describe(name) for name in names], marks={"force_percent_error": (marked, MARK)}
+    )
 
 
 def _full_table(table: pd.DataFrame) -> list[dict[str, object]]:

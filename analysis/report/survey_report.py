@@ -12,6 +12,7 @@ from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
+from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.analysis.statistics.tables import write_tables
@@ -26,6 +27,7 @@ _METAL_COLUMNS = (
     "metal",
     TARGET,
     "published_force_percent_error",
+    "label_noise_percent",
     "force_mav_ev_per_angstrom",
     "angular_gain_percent",
     "n_d_fermi_bare_states_per_ev_atom",
@@ -104,6 +106,7 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
         engines=sorted({str(c.settings.get("engine", "unknown")) for c in survey.campaigns}),
         warnings=survey.warnings,
         metal_table=_metal_table(survey, folder),
+        mark=MARK_WORDS if within_noise(survey.at(survey.reference)).any() else "",
         ranking_table=_statistics(survey.ranking),
         within_table=_statistics(survey.within),
         published_table=_statistics(published),
@@ -171,7 +174,8 @@ def _metal_table(survey: SurveyData, folder: Path) -> dict[str, object]:
         for metal, report in places.items()
         if report.exists()
     }
-    return sortable_table(rows, [describe(name) for name in names], links=links)
+    marks = {TARGET: (within_noise(rows), MARK)}
+    return sortable_table(rows, [describe(name) for name in names], links=links, marks=marks)
 
 
 def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:

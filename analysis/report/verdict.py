@@ -11,6 +11,7 @@ import numpy as np
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.correlation import correlate, smallest_p
+from dosml.analysis.statistics.label_noise import within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
@@ -48,8 +49,9 @@ def verdict(survey: SurveyData) -> Verdict:
 
     "Yes" needs a DOS measure whose correlation with the force error at the reference setting is
     significant after Holm's correction and predicts metals left out better than the mean of the
-    others. "No" needs every interval of the measures of the thesis below +`WEAK`. Everything else
-    is undecided.
+    others. "No" needs every interval of the measures of the thesis below +`WEAK`, and errors that
+    are those of the force fields: three times the label noise or more in half of the metals or
+    more. Everything else is undecided.
 
     Parameters
     ----------
@@ -65,15 +67,24 @@ def verdict(survey: SurveyData) -> Verdict:
                 f"The d-DOS of {n} of {len(survey.campaigns)} metals is known: a correlation "
                 f"across metals needs {FEWEST_METALS} or more with different force errors."
             )
-            return Verdict("Undecided", text, tuple(_spread(survey)))
+            return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
         text = (
             f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
             f"{FEWEST_METALS} or more with different force errors."
         )
-        return Verdict("Undecided", text, tuple(_spread(survey)))
+        return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
     word, headline = _word(ranking, where)
+    noisy = int(within_noise(survey.at(survey.reference)).sum())
+    if word == "No" and 2 * noisy > len(survey.campaigns):
+        word = "Undecided"
+        headline = (
+            f"The errors of {noisy} of {len(survey.campaigns)} metals at {where} are less than "
+            f"three times their label noise: they may be those of the k-points, and a No would be "
+            f"about these. {headline}"
+        )
     sentences = [
         *_spread(survey),
+        *_noise(survey),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
@@ -169,6 +180,28 @@ def _spread(survey: SurveyData) -> list[str]:
         if not math.isnan(width):
             text += f"; the 95 % interval of one metal is {width:.1f} points wide (median)"
     return [text + "."]
+
+
+def _noise(survey: SurveyData) -> list[str]:
+    """Say how large the label noise is, and name the metals whose errors it could make."""
+    rows = survey.at(survey.reference)
+    known = rows[rows["label_noise_percent"].notna()]
+    if known.empty:
+        return ["The label noise of these labels is not known."]
+    text = (
+        f"Label noise, what a denser grid of k-points changes in the forces, at "
+        f"{setting_words(*survey.reference)}: {known['label_noise_percent'].median():.2g} % in the "
+        f"median of {len(known)} metals"
+    )
+    named = ", ".join(rows["metal"][within_noise(rows)])
+    if not named:
+        return [text + "; the error of each of them is three times its noise or more."]
+    return [
+        (
+            f"{text}. Less than three times its noise is the error of {named}: what is said of "
+            "these metals may be said of their k-points."
+        )
+    ]
 
 
 def _tested(ranking: pd.DataFrame, where: str) -> str:

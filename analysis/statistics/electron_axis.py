@@ -23,6 +23,8 @@ _KEPT = (
     "force_percent_error_high",
     "force_mae_ev_per_angstrom",
     "force_mav_ev_per_angstrom",
+    "label_noise_ev_per_angstrom",
+    "label_noise_percent",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -120,12 +121,17 @@ class SettingResult:
         Labelled forces of all frames in one order, (n_atoms, 3) each, eV/Å.
     held_out
         Labels and predictions of the held-out frames.
+    label_noise, label_noise_percent
+        What a denser grid of k-points changes in the forces of a few frames: mean over the
+        components (eV/Å), and in % of the mean absolute force; nan where nobody has looked.
     """
 
     setting: ElectronicSetting
     dos: ElectronicDos | None
     forces: Sequence[NDArray[np.float64]]
     held_out: HeldOut
+    label_noise: float = math.nan
+    label_noise_percent: float = math.nan
 
     @property
     def smearing(self) -> Smearing:

@@ -290,6 +290,8 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
         "force_mav_ev_per_angstrom": sums.mean_absolute_value,
         **error_columns("force_percent_error", sums, weights),
         **difference_columns("force_percent_error_change", sums, start, weights),
+        "label_noise_ev_per_angstrom": setting.label_noise,
+        "label_noise_percent": setting.label_noise_percent,
         "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
         "force_vector_percent_error": held.force_vector_sums().percent_error,
         "energy_mae_ev_per_atom": energies.mean_absolute_error,

@@ -17,7 +17,8 @@ from dosml.cli.shared_options import (
     named_options,
     training_given,
 )
-from dosml.relabel.engines.registry import DEFAULT, engine_names
+from dosml.errors import InputError
+from dosml.relabel.engines.registry import OWN, engine_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ class LabelOptions(TypedDict, total=False):
         Text,
         typer.Option(
             help="What computes the labels: {engines}, or any ase calculator as "
-            "ase:MODULE:FUNCTION. Default: {engine}."
+            "ase:MODULE:FUNCTION. Default: {default_engines}."
         ),
     ]
     engine_option: Annotated[
@@ -135,18 +136,35 @@ def scan_words(model: type[ScanSettings]) -> dict[str, object]:
         **learner_words(),
         "command": model.command,
         "engines": ", ".join(engine_names()),
-        "engine": DEFAULT,
+        "default_engines": _default_engines(),
     }
 
 
 def settings_given(shared: ScanOptions) -> dict[str, Any]:
-    """Options of all scans as settings; `--config` and `--dry-run` are none."""
+    """Options of all scans as settings; `--config` and `--dry-run` are none.
+
+    Raises
+    ------
+    InputError
+        If an option of an engine is given and no engine.
+    """
     given = training_given(shared)
     given.pop("dry_run")
     options = named_options("--engine-option", given.pop("engine_option"))
+    if options and given["engine"] is None:
+        raise InputError(
+            f"--engine-option {next(iter(options))}=...: say of which engine, with --engine; the "
+            "default depends on the metal"
+        )
     if options:
-        given["engine_options"] = {given["engine"] or DEFAULT: options}
+        given["engine_options"] = {given["engine"]: options}
     return given
+
+
+def _default_engines() -> str:
+    """Name the engines that are taken where none is named."""
+    first, second = (entry.name for entry in OWN[:2])
+    return f"{first} where it has the metal, else {second}"
 
 
 def run_command(

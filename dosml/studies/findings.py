@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dosml.analysis.statistics.electron_swap import Swap
     from dosml.plan import ScanPlan
-    from dosml.relabel.dataset import Dataset
+    from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.trainings import Training
 
 #: What a scan of the electron number cannot show, for its report.
@@ -79,7 +79,7 @@ def write_findings(
         One row per setting; where the report lies.
     """
     results = [
-        SettingResult(setting, labels.dos, labels.forces, held_out)
+        SettingResult(setting, labels.dos, labels.forces, held_out, *_noise(labels))
         for setting, labels, held_out in zip(
             data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
         )
@@ -114,18 +114,42 @@ def write_findings(
     return table, report
 
 
+def _noise(labels: LabelSet) -> tuple[float, float]:
+    """Label noise in eV/Å and in %, nan where it is not known."""
+    noise = labels.noise
+    return (math.nan, math.nan) if noise is None else (noise.ev_per_angstrom, noise.percent)
+
+
+def _noise_facts(plan: ScanPlan, data: Dataset) -> dict[str, object]:
+    """How the label noise was measured, or why it is not known."""
+    known = [labels.noise for labels in data.label_sets if labels.noise is not None]
+    if known:
+        frames = len(known[0].frames)
+        told = f"{frames} frame{'s' * (frames > 1)} against {known[0].grid}"
+        return {"label noise": told}
+    if isinstance(plan.source, Labelling) and plan.source.engine.denser(data.frames[0]) is None:
+        reason = f"the engine {plan.source.engine.name} has no denser grid of k-points"
+    elif isinstance(plan.source, Labelling):
+        reason = "no label on the denser grid came about (see dosml.log)"
+    else:
+        reason = "the labels do not tell it"
+    return {"label noise": f"not known: {reason}"}
+
+
 def _facts(
     plan: ScanPlan, data: Dataset, training: Training, command: str, seconds: float
 ) -> dict[str, object]:
     workers, origin = plan.settings.workers, data.provenance
+    choice = plan.source.choice if isinstance(plan.source, Labelling) else ""
     shifted = any(one.electrons_per_atom_shift for one in data.electronic)
     facts: dict[str, object] = {
         "command": command,
-        "engine": origin.engine,
+        "engine": origin.engine + (f", {choice}" if choice else ""),
         "frames": f"{len(data.train)} training and {len(data.test)} held out, "
         f"{len(data.frames[0])} atoms in the first, from {origin.source}",
         "held-out frames": [data.frame_ids[n] for n in data.test],
         **_label_facts(data),
+        **_noise_facts(plan, data),
         "wall time of the run that wrote this report": (
             f"{seconds:.0f} s on {workers} process{'es' * (workers > 1)}"
         ),

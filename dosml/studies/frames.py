@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 import ase.io
@@ -35,6 +35,26 @@ RECIPE = 1
 FEWEST = 2
 
 
+@dataclass(frozen=True)
+class FrameCounts:
+    """What is known of the frames of a scan before there are any.
+
+    Attributes
+    ----------
+    train, test
+        Training and held-out frames.
+    tiers
+        Tiers among the held-out frames.
+    first
+        The first frame, or the crystal that the sampling starts from.
+    """
+
+    train: int
+    test: int
+    tiers: int
+    first: Atoms
+
+
 class FrameSource(Protocol):
     """Frames of a scan, each with `info["split"]` "train" or "test" and `info["tier"]`."""
 
@@ -46,8 +66,12 @@ class FrameSource(Protocol):
     def words(self) -> str:
         """Where the frames come from, for people."""
 
-    def sizes(self) -> tuple[int, int, int]:
-        """Training frames, held-out frames, atoms in the first one; nothing is sampled."""
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Elements in the frames."""
+
+    def counts(self) -> FrameCounts:
+        """Count the frames; nothing is sampled."""
 
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:
         """Canonical frames; sampled ones are kept in the campaign folder."""
@@ -94,11 +118,20 @@ class OwnFrames:
         """Where the frames come from."""
         return f"the user's file {self.path}"
 
-    def sizes(self) -> tuple[int, int, int]:
-        """Count frames and atoms."""
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The element."""
+        return (str(self._frames[0].symbols[0]),)
+
+    def counts(self) -> FrameCounts:
+        """Count the frames."""
         frames = self.read()
-        n_test = sum(frame.info["split"] == "test" for frame in frames)
-        return len(frames) - n_test, n_test, len(frames[0])
+        held = [str(frame.info["tier"]) for frame in frames if frame.info["split"] == "test"]
+        return FrameCounts(len(frames) - len(held), len(held), len(set(held)), frames[0])
+
+    @cached_property
+    def _frames(self) -> list[Atoms]:
+        return read_frames(self.path)
 
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:  # noqa: ARG002 - the protocol
         """Read and split them."""
@@ -114,7 +147,7 @@ class OwnFrames:
         InputError
             If it holds fewer frames than asked for.
         """
-        frames = read_frames(self.path)
+        frames = self._frames
         train, test = self.train, self.test
         if len(frames) < train + test:
             if self.exact or len(frames) < 2 * FEWEST:
@@ -178,8 +211,13 @@ class SampledFrames:
         driver = "classical" if self.engine is None else self.engine.name
         return f"molecular dynamics with the {driver} potential"
 
-    def sizes(self) -> tuple[int, int, int]:
-        """Count frames and atoms.
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The element."""
+        return (self.symbol,)
+
+    def counts(self) -> FrameCounts:
+        """Count the frames.
 
         Raises
         ------
@@ -193,7 +231,8 @@ class SampledFrames:
             primitive=self.recipe.primitive,
             vacancy=self.recipe.vacancy,
         )
-        return self.train, self.test, len(start)
+        held = tier_counts(self.test, self.recipe.tiers)
+        return FrameCounts(self.train, self.test, sum(map(bool, held.values())), start)
 
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:
         """Read the frames that were sampled before, or sample them.

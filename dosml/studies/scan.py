@@ -20,6 +20,7 @@ from dosml.relabel.execution.runner import open_runner
 from dosml.studies.findings import write_findings
 from dosml.studies.labelling import make_dataset, with_dos_of
 from dosml.studies.learner_findings import write_learner_findings
+from dosml.studies.noise import with_label_noise
 from dosml.studies.scan_settings import ElectronScanSettings
 from dosml.trainings import TrainingStore, trained
 
@@ -149,7 +150,15 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
 
 def _dataset(plan: ScanPlan, campaign: Campaign, runner: Runner, reporter: Reporter) -> Dataset:
     if isinstance(plan.source, Labelling):
-        return make_dataset(plan, plan.source, campaign, runner, reporter)
+        data = make_dataset(plan, plan.source, campaign, runner, reporter)
+        return with_label_noise(
+            data,
+            plan.source.engine,
+            plan.source.store(campaign.folder).folder,
+            runner,
+            reporter,
+            retry_failed=plan.settings.retry_failed,
+        )
     if plan.dos_engine is not None:
         return with_dos_of(plan.source, plan.dos_engine, campaign, runner, reporter)
     return plan.source

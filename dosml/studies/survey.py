@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
 from dosml.files import whole_file
-from dosml.plan import resolve
+from dosml.plan import Labelling, resolve
+from dosml.relabel.engines.registry import default_engine
 from dosml.settings import NEUTRAL
 from dosml.studies.labels import subjects_of
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
@@ -93,19 +94,38 @@ def survey_plans(
         targets = subjects_of(labels, options.get("scheme"))
     if not targets:
         raise InputError("nothing to survey: name metals (dosml survey Ti Cu), or --labels")
-    plans = []
+    chosen = []
     for target in targets:
         settings = load_scan_settings(SmearScanSettings, {**options, "target": target}, config)
         if small:
             given = settings.model_dump(exclude_unset=True)
             settings = SmearScanSettings.model_validate({**SMALL, **given})
         name = settings.folder.name.removeprefix(f"dosml-{settings.command}-")
-        plans.append(resolve(settings.model_copy(update={"out": folder / name})))
+        chosen.append(settings.model_copy(update={"out": folder / name}))
+    plans = _one_engine([resolve(settings) for settings in chosen])
     folders = [plan.folder.name for plan in plans]
     twice = sorted({name for name in folders if folders.count(name) > 1})
     if twice:
         raise InputError(f"{', '.join(twice)} given twice: name each metal of a survey once")
     return plans
+
+
+def _one_engine(plans: Sequence[ScanPlan]) -> list[ScanPlan]:
+    """Let all metals whose engine nobody named have the same one: labels of one kind compare."""
+    free = [one.source for one in plans if isinstance(one.source, Labelling) and one.source.choice]
+    if len({one.engine.name for one in free}) < 2:
+        return list(plans)
+    default = default_engine(sorted({symbol for one in free for symbol in one.frames.symbols}))
+    joined = []
+    for plan in plans:
+        if not isinstance(plan.source, Labelling) or not plan.source.choice:
+            joined.append(plan)
+            continue
+        settings = plan.settings.model_copy(update={"engine": default.name})
+        again = resolve(settings)
+        assert isinstance(again.source, Labelling)
+        joined.append(replace(again, source=replace(again.source, choice=default.reason)))
+    return joined
 
 
 def survey_lines(plans: Sequence[ScanPlan]) -> list[str]:
@@ -166,6 +186,8 @@ def _key(plan: ScanPlan) -> dict[str, Any]:
     return {
         "dosml": __version__,
         "subject": plan.subject,
+        # what was typed stands for what was done only together with the engine that it led to
+        "labels": plan.source.engine.fingerprint() if isinstance(plan.source, Labelling) else None,
         **plan.settings.model_dump(mode="json", exclude=set(NEUTRAL)),
     }
 

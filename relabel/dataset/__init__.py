@@ -2,6 +2,7 @@
 
 from dosml.relabel.dataset.files import save
 from dosml.relabel.dataset.label_set import LabelSet
+from dosml.relabel.dataset.noise import FrameNoise, LabelNoise
 from dosml.relabel.dataset.pairing import from_store
 from dosml.relabel.dataset.reference import REFERENCE, reference_dataset, reference_metals
 from dosml.relabel.dataset.sources import label_files, load, load_files
@@ -11,6 +12,8 @@ __all__ = [
     "REFERENCE",
     "ROLES",
     "Dataset",
+    "FrameNoise",
+    "LabelNoise",
     "LabelSet",
     "Provenance",
     "from_store",

@@ -1,8 +1,9 @@
 """The one folder format of labelled data.
 
 ```
-FOLDER/dataset.json             format, label sets with their settings, provenance, what was left
-                                out, counts and SHA-256 (of the uncompressed content) of the files
+FOLDER/dataset.json             format, label sets with their settings and label noise, provenance,
+                                what was left out, counts and SHA-256 (of the uncompressed
+                                content) of the files
        sigma_0.2.extxyz         one per label set, named after it (also .gz or .xz): frames with
                                 REF_energy, REF_forces, REF_stress, tier, split
        sigma_0.2.dos.npz        DOS of every frame, see `dosml.relabel.dataset.dos_file`
@@ -29,6 +30,7 @@ from dosml.relabel.dataset.extxyz import (
     write_labels,
 )
 from dosml.relabel.dataset.label_set import on_one_grid
+from dosml.relabel.dataset.noise import LabelNoise
 from dosml.relabel.dataset.table import facts_of, read_table, text_columns, write_table
 from dosml.relabel.dataset.value import Dataset, Provenance
 from dosml.relabel.frames import frame_id
@@ -92,6 +94,7 @@ def save(dataset: Dataset, folder: Path | str, *, compact: bool = False) -> Path
             "setting": None if setting is None else setting.as_dict(),
             "labels": _file(path, len(dataset.frames)),
             "dos": None,
+            "noise": None if labels.noise is None else labels.noise.to_json(),
         }
         if labels.dos is not None:
             spectra = folder / dos_name(labels.name)
@@ -245,7 +248,9 @@ def _labels(
         setting = ElectronicSetting(
             Smearing(held["scheme"], held["width_ev"]), held["electrons_per_atom_shift"]
         )
-    labels = replace(labels, name=entry["name"], setting=setting)
+    # folders that an older dosml wrote do not tell
+    noise = LabelNoise.from_json(entry.get("noise"))
+    labels = replace(labels, name=entry["name"], setting=setting, noise=noise)
     if entry["dos"] is None:
         return frames, labels
     parts, mean = read_dos_file(_checked(folder, entry["dos"]), n_frames)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dosml.relabel.dataset.noise import LabelNoise
     from dosml.relabel.dataset.spectra import DosParts
     from dosml.theory.dos import ElectronicDos
     from dosml.theory.setting import ElectronicSetting
@@ -58,6 +59,9 @@ class LabelSet:
     facts
         Columns of the table of labels by name, one value per frame: "fermi_level_ev",
         "n_electrons", "top_occupation" and what else the engine tells (seconds, attempts).
+    noise
+        What a denser grid of k-points changes in the forces, or None where nobody has looked. It
+        is of the frames that it names, whichever frames are taken.
     """
 
     energies: NDArray[np.float64]
@@ -68,6 +72,7 @@ class LabelSet:
     dos: ElectronicDos | None = None
     dos_parts: DosParts | None = None
     facts: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    noise: LabelNoise | None = None
 
     def __post_init__(self) -> None:
         """Round, and name the set after its setting."""

@@ -229,7 +229,12 @@ class Dataset:
             )
         if len(which) == len(self.frames):
             return self
-        return self.take(which).with_mean_dos()
+        taken, own = self.take(which), {self.frame_ids[n] for n in which}
+        label_sets = tuple(
+            one if one.noise is None else replace(one, noise=one.noise.of_frames(own))
+            for one in taken.label_sets
+        )
+        return replace(taken, label_sets=label_sets).with_mean_dos()
 
     def with_mean_dos(self) -> Dataset:
         """Give the same data with the mean DOS of every label set, all on one grid.

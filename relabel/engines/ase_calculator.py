@@ -105,6 +105,9 @@ class AseEngine:
         """Cost of one label: not known."""
         return float("nan")
 
+    def denser(self, frame: Atoms) -> None:
+        """Give nothing: ase has no word for k-points."""
+
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator at this setting.
 

@@ -70,6 +70,13 @@ class Engine(Protocol):
     def seconds_per_label(self, n_atoms: int) -> float:
         """Rough cost of one label on one core, for the plan."""
 
+    def denser(self, frame: Atoms) -> Engine | None:
+        """Give the same engine on the next denser k-grid of this frame: one more point a direction.
+
+        None from an engine that has one point only. How far forces move there is label noise: no
+        force field has to learn it.
+        """
+
     def label_ladder(
         self,
         frame: Atoms,
@@ -96,6 +103,11 @@ class LabelsFrames(Protocol):
         """Label one frame."""
 
 
+def _nothing(_symbols: Collection[str]) -> str:
+    """Lack nothing for frames of any elements."""
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineEntry(Entry):
     """An engine in the registry.
@@ -104,9 +116,18 @@ class EngineEntry(Entry):
     ----------
     make
         Checked options -> the engine. Heavy imports belong in here, not at the top of its module.
+    make_for
+        The same for frames of these elements only, from an engine whose words and fingerprint
+        depend on them; None: `make` serves all.
+    lacks
+        Elements of the frames -> what it lacks for them, as words that go on after its name
+        ("ships no parameters for Zr"); empty where it can label them. The first engine of the
+        registry that lacks nothing is the default.
     """
 
     make: Callable[[Any], Engine]
+    make_for: Callable[[Any, Collection[str]], Engine] | None = None
+    lacks: Callable[[Collection[str]], str] = _nothing
 
 
 def _split(value: object) -> object:

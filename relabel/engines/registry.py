@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dosml.config_file import checked_options
@@ -12,23 +13,19 @@ from dosml.relabel.engines.base import EngineEntry
 from dosml.relabel.engines.tb import engine as tb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from dosml.relabel.engines.base import Engine
 
-#: The engine where the user names none.
-DEFAULT = "xtb"
+#: dosml's own engines. Where the user names none, the first that lacks nothing is taken.
+OWN = (tb.ENTRY, xtb.ENTRY, gpaw.ENTRY)
 #: Setting of a scan -> option of every engine that has one of that name.
 SHARED = {"preset": "preset", "kpoints": "kpoints"}
 
 ENGINES = Registry(
     "engine",
     EngineEntry,
-    (
-        xtb.ENTRY,
-        gpaw.ENTRY,
-        tb.ENTRY,
-    ),
+    OWN,
     error=EngineError,
     shared=SHARED,
     prefix=ase_calculator.PREFIX,
@@ -39,6 +36,41 @@ ENGINES = Registry(
 def engine_names() -> tuple[str, ...]:
     """Names on the command line, besides `ase:MODULE:FUNCTION`."""
     return ENGINES.names()
+
+
+@dataclass(frozen=True)
+class DefaultEngine:
+    """The engine where the user names none.
+
+    Attributes
+    ----------
+    name
+        On the command line.
+    reason
+        Why it is this one, as words that go on after its name.
+    """
+
+    name: str
+    reason: str
+
+
+def default_engine(symbols: Collection[str]) -> DefaultEngine:
+    """Engine for frames of these elements where the user names none.
+
+    Parameters
+    ----------
+    symbols
+        Elements of the frames; of several metals that are to be compared, all of them, so that
+        their labels are of one kind.
+    """
+    lacking = []
+    for entry in OWN:
+        if not (words := entry.lacks(symbols)):
+            break
+        lacking.append(f"{entry.name} {words}")
+    metals = ", ".join(sorted(symbols))
+    reason = f"the default for {metals}"
+    return DefaultEngine(entry.name, f"{reason} ({'; '.join(lacking)})" if lacking else reason)
 
 
 def engine_entry(name: str) -> EngineEntry:
@@ -72,13 +104,17 @@ def engine_options(name: str, shared: Mapping[str, Any], own: Mapping[str, Any])
     return ENGINES.share_out([name], shared, {name: own})[name]
 
 
-def make_engine(name: str, options: Mapping[str, Any] | None = None) -> Engine:
+def make_engine(
+    name: str, options: Mapping[str, Any] | None = None, symbols: Collection[str] = ()
+) -> Engine:
     """Engine of that name.
 
     Parameters
     ----------
     options
         Its options by name; what is not given takes its default.
+    symbols
+        Elements of the frames that it will label, where they are known.
 
     Raises
     ------
@@ -88,4 +124,7 @@ def make_engine(name: str, options: Mapping[str, Any] | None = None) -> Engine:
         If it is a plug-in's that cannot be used, or there is no such calculator.
     """
     entry = engine_entry(name)
-    return entry.make(checked_options(entry.options, f"the engine {name}", options or {}))
+    checked = checked_options(entry.options, f"the engine {name}", options or {})
+    if symbols and entry.make_for is not None:
+        return entry.make_for(checked, symbols)
+    return entry.make(checked)

@@ -163,6 +163,9 @@ class XtbEngine:
         """Rough cost of one label on one core: measured 4 s for 35 Ti atoms in a ladder."""
         return float(4.0 * (n_atoms / 35) ** 2.2)
 
+    def denser(self, frame: Atoms) -> None:
+        """Give nothing: it has the Gamma point only."""
+
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
         self.check(setting)

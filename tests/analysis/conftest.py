@@ -60,6 +60,8 @@ def made_up_setting(sigma, *, shift=0.0, n_atoms=31, train=24, test=12, stresses
             stresses=stress if stresses else None,
             stresses_predicted=stress + own.normal(0, 0.002, (test, 6)) if stresses else None,
         ),
+        label_noise=0.004 / (1 + 9 * step),
+        label_noise_percent=0.8 / (1 + 9 * step),
     )
 
 
