@@ -37,8 +37,8 @@ from ase.io import read
 from flare_driver import flare_python, run_flare
 from gap_driver import run_gap
 
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.learner import SgpLearner
-from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.settings import SgpSettings
 from dosml.relabel.dataset import LabelSet
 

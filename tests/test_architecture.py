@@ -66,33 +66,11 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def for_types_only(node: ast.AST) -> bool:
-    """Whether a statement is `if TYPE_CHECKING:`."""
-    if not isinstance(node, ast.If):
-        return False
-    test = node.test
-    return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == (
-        "TYPE_CHECKING"
-    )
-
-
-def statements(node: ast.AST, *, types: bool):
-    """Every node of a file; without what only a type checker reads unless `types`."""
-    for child in ast.iter_child_nodes(node):
-        if for_types_only(child) and not types:
-            for part in child.orelse:
-                yield part
-                yield from statements(part, types=types)
-            continue
-        yield child
-        yield from statements(child, types=types)
-
-
 @cache
-def imported_modules(path: Path, *, types: bool = True) -> frozenset[str]:
-    """Our modules that a file imports, at its top or anywhere else."""
+def imported_modules(path: Path) -> frozenset[str]:
+    """Our modules that a file imports, at its top, inside functions or for its types."""
     found = set()
-    for node in statements(tree(path), types=types):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -196,7 +174,7 @@ def test_circles_are_seen() -> None:
 
 
 def test_no_files_import_each_other_in_circles() -> None:
-    graph = {name: imported_modules(path, types=False) for name, path in modules().items()}
+    graph = {name: imported_modules(path) for name, path in modules().items()}
     assert circles(graph) == []
 
 

@@ -60,11 +60,10 @@ class PhononBands:
 def phonon_bands(
     crystal: Atoms,
     repeats: Sequence[int],
-    forces: Callable[[Atoms], NDArray[np.float64]],
+    forces: Callable[[list[Atoms]], Sequence[NDArray[np.float64]]],
     *,
     displacement: float = 0.01,
     points: int = 101,
-    progress: Callable[[int, int], None] | None = None,
 ) -> PhononBands:
     """Compute phonon bands along the standard path of the crystal's Bravais lattice.
 
@@ -75,13 +74,11 @@ def phonon_bands(
     repeats
         Repetitions along each vector of `crystal` that make the supercell.
     forces
-        Gives the forces on a supercell, shape (n_atoms, 3), eV/Å.
+        Gives the forces on every supercell, shape (n_atoms, 3) each, eV/Å.
     displacement
         Length of the displacements, Å.
     points
         Points on the path.
-    progress
-        Called as progress(done, total) after every supercell.
 
     Raises
     ------
@@ -117,15 +114,11 @@ def phonon_bands(
     phonon.generate_displacements(distance=displacement, is_plusminus=True)
     cells: list[Any] = [phonon.supercell]
     cells += phonon.supercells_with_displacements or []
-    computed = []
-    for number, cell in enumerate(cells, 1):
-        atoms = Atoms(
-            cell.symbols, scaled_positions=cell.scaled_positions, cell=cell.cell, pbc=True
-        )
-        computed.append(np.asarray(forces(atoms), dtype=float))
-        if progress is not None:
-            progress(number, len(cells))
-    residual, displaced = computed[0], computed[1:]
+    supercells = [
+        Atoms(cell.symbols, scaled_positions=cell.scaled_positions, cell=cell.cell, pbc=True)
+        for cell in cells
+    ]
+    residual, *displaced = (np.asarray(one, dtype=float) for one in forces(supercells))
     phonon.produce_force_constants(forces=[one - residual for one in displaced], show_drift=False)
     phonon.symmetrize_force_constants(show_drift=False)
     path = Cell(phonon.primitive.cell).bandpath(npoints=points)

@@ -16,6 +16,7 @@ from dosml.cli import (
     grid,
     learning_curve,
     nelect_scan,
+    parts,
     phonons,
     relabel,
     report,
@@ -52,6 +53,8 @@ app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.add_typer(parts.engines, name="engines")
+app.add_typer(parts.learners, name="learners")
 app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 

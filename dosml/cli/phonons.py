@@ -46,11 +46,16 @@ def phonons(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="What a cluster needs, to compute there: cluster.toml."),
+    ] = None,
 ) -> None:
     """Phonon bands by finite displacements, with imaginary modes said in words.
 
     Forces are kept in the folder: the same command continues one that was stopped.
     """
+    from dosml.relabel.execution.settings import load_run_settings
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
     reporter = make_reporter()
@@ -66,6 +71,8 @@ def phonons(
         min_length=min_length,
         displacement=displacement,
         points=points,
+        run=load_run_settings(config),
+        workers=1,
     )
     for line in lines:
         reporter.say(line)

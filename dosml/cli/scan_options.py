@@ -43,8 +43,8 @@ class LabelOptions(TypedDict, total=False):
     engine_option: Annotated[
         list[str] | None,
         typer.Option(
-            help="Option of the engine, NAME=VALUE; give it again for more. `dosml engines` lists "
-            "them."
+            help="Option of the engine, NAME=VALUE; give it again for more. `dosml engines "
+            "show NAME` lists them."
         ),
     ]
     labels: Annotated[
@@ -102,17 +102,28 @@ class LabelOptions(TypedDict, total=False):
     ]
 
 
-class LastOptions(TypedDict, total=False):
-    """Options that stand last."""
+class AngularOptions(TypedDict, total=False):
+    """One angular resolution, where a study of several has a list."""
 
     l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")]
+
+
+class PlanOptions(TypedDict, total=False):
+    """What stands last."""
+
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with counts and an estimate.")
     ]
 
 
 class ScanOptions(
-    LabelOptions, TrainingOptions, DescriptorOptions, PlaceOptions, LastOptions, total=False
+    LabelOptions,
+    TrainingOptions,
+    DescriptorOptions,
+    AngularOptions,
+    PlaceOptions,
+    PlanOptions,
+    total=False,
 ):
     """Options of all scans in the order of --help; see `dosml.cli.shared_options`."""
 

@@ -105,7 +105,7 @@ class TrainingOptions(TypedDict, total=False):
         list[str] | None,
         typer.Option(
             help="Option of a learner, NAME=VALUE, or LEARNER.NAME=VALUE where there are several; "
-            "give it again for more."
+            "give it again for more. `dosml learners show NAME` lists them."
         ),
     ]
     descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2 or B1+B2.")]

@@ -17,7 +17,7 @@ from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
-from dosml.version import package_versions
+from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.trainings import Training
-
-#: Packages whose versions a reader needs to repeat the numbers, beside the engine's own.
-PACKAGES = ("numpy", "scipy", "torch", "ase", "pymatgen", "sphericart", "vesin")
 
 #: What a scan of the electron number cannot show, for its report.
 ELECTRON_LIMITS = (
@@ -159,7 +156,7 @@ def _facts(
         "seed": plan.settings.seed,
         "learner": dict(zip(data.names, training.facts, strict=True)),
         "engine settings": dict(origin.protocol),
-        "versions": {**package_versions(PACKAGES), **origin.versions},
+        "versions": {**run_versions(), **origin.versions},
         "dropped_frames": list(data.dropped),
         "engine_warning": origin.warning,
         "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],

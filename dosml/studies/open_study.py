@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import InputError
-from dosml.relabel.dataset import load, load_files
+from dosml.relabel.dataset import label_files, load, load_files
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.execution.runner import open_runner
 from dosml.settings import NEUTRAL, IntList, TrainingSettings, WordList, join_settings
@@ -262,7 +262,7 @@ def _labels(settings: LabelStudySettings) -> tuple[Dataset, Path | None]:
         return load(folder, scheme=settings.scheme, stress=settings.stress), (
             folder if is_campaign else None
         )
-    return load_files(paths, stress=settings.stress), None
+    return load_files(label_files(paths), scheme=settings.scheme, stress=settings.stress), None
 
 
 def _with_test_file(settings: LabelStudySettings, data: Dataset) -> tuple[Dataset, str]:

@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.relabel.engines.registry import engine_names, make_engine
+from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 from dosml.relabel.structures import PROTOTYPES, unit_cell
@@ -31,26 +33,48 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
     from ase import Atoms
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
     from dosml.progress import Reporter
+    from dosml.relabel.execution.runner import Runner
+    from dosml.relabel.execution.settings import RunSettings
 
 #: eV/Å^3 in GPa.
 _GPA = 160.21766208
 
 
 @dataclass(frozen=True)
+class ForceSpec:
+    """What `force_source` needs to make a calculator, here or in another process."""
+
+    text: str
+    sigma: float | None
+    scheme: str | None
+    device: str | None
+
+
+@dataclass(frozen=True)
 class ForceSource:
     """A calculator with a name for people and a key for kept forces."""
 
+    spec: ForceSpec
     name: str
     key: dict[str, str | float]
     calculator: Calculator
     warning: str = ""
+
+
+@dataclass(frozen=True)
+class ForceTask:
+    """Forces on one supercell, to be kept in a file."""
+
+    spec: ForceSpec
+    atoms: Atoms
+    path: Path
 
 
 def read_structure(text: str) -> Atoms:
@@ -111,10 +135,11 @@ def force_source(
         If the engine cannot do the setting.
     """
     path = Path(text)
+    spec = ForceSpec(str(path.resolve()) if path.is_file() else text, sigma, scheme, device)
     if path.is_file():
         name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(name, {"model": digest}, load_model(path, device))
+        return ForceSource(spec, name, {"model": digest}, load_model(path, device))
     if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
@@ -126,7 +151,7 @@ def force_source(
     engine.check(setting)
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
-    return ForceSource(name, key, engine.calculator(setting), engine.warning)
+    return ForceSource(spec, name, key, engine.calculator(setting), engine.warning)
 
 
 def sigma_of_model(path: str) -> float | None:
@@ -144,6 +169,8 @@ def run_phonons(
     min_length: float,
     displacement: float,
     points: int,
+    run: RunSettings,
+    workers: int,
 ) -> list[str]:
     """Compute, write and describe the phonons of a crystal.
 
@@ -164,6 +191,8 @@ def run_phonons(
         Length of the displacements, Å.
     points
         Points on the path.
+    run, workers
+        Where forces are computed; on this machine one supercell after the other in this process.
 
     Returns
     -------
@@ -188,18 +217,17 @@ def run_phonons(
     )
     bands: dict[str, PhononBands] = {}
     lines = []
-    for source in sources:
-        forces = _kept(source, out / "forces")
-        with reporter.stages(source.name[:12]) as tell:
+    out.mkdir(parents=True, exist_ok=True)
+    with open_runner(run, out, workers=workers, say=reporter.say) as runner:
+        for source in sources:
             bands[source.name] = phonon_bands(
                 crystal,
                 repeats,
-                forces,
+                partial(_all_forces, source, out / "forces", runner, reporter),
                 displacement=displacement,
                 points=points,
-                progress=lambda done, total: tell("forces", done, total),
             )
-        lines += [_pressure(source, crystal, repeats)] if _has_stress(source) else []
+            lines += [_pressure(source, crystal, repeats)] if _has_stress(source) else []
     lines = [*phonon_sentences(bands), *lines, *(s.warning for s in sources if s.warning)]
     lines.append(
         "The lattice is the one given (experimental constants for a named crystal), not relaxed "
@@ -214,28 +242,72 @@ def run_phonons(
     return lines
 
 
-def _kept(source: ForceSource, folder: Path) -> Callable[[Atoms], NDArray[np.float64]]:
-    """Make a function that reads forces from the folder, or computes and keeps them."""
+def _all_forces(
+    source: ForceSource, folder: Path, runner: Runner, reporter: Reporter, cells: list[Atoms]
+) -> list[NDArray[np.float64]]:
+    """Read the forces on every supercell from the folder, after computing what is not there."""
+    paths = [
+        folder.resolve() / f"{content_hash({**source.key, 'frame': frame_id(atoms)})}.npy"
+        for atoms in cells
+    ]
+    tasks = [
+        ForceTask(source.spec, atoms, path)
+        for atoms, path in zip(cells, paths, strict=True)
+        if _read_forces(path, len(atoms)) is None
+    ]
+    done = len(cells) - len(tasks)
+    with reporter.bar(source.name[:12], len(cells)) as update:
+        update(done)
+        made = _computed_here(source, tasks) if runner.local else runner.run(compute_forces, tasks)
+        for number, _ in enumerate(made, done + 1):
+            update(number)
+    found = [_read_forces(path, len(atoms)) for atoms, path in zip(cells, paths, strict=True)]
+    kept = [one for one in found if one is not None]
+    if len(kept) < len(cells):
+        raise EngineError(
+            f"forces that were written to {folder} cannot be read: is the disk sound?"
+        )
+    return kept
 
-    def forces(atoms: Atoms) -> NDArray[np.float64]:
-        path = folder / f"{content_hash({**source.key, 'frame': frame_id(atoms)})}.npy"
-        if path.exists():
-            try:
-                return np.asarray(np.load(path, allow_pickle=False), dtype=float)
-            except (ValueError, EOFError, OSError):
-                path.unlink()
-        from ase.calculators.calculator import CalculationFailed
 
-        atoms.calc = source.calculator
-        try:
-            computed = np.asarray(atoms.get_forces(), dtype=float)
-        except (CalculationFailed, RuntimeError) as error:
-            raise EngineError(f"{source.name} gives no forces: {error}") from error
-        with whole_file(path) as partial:
-            np.save(partial, computed, allow_pickle=False)
-        return computed
+def _computed_here(
+    source: ForceSource, tasks: Sequence[ForceTask]
+) -> Iterator[tuple[ForceTask, None]]:
+    for task in tasks:
+        _compute(source, task)
+        yield task, None
 
-    return forces
+
+def compute_forces(task: ForceTask) -> None:
+    """Compute the forces of one task in any process, and keep them."""
+    _compute(_cached_source(task.spec), task)
+
+
+@cache
+def _cached_source(spec: ForceSpec) -> ForceSource:
+    return force_source(spec.text, sigma=spec.sigma, scheme=spec.scheme, device=spec.device)
+
+
+def _compute(source: ForceSource, task: ForceTask) -> None:
+    from ase.calculators.calculator import CalculationFailed
+
+    atoms = task.atoms.copy()
+    atoms.calc = source.calculator
+    try:
+        computed = np.asarray(atoms.get_forces(), dtype=float)
+    except (CalculationFailed, RuntimeError) as error:
+        raise EngineError(f"{source.name} gives no forces: {error}") from error
+    with whole_file(task.path) as partial_path:
+        np.save(partial_path, computed, allow_pickle=False)
+
+
+def _read_forces(path: Path, n_atoms: int) -> NDArray[np.float64] | None:
+    """Read the forces in a file; None where there are none, or none that can be used."""
+    try:
+        forces = np.asarray(np.load(path, allow_pickle=False), dtype=float)
+    except (ValueError, EOFError, OSError):
+        return None
+    return forces if forces.shape == (n_atoms, 3) and np.isfinite(forces).all() else None
 
 
 def _has_stress(source: ForceSource) -> bool:

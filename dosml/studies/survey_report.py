@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
 from dosml.analysis.statistics.survey import SurveyData
-from dosml.version import package_versions
+from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dosml.studies.survey import MetalOutcome
 
 _UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
-PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "plotly", "tblite", "torch")
 
 
 def report_campaigns(
@@ -62,7 +61,7 @@ def report_campaigns(
             for key in COMPARED
             if settings.get(key) is not None
         },
-        "versions": package_versions(PACKAGES),
+        "versions": run_versions(),
     }
     if outcomes:
         facts["wall time of the scans"] = {

@@ -16,7 +16,7 @@ from dosml.files import whole_file
 from dosml.plan import long_trainings
 from dosml.studies.open_study import open_study, settings_beside
 from dosml.trainings import trained
-from dosml.version import __version__, package_versions
+from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.studies.open_study import OpenStudy, TrainSettings
     from dosml.trainings import Training
-
-#: Packages whose versions a reader needs to repeat the numbers.
-PACKAGES = ("numpy", "scipy", "torch", "ase", "sphericart", "vesin")
 
 
 @dataclass(frozen=True)
@@ -126,13 +123,12 @@ def keep_model(
             shutil.copyfile(source, partial)
     number = training.names.index(name)
     head = {
-        "dosml": __version__,
         "label_set": name,
         **beside,
         "learner": training.learner,
         "training": training.folder.name,
         "model": training.facts[number],
-        "packages": package_versions(PACKAGES),
+        "versions": run_versions(),
     }
     with whole_file(settings_file(target)) as partial:
         partial.write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")

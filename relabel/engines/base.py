@@ -96,6 +96,13 @@ class Engine(Protocol):
         """Ase calculator at this setting, for molecular dynamics with the engine."""
 
 
+class LabelsFrames(Protocol):
+    """An engine that labels one frame at one setting from scratch."""
+
+    def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
+        """Label one frame."""
+
+
 def _nothing(_symbols: Collection[str]) -> str:
     """Lack nothing for frames of any elements."""
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -66,6 +66,18 @@ def _known(name: str) -> str:
     if name not in PRESETS:
         raise ValueError(f"choose one of {', '.join(PRESETS)}")
     return name
+
+
+class GpawNumerics(Protocol):
+    """What a calculation takes from the engine."""
+
+    @property
+    def numbers(self) -> GpawPreset:
+        """Numerical settings."""
+
+    @property
+    def kpoints(self) -> tuple[int, int, int] | None:
+        """Grid for all frames; None: by the preset's spacing."""
 
 
 class GpawOptions(BaseModel):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.relabel.engines.gpaw import GpawEngine
+    from dosml.relabel.engines.gpaw_presets import GpawNumerics
     from dosml.theory.setting import ElectronicSetting
 
 FUNCTIONAL = "PBE"
@@ -69,7 +69,7 @@ class Ladder:
     suffix = ".gpw"
 
     def __init__(
-        self, engine: GpawEngine, frame: Atoms, rungs: Sequence[ElectronicSetting]
+        self, engine: GpawNumerics, frame: Atoms, rungs: Sequence[ElectronicSetting]
     ) -> None:
         self._engine = engine
         self._frame = frame.copy()
@@ -167,7 +167,7 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
 
 
 def make_calculator(
-    engine: GpawEngine,
+    engine: GpawNumerics,
     frame: Atoms,
     setting: ElectronicSetting,
     *,
@@ -206,7 +206,7 @@ class GpawCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, engine: GpawEngine, setting: ElectronicSetting) -> None:
+    def __init__(self, engine: GpawNumerics, setting: ElectronicSetting) -> None:
         """Wait for the first frame."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._engine, self._setting = engine, setting

@@ -39,9 +39,12 @@ class Morse(Calculator):
 
 
 def forces_of(calculator):
-    def forces(atoms):
-        atoms.calc = calculator
-        return atoms.get_forces()
+    def forces(supercells):
+        found = []
+        for atoms in supercells:
+            atoms.calc = calculator
+            found.append(atoms.get_forces())
+        return found
 
     return forces
 

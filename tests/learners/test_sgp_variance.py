@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers.sgp_data import alloy, rattled, toy_labels
-from test_sgp_model import Dense, fit
+from helpers.sgp_dense import Dense, fit
 
 
 def difference_variance(dense, hypers, plus, minus):

@@ -12,8 +12,8 @@ import torch
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
-from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.settings import sgp_settings
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
 

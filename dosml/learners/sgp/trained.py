@@ -13,8 +13,8 @@ from dosml.learners.sgp.geometry import PairBuilder
 from dosml.learners.sgp.joint import JointDescriptor
 
 if TYPE_CHECKING:
+    from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.kernel import Inducing
-    from dosml.learners.sgp.likelihood import Hyperparameters
     from dosml.learners.sgp.settings import SgpSettings
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.build import bulk
+from helpers.tb_point import FitPoint
 
-from dosml.relabel.engines.tb.gradients import FitPoint
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid
 from dosml.relabel.engines.tb.model import parameter_names

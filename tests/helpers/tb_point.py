@@ -1,4 +1,4 @@
-"""Energies and levels with their derivatives by the parameters, for a fit.
+"""Energies and levels of tight binding with their derivatives by the parameters.
 
 A fit evaluates the same frames again and again: a `FitPoint` keeps what does not depend on the
 parameters. First derivatives are exact and cost less than the diagonalisation (the rule stands at
