@@ -43,9 +43,9 @@ def nelect_scan(
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.
 
-    Charged cells have a uniform background, but for the engine tb, which has no charges. A number of electrons for which the
-    engine fails on most frames is named and left out; the others stay. Run the same command again
-    to continue a scan that was stopped.
+    Charged cells have a uniform background, but for the engine tb, which has no charges. A number
+    of electrons for which the engine fails on most frames is named and left out; the others stay.
+    Run the same command again to continue a scan that was stopped.
     """
     own = {
         "target": target,
