@@ -166,7 +166,7 @@ def test_a_broken_plug_in_is_named_and_disturbs_nobody(install) -> None:
             make_engine(name)
     assert make_engine("xtb").name == "xtb"
     assert "missing" not in ENGINES.described()
-    with pytest.raises(InputError, match=r"--kpoints is no option of xtb.*\(gpaw"):
+    with pytest.raises(InputError, match=r"--kpoints is no option of xtb.*\(tb, gpaw"):
         engine_options("xtb", {"kpoints": (2, 2, 2)}, {})
 
 
