@@ -106,7 +106,7 @@ def test_an_engine_that_is_not_installed_is_named(tmp_path) -> None:
         "    if name == 'tblite': raise m.PackageNotFoundError(name)\n"
         "    return real(name)\n"
         "m.version = version\n"
-        "sys.argv = ['dosml', 'smear-scan', 'Ti', '--dry-run']\n"
+        "sys.argv = ['dosml', 'smear-scan', 'Ti', '--engine', 'xtb', '--dry-run']\n"
         "from dosml.cli import main; main()\n"
     )
     result = subprocess.run(

@@ -185,7 +185,7 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
 def test_a_default_that_is_typed_leaves_the_same_record() -> None:
     plain = resolve(SmearScanSettings(target="Ti")).record()
     typed = SmearScanSettings(
-        target="Ti", engine="xtb", scheme="fermi-dirac", cell="published", min_length=7.0
+        target="Ti", engine="tb", scheme="methfessel-paxton-1", cell="published", min_length=7.0
     )
     assert resolve(typed).record() == plain
     assert resolve(SmearScanSettings(target="Ti", min_length=6.0)).record() != plain

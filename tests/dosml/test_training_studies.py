@@ -413,4 +413,6 @@ def test_command_line_errors_are_one_line(tmp_path):
         check=False,
     )
     assert result.returncode == 2
-    assert result.stderr.strip() == "dosml: error: no label file at missing.extxyz"
+    assert result.stderr.strip() == (
+        "dosml: error: no label set at missing.extxyz: give an extxyz file or a campaign folder"
+    )

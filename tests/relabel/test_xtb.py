@@ -178,7 +178,7 @@ def test_a_field_that_does_not_converge_is_a_failure_with_reasons(monkeypatch) -
 def test_what_tblite_cannot_do_names_who_can() -> None:
     with pytest.raises(EngineError, match="methfessel-paxton-1.*VASP or GPAW"):
         XtbEngine().check(ElectronicSetting(Smearing("methfessel-paxton-1", 0.2)))
-    with pytest.raises(InputError, match=r"--kpoints is no option of xtb: .*have it \(gpaw"):
+    with pytest.raises(InputError, match=r"--kpoints is no option of xtb: .*have it \(tb, gpaw"):
         engine_options("xtb", {"kpoints": (2, 2, 2)}, {})
     with pytest.raises(InputError, match="no option acuracy.*did you mean accuracy?"):
         make_engine("xtb", {"acuracy": 0.1})
