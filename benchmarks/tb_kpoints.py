@@ -9,8 +9,8 @@ shipped parameters is named with its file: Zr=FILE. `--shifted` adds grids that 
 step.
 
 With the finished scans of the metals (`--scans FOLDER ...`, one campaign folder each) it also says
-which grid is the coarsest whose error against the next is at most a fifth of the force field's at
-the smallest smearing (in no tier more than a third), as a spacing; `--write` puts that into the
+which grid is the coarsest whose error against the next, over all frames, is at most a fifth of the
+force field's at the smallest smearing, as a spacing; `--write` puts that into the
 shipped parameters.
 """
 
@@ -46,9 +46,8 @@ from dosml.theory.smearing import Smearing
 if TYPE_CHECKING:
     from ase import Atoms
 
-#: Largest error of a grid over that of the force field: all frames, and each tier by itself, where
-#: a report would mark the error from here on.
-BAR, TIER_BAR = 1 / 5, 1 / 3
+#: Largest error of a grid over that of the force field.
+BAR = 0.2
 WIDTHS = (0.2, 0.5, 2.0)
 SETTINGS = [ElectronicSetting(Smearing("methfessel-paxton-1", width)) for width in WIDTHS]
 
@@ -125,18 +124,12 @@ def rows(
     return table
 
 
-def converged(table: pd.DataFrame, results: pd.Series) -> tuple[str, float] | None:
+def converged(table: pd.DataFrame, error: float) -> tuple[str, float] | None:
     """Find the coarsest grid that meets the bar, and its spacing (1/Å), rounded up."""
-    for name, group in table.groupby("grid", sort=False):
-        bars = {
-            tier: BAR * results["force_percent_error"]
-            if tier == "all"
-            else TIER_BAR * results[f"force_percent_error_tier_{tier}"]
-            for tier in group["tier"]
-        }
-        meets = group[f"next {WIDTHS[0]:g}"] <= group["tier"].map(bars)
-        if meets.all() and str(name).isdigit():
-            return str(name), math.ceil(100 * group["spacing"].iloc[0]) / 100
+    rows = table[(table["tier"] == "all") & table["grid"].str.isdigit()]
+    for _, row in rows.iterrows():
+        if row[f"next {WIDTHS[0]:g}"] <= BAR * error:
+            return str(row["grid"]), math.ceil(100 * row["spacing"]) / 100
     return None
 
 
@@ -158,7 +151,10 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, nargs="+", default=[])
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    scans = {one.metal: one.results.iloc[0] for one in map(read_campaign, given.scans)}
+    scans = {
+        one.metal: float(one.results["force_percent_error"][0])
+        for one in map(read_campaign, given.scans)
+    }
     grids = sorted(map(int, given.grids.split(",")))
     if grids != list(range(grids[0], grids[-1] + 1)):
         parser.error("--grids takes numbers without gaps, such as 2,3,4")

@@ -51,7 +51,7 @@ def noise_sentences(table: pd.DataFrame) -> list[str]:
     known = table[table["label_noise_percent"].notna()]
     if known.empty:
         return []
-    largest = known.loc[known["label_noise_percent"].idxmax()]
+    largest = known.iloc[int(np.argmax(known["label_noise_percent"].to_numpy(float)))]
     text = (
         f"Label noise, the force difference of the same frames on a denser grid of k-points: at "
         f"most {largest['label_noise_percent']:.2g} % of the forces "

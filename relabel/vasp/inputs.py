@@ -181,6 +181,8 @@ def input_set(
         if not denser:
             return plain
         # VASP makes the grid of a KSPACING itself, with Gamma in it: one more point has to be said
-        grid = gamma_grid(options["structure"], plain.incar["KSPACING"], more=1)
+        options["user_kpoints_settings"] = gamma_grid(
+            options["structure"], plain.incar["KSPACING"], more=1
+        )
         options["user_incar_settings"] |= {"KSPACING": None}
-        return MatPESStaticSet(user_kpoints_settings=grid, **options)
+        return MatPESStaticSet(**options)

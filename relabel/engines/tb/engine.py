@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from dosml.relabel.label import Label
     from dosml.theory.setting import ElectronicSetting
 
-#: 1/Å: 5 or 6 points a side for cells of 7 to 9 Å, which the noble metals need
-#: (benchmarks/tb_kpoints.py); parameter files of metals that need fewer say so.
-KPOINT_SPACING = 0.155
+#: 1/Å: 5 or 6 points a side for cells of 7 to 9 Å, which copper needs (benchmarks/tb_kpoints.py).
+#: Metals whose need has been measured have their own in their parameter files.
+KPOINT_SPACING = 0.15
 #: Å^3, of the cells whose number of k-points the plan guesses.
 _VOLUME_PER_ATOM = 15.0
 #: Of the model, in fingerprints: labels of another version are other labels.
