@@ -179,8 +179,9 @@ def fit(
         return problem.jacobian(unpack(x)[0])[:, free]
 
     state, costs = _begin(full[free], values, state_file)
+    path = steps(values, jacobian, state)
     while len(costs) <= n_steps and not state.converged:
-        state = next(steps(values, jacobian, state))
+        state = next(path)
         costs.append(state.cost)
         say(f"{start.symbol} step {len(costs) - 1}: {state.cost:.1f} (damping {state.damping:.1e})")
         if state_file is not None:
