@@ -17,6 +17,7 @@ from dosml.relabel.engines.tb.fit.plan import ground_state
 from dosml.relabel.engines.tb.fit.problem import make_problem
 from dosml.relabel.engines.tb.fit.residuals import N_EXTRA, N_VECTOR, Tolerances
 from dosml.relabel.engines.tb.fit.samples import load_samples
+from dosml.relabel.engines.tb.geometry import bonds_of
 from dosml.relabel.engines.tb.model import SHIPPED
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.fit.samples import Samples
     from dosml.relabel.engines.tb.model import TbParameters
 
+#: Å: every cell has a bond within it.
+_REACH = 5.0
 SOURCE = (
     "Fitted by python -m dosml.relabel.engines.tb.fit to PBE free energies, forces, stresses and "
     "levels from GPAW; docs/tight-binding-fit.md has the method."
@@ -126,12 +129,8 @@ def _rounded(values: Any) -> Any:
 
 def _shortest(samples: Samples) -> float:
     """Shortest distance that the fit has seen, Å."""
-    return float(
-        min(
-            one.atoms.get_all_distances(mic=True)[np.triu_indices(len(one.atoms), 1)].min()
-            for one in samples.snapshots
-        )
-    )
+    cells = (*samples.crystals, *samples.snapshots)
+    return min(float(bonds_of(one.atoms, _REACH).distances.min()) for one in cells)
 
 
 def fit(
@@ -179,8 +178,9 @@ def fit(
         return problem.jacobian(unpack(x)[0])[:, free]
 
     state, costs = _begin(full[free], values, state_file)
+    path = steps(values, jacobian, state)
     while len(costs) <= n_steps and not state.converged:
-        state = next(steps(values, jacobian, state))
+        state = next(path)
         costs.append(state.cost)
         say(f"{start.symbol} step {len(costs) - 1}: {state.cost:.1f} (damping {state.damping:.1e})")
         if state_file is not None:
