@@ -28,12 +28,15 @@ from dosml.relabel.engines.tb.fit.residuals import (
     SnapshotTarget,
     Tolerances,
     bands_of,
+    observe,
     random_directions,
 )
+from dosml.relabel.engines.tb.fit.run import fit
 from dosml.relabel.engines.tb.fit.samples import (
     SMEARINGS,
     Levels,
     Sample,
+    Samples,
     load_samples,
 )
 from dosml.relabel.engines.tb.fit.start import transferred
@@ -142,6 +145,46 @@ def test_the_optimiser_finds_the_minimum_of_rosenbrock() -> None:
     costs = [start.cost, *(one.cost for one in path)]
     assert all(new <= old for old, new in pairwise(costs))
     np.testing.assert_allclose(path[-1].x, 1.0, atol=1e-3)
+
+
+def labelled(name: str, atoms: Atoms, parameters: TbParameters, kpoints: KPoints) -> Sample:
+    """A cell with the model's own numbers for PBE's."""
+    bands = bands_of(atoms, kpoints, parameters)
+    seen = observe(bands, atoms)
+    results = {}
+    electrons = parameters.electrons * len(atoms)
+    for index, one in enumerate(SMEARINGS):
+        level = bands.free_energy(electrons, one).fermi_level
+        values = (seen.energies[index], seen.forces[index], seen.stresses[index], level)
+        results[one.width] = Result(*values)
+    narrow = results[SMEARINGS[0].width]
+    levels = Levels(
+        bands.energies, bands.d_weights.sum(axis=1), narrow.fermi_level, narrow.free_energy
+    )
+    return Sample(name, name.split("-", maxsplit=1)[0], atoms, kpoints, results, levels)
+
+
+def test_a_fit_finds_the_way_back_and_can_be_continued(parameters, cell, tmp_path) -> None:
+    crystals_of = []
+    for volume in (0.9, 1.0, 1.1):
+        atoms = unit_cell("Ti")
+        atoms.set_cell(volume ** (1 / 3) * np.asarray(atoms.cell), scale_atoms=True)
+        crystals_of.append(labelled(f"hcp-{volume:.2f}", atoms, parameters, OFF_GAMMA))
+    snapshot = labelled("cold", cell, parameters, OFF_GAMMA)
+    data = Samples("Ti", tuple(crystals_of), (snapshot,), (snapshot,))
+    vector = parameters.to_vector()
+    start = parameters.with_vector(vector * (1 + 0.01 * np.sin(np.arange(116))))
+    options = {"say": lambda _: None, "state_file": tmp_path / "state.json"}
+    first = fit(data, start, n_steps=1, **options)
+    second = fit(data, start, n_steps=3, **options)
+    assert second.costs[: len(first.costs)] == first.costs
+    assert second.costs[-1] < 0.02 * second.costs[0]
+    before, after = (
+        np.abs(observe(bands_of(cell, OFF_GAMMA, one), cell).forces[0]
+               - snapshot.results[0.2].forces).max()
+        for one in (start, second.parameters)
+    )  # fmt: skip
+    assert after < 0.1 * before
 
 
 def test_strains_conserve_the_volume() -> None:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 #: Damping factors tried at every step, from the last successful one.
 FACTORS = (0.03, 0.3, 1.0, 10.0, 100.0, 1e4)
-#: Smallest share by which a step must lower the sum of squares to go on.
+#: Smallest share by which a Jacobian must lower the sum of squares; the second one in a row that
+#: does not, the first from `RESTART_DAMPING`, ends the search.
 ENOUGH = 5e-3
+RESTART_DAMPING = 0.01
 #: Updates between two Jacobians, and the share that a step must gain to be worth the next one.
 UPDATES = 3
 WORTH_AN_UPDATE = 0.01
@@ -63,7 +65,7 @@ def steps(
     start
         Where to begin.
     """
-    state = start
+    state, stalled = start, False
     while not state.converged:
         slope = jacobian(state.x)
         residual = values(state.x)
@@ -83,8 +85,10 @@ def steps(
             residual, state = fresh, best
             if gained < WORTH_AN_UPDATE * best.cost:
                 break
-        done = first - state.cost <= ENOUGH * first
-        state = Step(state.x, state.cost, state.damping, converged=done)
+        stalls = first - state.cost <= ENOUGH * first
+        damping = RESTART_DAMPING if stalls else state.damping
+        state = Step(state.x, state.cost, damping, converged=stalls and stalled)
+        stalled = stalls
         yield state
 
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 #: Largest distance of k-points of a crystal, 1/Å (2 pi included).
 SPACING = 0.38
 #: Volumes per atom in units of the experimental one: of the ground state, of the other close
-#: packings, and of the simple cubic crystal, which keeps low coordination sane.
+#: packings, and of the simple cubic crystal, which keeps low coordination sane. The smallest have
+#: bonds of 0.8 of the neighbour distance, which melts have too.
 VOLUMES = {
-    "ground": (0.72, 0.80, 0.86, 0.92, 0.97, 1.02, 1.07, 1.13, 1.20),
+    "ground": (0.55, 0.63, 0.72, 0.80, 0.86, 0.92, 0.97, 1.02, 1.07, 1.13, 1.20),
     "other": (0.78, 0.86, 0.94, 1.02, 1.10, 1.20),
-    "sc": (0.95, 1.10, 1.25),
+    "sc": (0.65, 0.80, 0.95, 1.10, 1.25),
 }
 CRYSTALS = ("fcc", "bcc", "hcp")
 #: Crystal that stands for a ground state that this fit cannot afford: 29 atoms of alpha-Mn.
@@ -37,6 +38,10 @@ STAND_IN = {"alpha-Mn": "hcp"}
 #: Strains of the ground state at `STRAINED_VOLUME`; they conserve the volume.
 STRAINS = (("axial", 0.03), ("axial", -0.03), ("basal", 0.03), ("shear", 0.05))
 STRAINED_VOLUME = 1.02
+#: Two atoms in the ground state at `STRAINED_VOLUME`, one moved towards the other to this share of
+#: their distance, and the spacing of their k-points.
+PAIRS = (0.74, 0.82, 0.90)
+PAIR_SPACING = 0.55
 #: Least length (Å) of the vectors of a snapshot: 8 atoms of every metal, where the 4.3 Å of the
 #: small cells of `dosml.relabel.structures.CELLS` would give 16 of hcp Co, Ru and Mn.
 SHORTEST = 4.0
@@ -102,7 +107,7 @@ def crystals(symbol: str) -> list[Cell]:
         # the grid of the unstrained crystal, whose energy it is compared with
         name, grid = f"{ground}-{kind}{size:+.2f}", _crystal("", start, ground).grid
         cells.append(Cell(name, atoms, "crystal", "fit", ground, grid, gamma=True))
-    return cells
+    return cells + [_pair(start, share) for share in PAIRS]
 
 
 def strain(kind: str, size: float) -> np.ndarray:
@@ -139,6 +144,14 @@ def grid_of(atoms: Atoms, spacing: float = SPACING) -> tuple[int, int, int]:
     lengths = 2 * math.pi * np.linalg.norm(np.asarray(atoms.cell.reciprocal()), axis=1)
     a, b, c = (max(1, math.ceil(length / spacing - 1e-9)) for length in lengths)
     return a, b, c
+
+
+def _pair(crystal: Atoms, share: float) -> Cell:
+    atoms = crystal.copy() if len(crystal) > 1 else crystal * (2, 1, 1)
+    bond = atoms.get_distance(0, 1, mic=True, vector=True)
+    atoms.positions[1] -= (1 - share) * bond
+    grid = grid_of(atoms, PAIR_SPACING)
+    return Cell(f"pair-{share:.2f}", canonical(atoms), "crystal", "fit", "pair", grid, gamma=True)
 
 
 def _crystal(name: str, atoms: Atoms, tier: str) -> Cell:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Distances in units of the nearest-neighbour distance, and densities in units of the crystal's.
 DISTANCES = np.linspace(0.72, 2.2, 13)
 DENSITIES = np.array([0.35, 0.6, 0.85, 1.0, 1.2, 1.6, 2.2, 3.2])
+#: Below this distance a residual weighs `SHORT_WEIGHT` times as much: a close pair in a melt must
+#: not meet a function that has run away.
+SHORT, SHORT_WEIGHT = 0.9, 2.0
 #: Allowed change: a share of the value, and an amount at the nearest-neighbour distance that falls
 #: as exp(-`FALL` (R/d - 1)). Hoppings in eV, overlaps dimensionless.
 SHARE = 0.4
@@ -77,6 +80,7 @@ class Prior:
         before, after = getattr(old, name), getattr(new, name)
         fall = np.exp(-FALL * (distances / self.distance - 1))
         allowed = SHARE * np.abs(before) + amount * fall[:, None]
+        allowed[distances < SHORT * self.distance] /= SHORT_WEIGHT
         # values are products of powers of R, one exponential and the cutoff
         table = getattr(parameters, name)
         powers = np.vander(new.reach, 4, increasing=True)

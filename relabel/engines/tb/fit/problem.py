@@ -127,13 +127,22 @@ def _crystals(samples: Samples, tolerances: Tolerances) -> list[CrystalTarget]:
         share[above > tolerances.level_end] = 0.0
         share *= 0.5 + np.clip(sample.levels.d_weights[chosen, :n_bands], 0.0, 1.0)
         unit = tolerances.crystal_energy + tolerances.crystal_share * (_energy(sample) - lowest)
-        compressed = sample.atoms.cell.volume / len(sample.atoms) < 0.9 * volume
-        least = tolerances.overlap_compressed if compressed else tolerances.overlap_least
+        least = _least_overlap(sample, volume, tolerances)
         share /= np.sqrt(len(sample.atoms))
+        if least == tolerances.overlap_squeezed:
+            share *= tolerances.level_squeezed
         targets.append(CrystalTarget(sample, unit, chosen, share, least, tolerances.overlap))
     total = sum(float(np.sum(one.weights**2)) for one in targets)
     factor = np.sqrt(tolerances.level_count / total) / tolerances.level
     return [replace(one, weights=factor * one.weights) for one in targets]
+
+
+def _least_overlap(sample: Sample, volume: float, tolerances: Tolerances) -> float:
+    """Eigenvalue of the overlap matrix that a crystal should have at least."""
+    share = sample.atoms.cell.volume / len(sample.atoms) / volume
+    if sample.tier == "pair" or share < 0.7:
+        return tolerances.overlap_squeezed
+    return tolerances.overlap_compressed if share < 0.9 else tolerances.overlap_least
 
 
 def _strains(samples: Samples, tolerances: Tolerances) -> list[StrainTarget]:

@@ -31,6 +31,7 @@ from dosml.relabel.engines.tb.fit.records import (
     DATA,
     Record,
     Result,
+    read_data,
     read_record,
     write_data,
     write_record,
@@ -75,18 +76,21 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
     Returns
     -------
     Path
-        The file. One that is there already stays as it is: remove it to make it anew. A cell that
+        The file. What it holds already stays as it is: remove it to make it anew. A cell that
         failed is named in it; its reason is in `folder`.
     """
     output = target / f"{symbol}.json.gz"
-    if output.is_file():
-        say(f"{symbol}: {output.name} is there")
-        return output
+    known = {one.name: one for one in read_data(symbol, target)} if output.is_file() else {}
     cells = crystals(symbol)
     if symbol not in reference_metals():
         cells += snapshots(symbol)
     start, records, failed = time.perf_counter(), [], []
+    if all(cell.name in known for cell in cells):
+        say(f"{symbol}: {output.name} is complete")
+        return output
     for cell in cells:
+        if cell.name in known:
+            continue
         path = folder / symbol / f"{cell.name}.json"
         failure = path.with_suffix(".failed")
         if not path.is_file() and not failure.is_file():
@@ -100,6 +104,8 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
             records.append(read_record(path))
         else:
             failed.append(cell.name)
+    # cells of an earlier plan stay: they are data too
+    records = [*known.values(), *records]
     write_data(output, records, {**_facts(records), "failed": failed})
     say(f"{symbol}: {len(records)} cells, {len(failed)} failed, written to {output.name}")
     return output

@@ -58,6 +58,8 @@ class Tolerances:
         eV per atom and unit strain.
     level
         eV; all levels together count as `level_count` residuals.
+    level_squeezed
+        Weight of levels of crystals compressed below 0.7, and of squeezed pairs.
     level_reach
         eV above the Fermi level, over which the weight of levels falls to zero.
     level_floor
@@ -66,13 +68,14 @@ class Tolerances:
         Energies of strained crystals against the unstrained one: eV per atom, and share.
     overlap
         Of eigenvalues of the overlap matrix below `overlap_least` (crystals compressed below 0.9 of
-        the experimental volume: `overlap_compressed`).
+        the experimental volume: `overlap_compressed`; below 0.7, and squeezed pairs:
+        `overlap_squeezed`).
     prior
         Weight of the prior's residuals.
     """
 
     crystal_energy: float = 0.002
-    crystal_share: float = 0.015
+    crystal_share: float = 0.03
     snapshot_energy: float = 0.004
     energy_change: float = 0.015
     force: float = 0.06
@@ -80,6 +83,7 @@ class Tolerances:
     stress: float = 0.10
     level: float = 0.08
     level_count: float = 800.0
+    level_squeezed: float = 0.3
     level_reach: float = 4.0
     level_floor: float = 0.04
     level_end: float = 12.0
@@ -88,6 +92,7 @@ class Tolerances:
     overlap: float = 0.04
     overlap_least: float = 0.30
     overlap_compressed: float = 0.20
+    overlap_squeezed: float = 0.12
     prior: float = 0.5
 
 

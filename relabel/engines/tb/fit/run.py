@@ -17,6 +17,7 @@ from dosml.relabel.engines.tb.fit.plan import ground_state
 from dosml.relabel.engines.tb.fit.problem import make_problem
 from dosml.relabel.engines.tb.fit.residuals import N_EXTRA, N_VECTOR, Tolerances
 from dosml.relabel.engines.tb.fit.samples import load_samples
+from dosml.relabel.engines.tb.geometry import bonds_of
 from dosml.relabel.engines.tb.model import SHIPPED
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.fit.samples import Samples
     from dosml.relabel.engines.tb.model import TbParameters
 
+#: Å: every cell has a bond within it.
+_REACH = 5.0
 SOURCE = (
     "Fitted by python -m dosml.relabel.engines.tb.fit to PBE free energies, forces, stresses and "
     "levels from GPAW; docs/tight-binding-fit.md has the method."
@@ -91,9 +94,11 @@ def fit_metal(
     samples = load_samples(metal.symbol, start.electrons, data)
     fitted = fit(samples, start, n_steps=n_steps, say=say, state_file=state_file)
     card = make_card(samples, fitted.parameters)
+    path = target / f"{metal.symbol}.json"
     parameters = replace(
         fitted.parameters,
         source=SOURCE,
+        kpoint_spacing=_kept_spacing(path),
         warnings=warnings_of(card, ground_state(metal.symbol)),
         card=card,
         provenance={
@@ -110,9 +115,18 @@ def fit_metal(
             "seconds": round(time.process_time() - began),
         },
     )
-    with whole_file(target / f"{metal.symbol}.json") as path:
-        path.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
     return parameters
+
+
+def _kept_spacing(path: Path) -> float | None:
+    """K-point spacing of the parameters that a fit replaces: it is measured apart from fits."""
+    try:
+        spacing = json.loads(path.read_text(encoding="utf-8"))["kpoint_spacing"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return None if spacing is None else float(spacing)
 
 
 def _rounded(values: Any) -> Any:
@@ -126,12 +140,8 @@ def _rounded(values: Any) -> Any:
 
 def _shortest(samples: Samples) -> float:
     """Shortest distance that the fit has seen, Å."""
-    return float(
-        min(
-            one.atoms.get_all_distances(mic=True)[np.triu_indices(len(one.atoms), 1)].min()
-            for one in samples.snapshots
-        )
-    )
+    cells = (*samples.crystals, *samples.snapshots)
+    return min(float(bonds_of(one.atoms, _REACH).distances.min()) for one in cells)
 
 
 def fit(
@@ -179,8 +189,9 @@ def fit(
         return problem.jacobian(unpack(x)[0])[:, free]
 
     state, costs = _begin(full[free], values, state_file)
+    path = steps(values, jacobian, state)
     while len(costs) <= n_steps and not state.converged:
-        state = next(steps(values, jacobian, state))
+        state = next(path)
         costs.append(state.cost)
         say(f"{start.symbol} step {len(costs) - 1}: {state.cost:.1f} (damping {state.damping:.1e})")
         if state_file is not None:
