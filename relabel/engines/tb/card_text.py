@@ -38,8 +38,7 @@ def card_lines(symbol: str) -> list[str]:
     card = parameters.card
     lines = [
         f"{symbol}: {parameters.source}",
-        "held-out frames, the same k-points on both sides (r, error in % of the mean absolute "
-        "force, slope):",
+        "held-out frames (r, error in % of the mean absolute force, slope of tb against PBE):",
     ]
     for key, words in _SETS.items():
         for tier, row in card["forces"][key].items():
