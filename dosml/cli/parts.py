@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dosml.cli.shared_options import make_reporter
+from dosml.errors import InputError
 from dosml.learners.registry import LEARNERS
 from dosml.relabel.engines.registry import ENGINES
 
@@ -28,9 +29,22 @@ def list_engines(context: typer.Context) -> None:
 
 
 @engines.command("show")
-def show_engine(name: Annotated[str, typer.Argument(help="Name of an engine.")]) -> None:
+def show_engine(
+    name: Annotated[str, typer.Argument(help="Name of an engine.")],
+    metal: Annotated[
+        str | None, typer.Option(help="Say how good its labels of this metal are, where it knows.")
+    ] = None,
+) -> None:
     """Say what an engine is and what options it has."""
-    _show(ENGINES, name, "--engine-option")
+    if metal is None:
+        _show(ENGINES, name, "--engine-option")
+        return
+    card = ENGINES.entry(name).card
+    if card is None:
+        raise InputError(f"the engine {name} has no card of {metal}: docs/engines.md compares them")
+    console = make_reporter().console
+    for line in card(metal):
+        _line(console, line)
 
 
 @learners.callback(invoke_without_command=True)

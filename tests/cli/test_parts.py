@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dosml.cli import app
-from dosml.errors import InputError
+from dosml.errors import DosmlError, InputError
 from dosml.learners.registry import learner_entry, learner_names
 from dosml.relabel.engines.registry import engine_entry, engine_names
+from dosml.relabel.engines.tb.model import load_parameters
 
 
 def run(*arguments: str) -> str:
@@ -34,3 +35,14 @@ def test_every_name_is_listed_and_every_option_shown(command, names, entry) -> N
 def test_a_name_that_is_not_there_is_refused() -> None:
     result = CliRunner().invoke(app, ["engines", "show", "nonsense"])
     assert isinstance(result.exception, InputError)
+
+
+def test_the_card_of_a_metal_is_printed() -> None:
+    printed = run("engines", "show", "tb", "--metal", "Ti")
+    card = load_parameters("Ti").card
+    assert f"r {card['forces']['0.2']['all']['r']:.3f}" in printed
+    assert "fcc: lattice percent" in printed
+    assert "bars missed: none" in printed
+    for words in (["tb", "--metal", "Xx"], ["xtb", "--metal", "Ti"]):
+        result = CliRunner().invoke(app, ["engines", "show", *words])
+        assert isinstance(result.exception, DosmlError)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from dosml.errors import EngineError, LabelError
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
+from dosml.relabel.engines.tb.card_text import card_lines
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid, grid_by_spacing
 from dosml.relabel.engines.tb.labels import label_of
@@ -323,4 +324,5 @@ ENTRY = EngineEntry(
     make=TbEngine,
     make_for=_make_for,
     lacks=_lacks,
+    card=card_lines,
 )

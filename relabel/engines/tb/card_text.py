@@ -1,0 +1,68 @@
+"""The card of one metal's parameters in words: what was measured, tight binding beside PBE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dosml.relabel.engines.tb.model import load_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_SETS = {
+    "0.2": "forces at σ = 0.2 eV",
+    "2": "forces at σ = 2 eV",
+    "change": "their change from 0.2 to 2 eV",
+}
+
+
+def card_lines(symbol: str) -> list[str]:
+    """Say how good the parameters of a metal are.
+
+    Parameters
+    ----------
+    symbol
+        The metal.
+
+    Returns
+    -------
+    list of str
+        Held-out forces by tier, crystals, elastic constants, d band, warnings.
+
+    Raises
+    ------
+    EngineError
+        If no parameters of it ship.
+    """
+    parameters = load_parameters(symbol)
+    card = parameters.card
+    lines = [
+        f"{symbol}: {parameters.source}",
+        "held-out frames (r, error in % of the mean absolute force, slope of tb against PBE):",
+    ]
+    for key, words in _SETS.items():
+        for tier, row in card["forces"][key].items():
+            lines.append(
+                f"  {words}, {tier}: r {row['r']:.3f}, {100 * row['relative']:.1f} %, slope "
+                f"{row['slope']:.2f}"
+            )
+    lines.append("crystals, PBE in brackets:")
+    lines += [f"  {name}: {_words(row)}" for name, row in card["crystals"].items()]
+    if card.get("elastic"):
+        lines.append(f"strains: {_words(card['elastic'])}")
+    lines.append(f"d band: {_words(card['d_band'])}")
+    missed = [name.replace("_", " ") for name, reached in card["bars"].items() if not reached]
+    lines.append(f"bars missed: {', '.join(missed) or 'none'}")
+    return [*lines, *parameters.warnings]
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    return ", ".join(_pairs(row))
+
+
+def _pairs(row: Mapping[str, Any]) -> Iterator[str]:
+    """Each number with its name, and that of PBE where there is one."""
+    names: Sequence[str] = [name for name in row if not name.endswith("_pbe")]
+    for name in names:
+        other = f" ({row[f'{name}_pbe']:g})" if f"{name}_pbe" in row else ""
+        yield f"{name.replace('_', ' ')} {row[name]:g}{other}"
