@@ -19,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tools"))
-from vasp_study import settings, write_potcars
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from helpers.vasp_study import settings, write_potcars
 
 from dosml.relabel.frames import canonical
 from dosml.relabel.structures import build_structure

@@ -24,7 +24,7 @@ from dosml.relabel.engines.tb import solve as solve_module
 from dosml.relabel.engines.tb.engine import TbEngine
 from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.xtb import XtbEngine
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:

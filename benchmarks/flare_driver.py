@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.learners.base import TrainingLabels
     from dosml.learners.sgp.model import SgpModels
+    from dosml.relabel.dataset import LabelSet
 
 PEER = Path(__file__).parent / "flare_peer.py"
 
@@ -48,7 +48,7 @@ def run_flare(
     folder: Path,
     models: SgpModels,
     train: Sequence[Atoms],
-    labels: TrainingLabels,
+    labels: LabelSet,
     test: Sequence[Atoms],
     *,
     hyperparameters: Sequence[float],

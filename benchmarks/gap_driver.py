@@ -17,7 +17,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dosml.learners.base import TrainingLabels
+    from dosml.relabel.dataset import LabelSet
 
 PEER = Path(__file__).parent / "gap_peer.py"
 
@@ -25,7 +25,7 @@ PEER = Path(__file__).parent / "gap_peer.py"
 def run_gap(
     python: str,
     train: Sequence[Atoms],
-    labels: TrainingLabels,
+    labels: LabelSet,
     test: Sequence[Atoms],
     options: Mapping[str, float],
     *,

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dosml.relabel.engines.dataset import dataset_frames, dataset_metals
+from dosml.relabel.dataset import reference_dataset, reference_metals
 from dosml.relabel.engines.gpaw import GpawEngine
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 
@@ -41,7 +41,8 @@ def label_all(
 
 def compare(metal: str, widths: list[float], tier: str) -> None:
     """Print one table."""
-    frame = next(one for one in dataset_frames(metal) if one.info["tier"] == tier)
+    data = reference_dataset(metal)
+    frame = data.frames[data.tiers.index(tier)]
     engine = GpawEngine("laptop")
     settings = [ElectronicSetting(Smearing(engine.default_scheme, width)) for width in widths]
     ladder, first = label_all(engine, frame, settings)
@@ -75,7 +76,7 @@ def compare(metal: str, widths: list[float], tier: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--metals", default=",".join(dataset_metals()))
+    parser.add_argument("--metals", default=",".join(reference_metals()))
     parser.add_argument("--sigma", default="0.2,0.5,1,2")
     parser.add_argument("--tier", default="warm")
     given = parser.parse_args()

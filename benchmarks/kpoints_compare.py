@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dosml.relabel.engines.dataset import dataset_frames, dataset_labels
+from dosml.relabel.dataset import reference_dataset
 from dosml.relabel.engines.gpaw import GpawEngine
 from dosml.relabel.label import Label
 
@@ -29,18 +29,18 @@ def main() -> None:
     parser.add_argument("--tier", default="warm")
     given = parser.parse_args()
     widths = [float(width) for width in given.sigma.split(",")]
-    frames = dataset_frames(given.metal)
-    number = next(n for n, frame in enumerate(frames) if frame.info["tier"] == given.tier)
+    data = reference_dataset(given.metal)
+    number = data.tiers.index(given.tier)
     shipped = {
-        one.setting: one.labels[number].forces
-        for one in dataset_labels(given.metal)
+        one.setting: one.forces[number]
+        for one in data.label_sets
         if one.setting.smearing.width in widths
     }
     print(f"{given.metal}, frame {number} ({given.tier}); mean and largest difference in eV/Å")
     for grid in map(int, given.grids.split(",")):
         engine, start = GpawEngine("laptop", kpoints=(grid, grid, grid)), time.process_time()
         with tempfile.TemporaryDirectory() as folder:
-            ladder = engine.label_ladder(frames[number], list(shipped), [], Path(folder))
+            ladder = engine.label_ladder(data.frames[number], list(shipped), [], Path(folder))
             for setting, label in ladder:
                 if not isinstance(label, Label):
                     raise SystemExit(f"{grid} x {grid} x {grid}: {label.reason}")

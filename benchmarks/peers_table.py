@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.learner_table import HeldOut, learner_table
-from dosml.analysis.tables import write_tables
+from dosml.analysis.statistics.learner_table import HeldOut, learner_table
+from dosml.analysis.statistics.tables import write_tables
 from dosml.learners.base import KeepsTrainings
-from dosml.learners.label_files import LabelledFrames, read_label_sets
 from dosml.learners.registry import make_learner, option_names
+from dosml.relabel.dataset import Dataset, load
 
 FILES = {
     "Mo": ("maml_Mo_AIMD.extxyz", "maml_Mo_Test.extxyz"),
@@ -30,10 +30,10 @@ FILES = {
 }
 
 
-def evenly(data: LabelledFrames, count: int) -> LabelledFrames:
+def evenly(data: Dataset, count: int) -> Dataset:
     """Take frames from the whole file, evenly."""
     chosen = np.linspace(0, len(data.frames) - 1, count).round().astype(int)
-    return data.take([int(n) for n in chosen], [0])
+    return data.take([int(n) for n in chosen])
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     results: dict[str, dict[str, list]] = {metal: {} for metal in FILES}
     sets = {
         metal: [
-            evenly(read_label_sets([given.data / name], stress=False), count)
+            evenly(load(given.data / name, stress=False), count)
             for name, count in zip(names, (given.train, given.test), strict=True)
         ]
         for metal, names in FILES.items()

@@ -20,9 +20,9 @@ import torch
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from dosml.learners.base import TrainingLabels
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.settings import SgpSettings
+from dosml.relabel.dataset import LabelSet
 
 #: Frames of a whole TM23 metal, and inducing environments of the paper.
 WHOLE = 2700
@@ -32,7 +32,7 @@ ATOMS = 54
 EVALUATIONS = 40
 
 
-def frames_and_labels(count: int, seed: int = 0) -> tuple[list, TrainingLabels]:
+def frames_and_labels(count: int, seed: int = 0) -> tuple[list, LabelSet]:
     """Make rattled cells and smooth labels: springs to the ideal sites."""
     rng = np.random.default_rng(seed)
     frames, energies, forces = [], [], []
@@ -43,7 +43,7 @@ def frames_and_labels(count: int, seed: int = 0) -> tuple[list, TrainingLabels]:
         frames.append(atoms)
         energies.append(2.0 * (move**2).sum())
         forces.append(-4.0 * move)
-    return frames, TrainingLabels(np.array(energies), forces, rng.normal(size=(count, 6)) * 1e-3)
+    return frames, LabelSet(np.array(energies), forces, rng.normal(size=(count, 6)) * 1e-3)
 
 
 def measure(count: int, device: str, **options: float) -> dict[str, float]:

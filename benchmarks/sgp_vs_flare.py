@@ -37,10 +37,10 @@ from ase.io import read
 from flare_driver import flare_python, run_flare
 from gap_driver import run_gap
 
-from dosml.learners.base import TrainingLabels
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.learner import SgpLearner
-from dosml.learners.sgp.likelihood import Hyperparameters
 from dosml.learners.sgp.settings import SgpSettings
+from dosml.relabel.dataset import LabelSet
 
 #: FLARE starts here, and numbers are compared here: eV, eV, eV/Å, eV/Å^3.
 START = Hyperparameters(5.0, 0.1, 0.1, 0.01)
@@ -48,18 +48,18 @@ START = Hyperparameters(5.0, 0.1, 0.1, 0.01)
 N_MAX, MORE_RADIAL = 8, 10
 
 
-def labels_of(frames: list) -> TrainingLabels:
+def labels_of(frames: list) -> LabelSet:
     """Take the reference labels of the frames."""
-    return TrainingLabels(
+    return LabelSet(
         np.array([frame.info["REF_energy"] for frame in frames]),
         [frame.arrays["REF_forces"] for frame in frames],
     )
 
 
-def label_sets(labels: TrainingLabels, count: int) -> list[TrainingLabels]:
+def label_sets(labels: LabelSet, count: int) -> list[LabelSet]:
     """Add copies of another scale: what labels cost does not depend on what they say."""
     return [
-        TrainingLabels(labels.energies * scale, [scale * f for f in labels.forces])
+        LabelSet(labels.energies * scale, [scale * f for f in labels.forces])
         for scale in 1 - 0.05 * np.arange(count)
     ]
 
@@ -92,7 +92,7 @@ def middle(rows: list[Row]) -> Row:
     return sorted(rows, key=lambda row: row.cpu)[len(rows) // 2]
 
 
-def force_mae(forces: np.ndarray, labels: TrainingLabels) -> tuple[float, float]:
+def force_mae(forces: np.ndarray, labels: LabelSet) -> tuple[float, float]:
     """Force MAE in eV/Å and in percent of the mean absolute force."""
     truth = np.concatenate(labels.forces)
     mae = float(np.abs(forces - truth).mean())

@@ -2,8 +2,53 @@
 
 The package has four rooms: `dosml` (command line, campaigns, learners), `dosml.relabel` (frames to
 labels), `dosml.theory` (closed-form physics) and `dosml.analysis` (labels and models to findings).
+
+>>> scan = dosml.smear_scan("Ti", sigma=(0.2, 1.0))  # doctest: +SKIP
+>>> scan.table, scan.models["sigma_0.2"], scan.report  # doctest: +SKIP
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from dosml.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from dosml.api import (
+        electron_map,
+        grid,
+        learning_curve,
+        load,
+        load_model,
+        nelect_scan,
+        smear_scan,
+        survey,
+        train,
+    )
+
+__all__ = [
+    "__version__",
+    "electron_map",
+    "grid",
+    "learning_curve",
+    "load",
+    "load_model",
+    "nelect_scan",
+    "smear_scan",
+    "survey",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Give a function of `dosml.api`; its imports take a second that `dosml --help` has not."""
+    if name in __all__:
+        from dosml import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'dosml' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Names for completion."""
+    return __all__

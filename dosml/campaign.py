@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
-import socket
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 from dosml.errors import CampaignLockedError, CampaignMismatchError, InputError
-from dosml.files import whole_file
+from dosml.files import FileLock, whole_file
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -19,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+#: The record of a campaign: what it is of, and the settings of its latest run.
+RECORD = "campaign.json"
 LOG_NAME = "dosml.log"
 logger = logging.getLogger("dosml")
 
@@ -39,7 +38,7 @@ class Campaign:
     def __init__(self, folder: Path, subject: str) -> None:
         self.folder = folder
         self.subject = subject
-        self._lock: IO[str] | None = None
+        self._lock = FileLock(folder / "campaign.lock")
         self._handler: logging.Handler | None = None
 
     @property
@@ -61,31 +60,21 @@ class Campaign:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / "campaign.lock").open("a+")
+            mine = self._lock.take()
         except OSError as error:
             raise InputError(
                 f"cannot use the folder {self.folder} ({error.strerror}): give another --out"
             ) from error
-        try:
-            # the kernel lets go of the lock when the process ends, however it ends
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            self._lock = None
+        if not mine:
             raise CampaignLockedError(
-                f"{self.folder} is in use by another run ({owner}): wait for it to end, or give "
-                "another --out"
-            ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        self._lock.flush()
+                f"{self.folder} is in use by another run ({self._lock.owner()}): wait for it to "
+                "end, or give another --out"
+            )
         try:
             self._check_subject()
             self._open_log()
         except BaseException:
-            self._release()
+            self._lock.release()
             raise
         return self
 
@@ -102,17 +91,17 @@ class Campaign:
             logger.removeHandler(self._handler)
             self._handler.close()
             self._handler = None
-        self._release()
+        self._lock.release()
 
     def record(self, run: Mapping[str, object]) -> None:
         """Keep the settings of the latest run beside the subject."""
         content = {"dosml": __version__, "subject": self.subject, "run": dict(run)}
         text = json.dumps(content, indent=2, default=str) + "\n"
-        with whole_file(self.folder / "campaign.json") as path:
+        with whole_file(self.folder / RECORD) as path:
             path.write_text(text)
 
     def _check_subject(self) -> None:
-        path = self.folder / "campaign.json"
+        path = self.folder / RECORD
         if not path.exists():
             self.record({"started": datetime.now(UTC).isoformat(timespec="seconds")})
             return
@@ -135,8 +124,3 @@ class Campaign:
         logger.propagate = False
         # a full disk must not turn log lines into tracebacks on the terminal
         logging.raiseExceptions = False
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None

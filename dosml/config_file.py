@@ -1,4 +1,4 @@
-"""TOML files of settings, and what to say of a name that is not known.
+"""TOML files of settings, options checked, and what to say of a name that is not known.
 
 Like `dosml.errors`, this module may be used by every room.
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
+
+AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -52,3 +56,34 @@ def unknown_key(key: str, name: str, known: Collection[str]) -> str:
     """
     hint = did_you_mean(name, known).strip() or f"known keys: {', '.join(known)}"
     return f"unknown key {key}; {hint}"
+
+
+def checked_options(model: type[AnyOptions], owner: str, options: Mapping[str, Any]) -> AnyOptions:
+    """Turn options into a model of them: one wording for all engines and learners.
+
+    Parameters
+    ----------
+    owner
+        Whose options they are, such as "the learner sgp".
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or out of range: the message names it.
+    """
+    try:
+        return model(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        if first["type"] == "extra_forbidden":
+            known = list(model.model_fields)
+            listed = f"the options are {', '.join(known)}" if known else "it has none"
+            raise InputError(
+                f"there is no option {where} of {owner}: {did_you_mean(where, known)}{listed}"
+            ) from error
+        own = first["type"] == "value_error"
+        reason = str(first["ctx"]["error"]) if own else first["msg"].lower()
+        raise InputError(
+            f"option {where} of {owner} cannot be {first.get('input')!r}: {reason}"
+        ) from error

@@ -29,6 +29,10 @@ class EngineMissingError(EngineError):
     """An engine whose package is not installed."""
 
 
+class WorkerLostError(DosmlError):
+    """Worker processes that were killed, or tasks that lost their Slurm job too often."""
+
+
 class LabelError(DosmlError):
     """A label that could not be computed (SCF failure, occupied top band)."""
 

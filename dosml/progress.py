@@ -25,14 +25,27 @@ logger.addHandler(logging.NullHandler())
 
 
 class Reporter:
-    """Lines for the user, which also go to the campaign's log."""
+    """Lines for the user, which also go to the campaign's log.
 
-    def __init__(self, console: Console | None = None) -> None:
+    Parameters
+    ----------
+    console
+        Where lines are printed; None: standard output.
+    command
+        What the user gave, for logs and reports.
+    """
+
+    def __init__(self, console: Console | None = None, command: str = "") -> None:
         self.console = console or Console()
+        self.command = command
 
     def say(self, text: str) -> None:
         """Print one plain line and log it."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.log(text)
+
+    def log(self, text: str) -> None:
+        """Log one line without printing it."""
         logger.info(text)
 
     def warn(self, text: str) -> None:

@@ -1,3 +1,37 @@
-"""The version of dosml, in one place."""
+"""The version of dosml, in one place, and those of other packages; a leaf for every room."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __version__ = "0.1.0"
+#: Packages whose versions a reader needs to repeat numbers; engines and learners name their own.
+PACKAGES = (
+    *("ase", "matplotlib", "numpy", "pandas", "plotly", "pymatgen", "scipy"),
+    *("sphericart", "torch", "vesin"),
+)
+
+
+def run_versions() -> dict[str, str]:
+    """Versions of dosml, Python and `PACKAGES`, for the record of a run."""
+    return {
+        "dosml": __version__,
+        "python": platform.python_version(),
+        **package_versions(PACKAGES),
+    }
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of installed packages by name; one that is not installed is left out."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -49,8 +49,15 @@ def frame_id(frame: Atoms) -> str:
     return digest.hexdigest()[:16]
 
 
-def read_frames(path: Path) -> list[Atoms]:
+def read_frames(path: Path, *, one_element: bool = True) -> list[Atoms]:
     """Read and check a user's frames.
+
+    Parameters
+    ----------
+    path
+        What ase reads, extxyz at best.
+    one_element
+        Refuse frames of several elements, within a frame and among frames.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def read_frames(path: Path) -> list[Atoms]:
     ------
     FrameError
         If the file is missing, unreadable or empty, or if a frame cannot be used: no cell, not
-        periodic, several elements, coinciding atoms, two identical frames.
+        periodic, several elements where there must be one, coinciding atoms, two identical frames.
     """
     if not path.is_file():
         raise FrameError(f"no frame file at {path}: give an element symbol or an extxyz file")
@@ -77,7 +84,13 @@ def read_frames(path: Path) -> list[Atoms]:
         raise FrameError(f"{path} holds no frame")
     for number, frame in enumerate(frames):
         _check_frame(frame, f"frame {number} of {path}")
-    _check_set(frames, path)
+        symbols = sorted(set(frame.get_chemical_symbols()))
+        if one_element and len(symbols) > 1:
+            raise FrameError(
+                f"frame {number} of {path} holds {' and '.join(symbols)}: a scan needs frames of "
+                "one element"
+            )
+    _check_set(frames, path, one_element=one_element)
     return frames
 
 
@@ -91,11 +104,6 @@ def _check_frame(frame: Atoms, where: str) -> None:
             f"{where} has no periodic cell in three dimensions: write it with Lattice= and "
             "pbc=T T T"
         )
-    symbols = sorted(set(frame.get_chemical_symbols()))
-    if len(symbols) > 1:
-        raise FrameError(
-            f"{where} holds {' and '.join(symbols)}: a scan needs frames of one element"
-        )
     if len(frame) > 1:
         distances = frame.get_all_distances(mic=True)
         np.fill_diagonal(distances, np.inf)
@@ -108,9 +116,9 @@ def _check_frame(frame: Atoms, where: str) -> None:
             )
 
 
-def _check_set(frames: Sequence[Atoms], path: Path) -> None:
+def _check_set(frames: Sequence[Atoms], path: Path, *, one_element: bool) -> None:
     symbols = sorted({frame.get_chemical_symbols()[0] for frame in frames})
-    if len(symbols) > 1:
+    if one_element and len(symbols) > 1:
         raise FrameError(
             f"{path} holds frames of {', '.join(symbols)}: a scan needs frames of one element"
         )

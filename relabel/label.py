@@ -13,10 +13,7 @@ from dosml.theory.dos import ElectronicDos
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ase import Atoms
     from numpy.typing import NDArray
-
-    from dosml.relabel.setting import ElectronicSetting
 
 
 @dataclass(frozen=True)
@@ -30,27 +27,28 @@ class Label:
     forces
         -dF/dR, shape (n_atoms, 3), eV/Å.
     stress
-        (1/V) dF/d(strain), shape (6,), eV/Å^3, ase sign and Voigt order xx yy zz yz xz xy.
+        (1/V) dF/d(strain), shape (6,), eV/Å^3, ase sign and Voigt order xx yy zz yz xz xy; None
+        from an engine that has none.
     fermi_level
-        eV, on the engine's own scale.
+        eV, on the engine's own scale; NaN from an engine that does not say.
     n_electrons
-        Electrons in the cell.
+        Electrons in the cell; NaN from an engine that does not say.
     top_occupation
         Occupation of the highest band, per band and spin pair scaled to 1: not small means too
-        few empty bands.
+        few empty bands; NaN from an engine that does not say.
     dos
-        Energies relative to the Fermi level.
+        Energies relative to the Fermi level; None where the engine has none.
     facts
         How it was made: attempts, seconds, convergence settings.
     """
 
     free_energy: float
     forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
+    stress: NDArray[np.float64] | None
     fermi_level: float
     n_electrons: float
     top_occupation: float
-    dos: ElectronicDos
+    dos: ElectronicDos | None
     facts: Mapping[str, str | float | int] = field(default_factory=dict)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -58,64 +56,46 @@ class Label:
         arrays: dict[str, NDArray[Any]] = {
             "free_energy": np.array(self.free_energy),
             "forces": self.forces,
-            "stress": self.stress,
             "fermi_level": np.array(self.fermi_level),
             "n_electrons": np.array(self.n_electrons),
             "top_occupation": np.array(self.top_occupation),
-            "dos_grid": np.array(
-                [self.dos.energies[0], self.dos.energies[-1], len(self.dos.energies)]
-            ),
-            "dos_broadening": np.array(self.dos.broadening),
-            "dos_total": self.dos.total.astype(np.float32),
-            "dos_d": self.dos.d.astype(np.float32),
             "facts": np.array(json.dumps(dict(self.facts))),
         }
-        if self.dos.d_m is not None:
-            arrays["dos_d_m"] = self.dos.d_m.astype(np.float32)
+        if self.stress is not None:
+            arrays["stress"] = self.stress
+        if self.dos is not None:
+            grid = self.dos.energies
+            arrays["dos_grid"] = np.array([grid[0], grid[-1], len(grid)])
+            arrays["dos_broadening"] = np.array(self.dos.broadening)
+            arrays["dos_total"] = self.dos.total.astype(np.float32)
+            arrays["dos_d"] = self.dos.d.astype(np.float32)
+            if self.dos.d_m is not None:
+                arrays["dos_d_m"] = self.dos.d_m.astype(np.float32)
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Label:
         """Inverse of `to_arrays`."""
-        low, high, count = arrays["dos_grid"]
-        dos = ElectronicDos(
-            energies=np.linspace(low, high, int(count)),
-            total=arrays["dos_total"].astype(np.float64),
-            d=arrays["dos_d"].astype(np.float64),
-            d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
-            broadening=float(arrays["dos_broadening"]),
-        )
         return cls(
             free_energy=float(arrays["free_energy"]),
             forces=arrays["forces"],
-            stress=arrays["stress"],
+            stress=arrays.get("stress"),
             fermi_level=float(arrays["fermi_level"]),
             n_electrons=float(arrays["n_electrons"]),
             top_occupation=float(arrays["top_occupation"]),
-            dos=dos,
+            dos=_dos(arrays),
             facts=json.loads(str(arrays["facts"])),
         )
 
 
-@dataclass(frozen=True)
-class LabelSet:
-    """All labels of one frame list at one electronic setting, in the frames' order."""
-
-    setting: ElectronicSetting
-    labels: tuple[Label, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse an empty set."""
-        if not self.labels:
-            raise ValueError("a label set needs at least one label")
-
-
-def labelled_frame(frame: Atoms, label: Label) -> Atoms:
-    """Copy of the frame with `REF_energy`, `REF_forces` and `REF_stress` (eV, eV/Å, eV/Å^3)."""
-    out: Atoms = frame.copy()
-    out.info["REF_energy"] = label.free_energy
-    out.info["REF_stress"] = np.array(label.stress)
-    out.info["fermi_level"] = label.fermi_level
-    out.info["n_electrons"] = label.n_electrons
-    out.arrays["REF_forces"] = np.array(label.forces)
-    return out
+def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
+    if "dos_grid" not in arrays:
+        return None
+    low, high, count = arrays["dos_grid"]
+    return ElectronicDos(
+        energies=np.linspace(low, high, int(count)),
+        total=arrays["dos_total"].astype(np.float64),
+        d=arrays["dos_d"].astype(np.float64),
+        d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
+        broadening=float(arrays["dos_broadening"]),
+    )

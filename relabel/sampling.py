@@ -21,9 +21,9 @@ from ase.md.velocitydistribution import thermalize_momenta
 from vesin import NeighborList
 
 from dosml.errors import FrameError, InputError
+from dosml.relabel.bragg import bragg_order
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.elements import element
-from dosml.relabel.rdf import bragg_order
 from dosml.relabel.second_moment import SecondMomentCalculator
 from dosml.relabel.structures import build_structure
 

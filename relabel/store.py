@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
+
+
+#: What reading a damaged npz file raises.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
+#: Members of every label, those that a DOS has if there is one, and known shapes (None: any).
+_MEMBERS = {"free_energy", "forces", "fermi_level", "n_electrons", "top_occupation", "facts"}
+_DOS_MEMBERS = {"dos_grid", "dos_broadening", "dos_total", "dos_d"}
+_SHAPES: dict[str, tuple[int | None, ...]] = {"forces": (None, 3), "stress": (6,)}
 
 
 def content_hash(content: Mapping[str, object]) -> str:
@@ -50,6 +59,7 @@ class LabelStore:
         self.folder = folder
         self.fingerprint = dict(fingerprint)
         self._folders: dict[ElectronicSetting, Path] = {}  # hashing once a setting is enough
+        self._sound: set[Path] = set()  # files that were found sound: looked at once a run
 
     def setting_folder(self, setting: ElectronicSetting) -> Path:
         """Where the labels of one setting lie."""
@@ -83,6 +93,7 @@ class LabelStore:
 
         with whole_file(self.label_path(frame_id, setting)) as path:
             np.savez_compressed(path, allow_pickle=False, **arrays)
+        self._sound.add(self.label_path(frame_id, setting))
         self.failure_path(frame_id, setting).unlink(missing_ok=True)
 
     def put_failure(self, frame_id: str, setting: ElectronicSetting, failure: LabelFailure) -> None:
@@ -102,21 +113,32 @@ class LabelStore:
                 return Label.from_arrays(arrays)
         except FileNotFoundError:
             pass
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+        except _DAMAGED:
+            self._sound.discard(path)
             path.unlink(missing_ok=True)
+        return self._failure(frame_id, setting)
+
+    def has(self, frame_id: str, setting: ElectronicSetting) -> bool:
+        """Whether a label that opens, or the reason of its failure, is on disk.
+
+        The file's checksums and shapes are looked at until it has been found sound once (half a
+        millisecond on a local disk).
+        """
+        path = self.label_path(frame_id, setting)
+        if path in self._sound:
+            return True
+        if _is_sound(path):
+            self._sound.add(path)
+            return True
+        return self._failure(frame_id, setting) is not None
+
+    def _failure(self, frame_id: str, setting: ElectronicSetting) -> LabelFailure | None:
         try:
             return LabelFailure(
                 json.loads(self.failure_path(frame_id, setting).read_text())["reason"]
             )
-        except (FileNotFoundError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-
-    def has(self, frame_id: str, setting: ElectronicSetting) -> bool:
-        """Whether the label, or its failure, is on disk."""
-        return (
-            self.label_path(frame_id, setting).exists()
-            or self.failure_path(frame_id, setting).exists()
-        )
 
     def forget_failures(self, frame_id: str, setting: ElectronicSetting) -> None:
         """Let a failed label be tried again."""
@@ -128,3 +150,41 @@ class LabelStore:
             text = json.dumps({**self.fingerprint, **setting.as_dict()}, indent=2)
             with whole_file(path) as temporary:
                 temporary.write_text(text + "\n")
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a label file is undamaged and holds what a label needs (see `Label.to_arrays`)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            return (
+                names >= _MEMBERS
+                and (names >= _DOS_MEMBERS or not names & _DOS_MEMBERS)
+                and archive.testzip() is None
+                and all(
+                    _fits(_shape(archive, f"{name}.npy"), wanted)
+                    for name, wanted in _SHAPES.items()
+                    if name in names
+                )
+            )
+    except _DAMAGED:
+        return False
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        want in {None, size} for size, want in zip(shape, wanted, strict=True)
+    )
+
+
+def _shape(archive: zipfile.ZipFile, member: str) -> tuple[int, ...]:
+    """Shape in the header of an array in an npz file."""
+    with archive.open(member) as handle:
+        version = np.lib.format.read_magic(handle)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, _ = read(handle)
+    return tuple(shape)

@@ -13,13 +13,15 @@ import typer
 from dosml.cli import (
     dos,
     env,
+    grid,
     learning_curve,
     nelect_scan,
+    parts,
     phonons,
     relabel,
     report,
     smear_scan,
-    study,
+    survey,
     theory,
     train,
     transfer,
@@ -42,14 +44,17 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
-app.command("study")(study.study)
+app.command("survey")(survey.survey)
 app.command("report")(report.report)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("train")(train.train)
+app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.add_typer(parts.engines, name="engines")
+app.add_typer(parts.learners, name="learners")
 app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 

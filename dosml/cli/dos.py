@@ -13,22 +13,17 @@ import typer
 from dosml.errors import DosmlError, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
     from dosml.relabel.vasp.projected_dos import ProjectedDos
     from dosml.theory.dos import ElectronicDos
     from dosml.theory.smearing import Smearing
 
 Window = tuple[float, float]
-#: Columns of the printed table: key, heading, digits.
-COLUMNS = (
-    ("centre_ev", "centre\neV", 3),
-    ("width_ev", "width\neV", 3),
-    ("filling", "filling\n", 3),
-    ("n_d_fermi", "n_d(E_F)\n1/eV/atom", 3),
-    ("sharpness", "sharpness\n1/eV²/atom", 3),
-    ("chi_0", "chi_0\n1/eV/at²", 3),
-    ("chi_2", "chi_2\n1/eV/at²", 3),
-    ("chi_4", "chi_4\n1/eV/at²", 3),
-)
+#: Widest table where the output is no terminal, characters.
+_WIDTH = 160
 
 
 def dos(
@@ -43,19 +38,19 @@ def dos(
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            help="Window of centre, width, filling and chi_l: LOW HIGH in eV relative to E_F. "
+            help="Window of moments, filling and response: LOW HIGH in eV relative to E_F. "
             "[default: -10 10, or what the file covers of it]"
         ),
     ] = None,
     sharpness_window: Annotated[
         tuple[float, float],
-        typer.Option(help="Window of the sharpness, the mean of |dn_d/dE|: LOW HIGH in eV."),
+        typer.Option(help="Window of sharpness and curvature: LOW HIGH in eV."),
     ] = (-2.0, 2.0),
     sigma: Annotated[
         float | None,
         typer.Option(
-            help="Fill the levels with this smearing width (eV) for filling and chi_l; without it, "
-            "sharply."
+            help="Fill the levels with this smearing width (eV), and give smeared measures too; "
+            "without it, levels are filled sharply."
         ),
     ] = None,
     scheme: Annotated[
@@ -75,10 +70,11 @@ def dos(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Print d-band centre, width, filling, n_d(E_F), sharpness and chi_l of each file.
+    """Print every DOS measure of each file: d-band centre, width, filling, n_d(E_F), chi_l, ...
 
-    VASP smears the DOS that it writes with the ISMEAR and SIGMA of its run (except with
-    tetrahedra); the column "smeared" says with what. Compare files with the same smearing only.
+    The names of --json are the columns of results.csv. VASP smears the DOS that it writes with the
+    ISMEAR and SIGMA of its run (except with tetrahedra); the line "smeared in the file" says with
+    what. Compare files with the same smearing only.
     """
     from dosml.theory.smearing import Smearing
 
@@ -129,11 +125,11 @@ def _measure(
 ) -> tuple[dict[str, Any], ElectronicDos]:
     import numpy as np
 
-    from dosml.analysis.dos_measures import DosWindows, mean_absolute_slope
+    from dosml.analysis.measures.reading import DosWindows
+    from dosml.analysis.measures.table import measure_all
     from dosml.relabel.vasp.projected_dos import read_dos
-    from dosml.theory.dband import band_moments, d_band
+    from dosml.theory.dband import band_moments
     from dosml.theory.dos import D_ORBITALS
-    from dosml.theory.response_index import response_index
 
     read = read_dos(path)
     curve = read.electronic_dos(spin, element)
@@ -148,32 +144,28 @@ def _measure(
         "filled_with": f"{smearing.scheme} {smearing.width:g} eV" if smearing else "sharp E_F",
         "fermi_level_ev": read.fermi_level,
     }
-    inside = (curve.energies >= used[0]) & (curve.energies <= used[1])
-    if not np.any(curve.d[inside]):
-        row |= dict.fromkeys([key for key, _, _ in COLUMNS]) | {"note": "no d states in the window"}
-        return row, curve
     try:
-        moments = d_band(curve, used, smearing=smearing)
-        chi = response_index(curve, smearing, window=used).chi
-    except ValueError as error:
+        windows = DosWindows(used, sharpness_window)
+        values = measure_all(curve, smearing, windows, skip_unresolved=True)
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    row |= {
-        "centre_ev": moments.centre,
-        "width_ev": moments.width,
-        "filling": moments.filling,
-        "d_electrons": moments.electrons,
-        "n_d_fermi": float(np.interp(0.0, curve.energies, curve.d)),
-        "sharpness": mean_absolute_slope(curve.energies, curve.d, sharpness_window),
-        **{f"chi_{rank}": value for rank, value in chi.items()},
-        "note": "",
-    }
+    # JSON knows no nan
+    row |= {name: None if math.isnan(value) else value for name, value in values.items()}
+    notes = [] if np.any(curve.d[_within(curve, used)]) else ["no d states in the window"]
+    if smearing is not None and smearing.width < curve.step:
+        notes.append(
+            f"smeared measures need a grid finer than {curve.step:.3g} eV (NEDOS, EMIN, EMAX)"
+        )
+    row["note"] = "; ".join(notes)
+    if notes and notes[0].startswith("no d"):
+        return row, curve
     if m_resolved:
         if curve.d_m is None:
             raise InputError(f"{path} holds no m-resolved d-DOS: run VASP with LORBIT = 11")
         row["orbitals"] = {
             name: {
-                "centre_ev": band_moments(curve.energies, part, used).centre,
-                "n_d_fermi": float(np.interp(0.0, curve.energies, part)),
+                "d_band_center_ev": band_moments(curve.energies, part, used).centre,
+                "n_d_fermi_bare_states_per_ev_atom": float(np.interp(0.0, curve.energies, part)),
             }
             for name, part in zip(D_ORBITALS, curve.d_m, strict=True)
         }
@@ -194,29 +186,25 @@ def _describe(read: ProjectedDos) -> str:
     return f"{read.smearing.scheme} {read.smearing.width:g} eV"
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _within(curve: ElectronicDos, window: Window) -> NDArray[np.bool_]:
+    return (curve.energies >= window[0]) & (curve.energies <= window[1])
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("file", overflow="fold", min_width=12)
-    for _, heading, _ in COLUMNS:
-        table.add_column(heading, justify="right")
-    table.add_column("window\neV")
-    table.add_column("smeared\nin the file")
-    for row in rows:
-        low, high = row["window_ev"]
-        values = [_number(row[key], digits) for key, _, digits in COLUMNS]
-        table.add_row(row["file"], *values, f"{low:.4g} to {high:.4g}", row["smeared_in_file"])
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    """One line per measure, one column per file, as many files side by side as there is room."""
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
-        console = Console(width=160)
-    console.print(table)
+        console = Console(width=_WIDTH)
+    # the names of measures and units take about 50 characters, a file 20
+    beside = max(1, (console.width - 50) // 20)
+    for first in range(0, len(rows), beside):
+        console.print(_table(rows[first : first + beside]))
     low, high = rows[0]["sharpness_window_ev"]
     console.print(
-        f"window: of centre, width, filling, chi_l; sharpness: mean |dn_d/dE| over {low:g} to "
-        f"{high:g} eV; levels filled: {rows[0]['filled_with']}",
+        f"window: of moments, filling, response; sharpness and curvature: {low:g} to {high:g} eV; "
+        f"levels filled: {rows[0]['filled_with']}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -226,20 +214,39 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             console.print(f"{row['file']}: {row['note']}", highlight=False, soft_wrap=True)
         for name, part in row.get("orbitals", {}).items():
             console.print(
-                f"{row['file']}: {name:6s} centre {part['centre_ev']:.3f} eV, "
-                f"n(E_F) {part['n_d_fermi']:.3f} /eV/atom",
+                f"{row['file']}: {name:6s} centre {part['d_band_center_ev']:.3f} eV, "
+                f"n(E_F) {part['n_d_fermi_bare_states_per_ev_atom']:.3f} /eV/atom",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+def _table(rows: list[dict[str, Any]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from dosml.analysis.measures.column import number_text
+    from dosml.analysis.measures.table import MEASURES
+
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("measure", no_wrap=True)
+    shown.add_column("unit", no_wrap=True)
+    for row in rows:
+        shown.add_column(row["file"], justify="right", overflow="fold", min_width=12)
+    for one in MEASURES.values():
+        values = [row[one.name] for row in rows]
+        if any(value is not None for value in values):
+            texts = ["–" if value is None else number_text(value, one.digits) for value in values]
+            shown.add_row(one.heading, one.unit, *texts)
+    windows = [f"{row['window_ev'][0]:.4g} to {row['window_ev'][1]:.4g}" for row in rows]
+    shown.add_row("window", "eV", *windows)
+    shown.add_row("smeared in the file", "", *(row["smeared_in_file"] for row in rows))
+    return shown
 
 
 def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
-    from dosml.analysis.figure_style import LINE_COLOUR, house_style, new_figure
+    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure
     from dosml.files import whole_file
 
     if path.suffix.lower() not in {".png", ".pdf", ".svg"}:

@@ -7,14 +7,13 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
-from dosml.cli.shared_options import spelled_out
+from dosml.cli.shared_options import make_reporter, spelled_out
 
 
-@spelled_out({"command": "learning-curve"})
+@spelled_out(options.study_words("learning-curve"))
 def learning_curve(
-    target: options.Target = None,
+    targets: options.Targets = None,
     *,
-    learner: options.Learner = None,
     l_max: Annotated[
         options.Text, typer.Option(help="Largest l, a comma list: a curve for each.")
     ] = None,
@@ -25,24 +24,23 @@ def learning_curve(
     repeats: Annotated[
         options.Number, typer.Option(help="Draws of the subsets. Default: 1.")
     ] = None,
-    **given: Unpack[options.TrainingOptions],
+    **given: Unpack[options.StudyOptions],
 ) -> None:
     """Train learners on growing numbers of frames and fit error = a N^-b (TM23, Fig. 6).
 
-    Run the same command again to continue a study that was stopped: only what is missing is
-    trained.
+    On the labels of a scan the last point is the scan's own model. Run the same command again to
+    continue a study that was stopped: only what is missing is trained.
     """
-    own = {"target": target, "learner": learner, "l_max": l_max, "sizes": sizes, "repeats": repeats}
+    own = {"targets": targets, "l_max": l_max, "sizes": sizes, "repeats": repeats}
     # heavy imports only now: --help comes at once
-    from dosml.learners.study_settings import CurveSettings
+    from dosml.studies.open_study import CurveSettings
 
     settings = options.read_options(CurveSettings, own, given)
-    from dosml.learners.curve_study import learning_curve as run
-    from dosml.progress import Reporter
+    from dosml.studies.learning_curve import learning_curve as run
 
-    reporter = Reporter()
-    _, fits, files = run(settings, reporter)
-    for _, fit in fits.iterrows():
+    reporter = make_reporter()
+    result = run(settings, reporter)
+    for _, fit in result.fits.iterrows():
         between = f"95 %: {fit['exponent_low']:.2f} to {fit['exponent_high']:.2f}"
         if fit["n_sizes"] == 2 and fit["n_seeds"] == 1:  # a line through two points
             between = "two sizes give no interval"
@@ -50,5 +48,5 @@ def learning_curve(
             f"{fit['learner']}, l_max {fit['l_max']}, {fit['label_set']}: force error = "
             f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between})"
         )
-    for path in files:
-        reporter.console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    for path in result.files:
+        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

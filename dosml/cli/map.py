@@ -7,19 +7,19 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import spelled_out
-from dosml.electron_settings import MapSettings
+from dosml.cli.shared_options import Text, spelled_out
+from dosml.studies.scan_settings import MapSettings
 
 
-@spelled_out(options.scan_words(MapSettings), without=["dataset"])
+@spelled_out(options.scan_words(MapSettings))
 def electron_map(
     target: options.Target = None,
     sigma: Annotated[
-        options.Text,
+        Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.5,1.0,2.0."),
     ] = None,
     electrons: Annotated[
-        options.Text,
+        Text,
         typer.Option(
             help="Electrons added per atom, as in dosml nelect-scan: --electrons=-3:1 or a list. "
             "Default: -2,-1,0."

@@ -8,23 +8,23 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import spelled_out
-from dosml.electron_settings import ElectronScanSettings
+from dosml.cli.shared_options import Text, spelled_out
+from dosml.studies.scan_settings import ElectronScanSettings
 
 
-@spelled_out(options.scan_words(ElectronScanSettings), without=["dataset"])
+@spelled_out(options.scan_words(ElectronScanSettings))
 def nelect_scan(
     target: options.Target = None,
     electrons: Annotated[
-        options.Text,
+        Text,
         typer.Option(
             help="Electrons added per atom (one formula unit of a metal is one atom), negative: "
             "removed. A range with both ends (--electrons=-4:4), one with a step "
-            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,-0.5,0."
+            "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,0,1."
         ),
     ] = None,
     as_element: Annotated[
-        options.Text,
+        Text,
         typer.Option(
             "--as",
             help="Give the target the valence electrons of this metal: Au --as Os compares gold "
@@ -38,16 +38,14 @@ def nelect_scan(
             help="With --as: a campaign folder of that metal; its own result joins the table.",
         ),
     ] = None,
-    sigma: Annotated[
-        options.Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")
-    ] = None,
+    sigma: Annotated[Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.
 
-    A uniform background keeps the charged cells neutral. A number of electrons for which the
-    engine fails on most frames is named and left out; the others stay. Run the same command again
-    to continue a scan that was stopped.
+    Charged cells have a uniform background, but for the engine tb, which has no charges. A number
+    of electrons for which the engine fails on most frames is named and left out; the others stay.
+    Run the same command again to continue a scan that was stopped.
     """
     own = {
         "target": target,
@@ -61,6 +59,6 @@ def nelect_scan(
         return
     from rich.console import Console
 
-    from dosml.analysis.electron_swap import swap_terminal
+    from dosml.analysis.report.terminal import swap_terminal
 
     Console().print(swap_terminal(result.swap))

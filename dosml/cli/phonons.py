@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.shared_options import make_reporter
+
 
 def phonons(
     source: Annotated[
@@ -32,7 +34,9 @@ def phonons(
             "else 0.2."
         ),
     ] = None,
-    scheme: Annotated[str, typer.Option(help="Smearing scheme of the engine.")] = "fermi-dirac",
+    scheme: Annotated[
+        str | None, typer.Option(help="Smearing scheme. Default: the engine's own.")
+    ] = None,
     min_length: Annotated[float, typer.Option(help="Shortest supercell vector in Å.")] = 10.0,
     displacement: Annotated[float, typer.Option(help="Length of the displacements in Å.")] = 0.01,
     points: Annotated[int, typer.Option(help="Points on the path.")] = 101,
@@ -42,15 +46,19 @@ def phonons(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="What a cluster needs, to compute there: cluster.toml."),
+    ] = None,
 ) -> None:
     """Phonon bands by finite displacements, with imaginary modes said in words.
 
     Forces are kept in the folder: the same command continues one that was stopped.
     """
-    from dosml.phonons import force_source, run_phonons, sigma_of_model
-    from dosml.progress import Reporter
+    from dosml.relabel.execution.settings import load_run_settings
+    from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
-    reporter = Reporter()
+    reporter = make_reporter()
     width = sigma if sigma is not None else sigma_of_model(source)
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
@@ -63,6 +71,8 @@ def phonons(
         min_length=min_length,
         displacement=displacement,
         points=points,
+        run=load_run_settings(config),
+        workers=1,
     )
     for line in lines:
         reporter.say(line)

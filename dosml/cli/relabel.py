@@ -50,7 +50,9 @@ Functional = Annotated[
 
 @app.command(_INPUTS)
 def inputs(
-    frames: Annotated[Path, typer.Argument(help="Frames of one element, extxyz.")],
+    frames: Annotated[
+        Path, typer.Argument(help="Frames, extxyz: each of one element, of any number of metals.")
+    ],
     *,
     engine: Annotated[str, typer.Option(help="What labels them: vasp.")] = "vasp",
     sigma: Annotated[
@@ -74,6 +76,16 @@ def inputs(
     ] = None,
     potcar: Potcar = None,
     potcar_functional: Functional = None,
+    noise_frames: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Frames of each metal (held-out ones first, one of each tier) that get jobs on a "
+            "denser grid too, one more k-point in every direction: collect compares the forces. "
+            "[default: none]",
+            show_default=False,
+        ),
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the study. [default: dosml-vasp-NAME]")
     ] = None,
@@ -99,20 +111,24 @@ def inputs(
     )
     from dosml.campaign import Campaign
     from dosml.relabel.frames import read_frames
-    from dosml.relabel.vasp.jobs import write_jobs
+    from dosml.relabel.vasp.jobs import element_of, write_jobs
+    from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
-    read = read_frames(frames)
+    read = read_frames(frames, one_element=False)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
-    subject = f"VASP labels of {read[0].get_chemical_symbols()[0]}"
+    metals = sorted({element_of(frame) for frame in read})
+    denser = frames_for_noise(read, noise_frames)
+    subject = f"VASP labels of {', '.join(metals)}"
     with (
         Campaign(study, subject) as campaign,
-        reporter.bar("writing inputs", len(read) * len(settings)) as update,
+        reporter.bar("writing inputs", (len(read) + len(denser)) * len(settings)) as update,
     ):
         campaign.record({"command": "relabel", "protocol": protocol.model_dump(mode="json")})
-        written = write_jobs(study, read, settings, protocol, on_progress=update)
+        written = write_jobs(study, read, settings, protocol, on_progress=update, denser=denser)
+    again = f", {len(denser)} of them on a denser grid too," if denser else ""
     reporter.say(
-        f"{study}: {len(read)} frames x {len(settings)} settings ("
+        f"{study}: {len(read)} frames{again} x {len(settings)} settings ("
         + ", ".join(setting.name for setting in settings)
         + f"): {written.new} input folders written, {written.kept} were there"
     )
@@ -152,15 +168,21 @@ def collect(
     study: Study,
     *,
     unpaired: Annotated[
-        bool, typer.Option("--unpaired", help="Keep frames that lack a label at some setting.")
+        bool,
+        typer.Option(
+            "--unpaired",
+            help="Keep frames that lack a label at some setting: a dataset per setting, in "
+            "STUDY/unpaired.",
+        ),
     ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Processes that read. [default: all cores]")
     ] = None,
 ) -> None:
-    """Read, check and gather all labels: extxyz per setting, labels.parquet and refused.csv.
+    """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.
 
-    A job is refused when it did not converge, its highest band is occupied, its INCAR or frame is
+    Every frame in it has a label at every setting; refused.csv names the others with the reason. A
+    job is refused when it did not converge, its highest band is occupied, its INCAR or frame is
     not the one asked for, or its output is damaged.
     """
     from dosml.relabel.vasp.collect import collect as collect_study
@@ -178,13 +200,22 @@ def collect(
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
     reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
-    if found.n_unpaired:
+    for line in found.dropped_settings:
+        reporter.warn(f"setting left out: {line}")
+    if found.dropped:
         reporter.say(
-            f"{found.n_unpaired} frames lack a label at some setting and were left out "
+            f"{len(found.dropped)} frames lack a label at some setting and were left out "
             "(--unpaired keeps them)"
         )
-    for path in (*found.files, found.table, found.refused_table):
+    for name, noise in found.noise.items():
+        reporter.say(
+            f"label noise of {name}: {noise.ev_per_angstrom:.2g} eV/Å, {noise.percent:.2g} % of "
+            f"the forces ({len(noise.frames)} frames against {noise.grid})"
+        )
+    for path in (*found.folders, found.refused_table):
         reporter.say(f"wrote {path}")
+    if not unpaired:
+        reporter.say(f"next: dosml smear-scan --labels {study}")
 
 
 @app.command()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from dosml.progress import Reporter
-    from dosml.relabel.setting import ElectronicSetting
     from dosml.relabel.vasp.protocol import VaspProtocol
+    from dosml.theory.setting import ElectronicSetting
 
 
 def reporter_outside_campaign() -> Reporter:
@@ -32,7 +32,7 @@ def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[Electro
     InputError
         If a list or the scheme cannot be used.
     """
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
     from dosml.theory.smearing import Smearing
 
     try:

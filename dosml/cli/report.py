@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.shared_options import make_reporter
+
 
 def report(
     campaigns: Annotated[
         list[Path],
-        typer.Argument(help="Finished campaign folders, one metal each; or a study folder."),
+        typer.Argument(
+            help="Finished campaign folders, one metal each; or the folder of a survey."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("dosml-report"),
 ) -> None:
@@ -20,7 +24,6 @@ def report(
     It answers in words whether the d-DOS tells how hard forces are to learn, with n, intervals and
     permutation tests, beside published numbers.
     """
-    from dosml.joined import report_campaigns
-    from dosml.progress import Reporter
+    from dosml.studies.survey_report import report_campaigns
 
-    report_campaigns(campaigns, out, Reporter())
+    report_campaigns(campaigns, out, make_reporter())

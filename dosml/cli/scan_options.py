@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
+
+from dosml.cli.shared_options import (
+    DescriptorOptions,
+    Number,
+    PlaceOptions,
+    Text,
+    TrainingOptions,
+    learner_words,
+    make_reporter,
+    named_options,
+    training_given,
+)
+from dosml.errors import InputError
+from dosml.relabel.engines.registry import OWN, engine_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dosml.scan import ScanResult
-    from dosml.settings import ScanSettings
-
-Text = str | None
-Number = int | None
+    from dosml.studies.scan import ScanResult
+    from dosml.studies.scan_settings import ScanSettings
 
 Target = Annotated[Text, typer.Argument(help="An element (Ti) or your own frames (frames.extxyz).")]
 
 
-class ScanOptions(TypedDict, total=False):
-    """Options of all scans in the order of --help; see `dosml.cli.shared_options`.
+class LabelOptions(TypedDict, total=False):
+    """Where frames and labels come from; `{...}` is filled in by `scan_words`."""
 
-    `{train}`, `{test}` and `{command}` are filled in by `scan_words`.
-    """
-
-    scheme: Annotated[
-        Text,
-        typer.Option(
-            help="Smearing scheme. Default: fermi-dirac with xtb, methfessel-paxton-1 with gpaw."
-        ),
-    ]
+    scheme: Annotated[Text, typer.Option(help="Smearing scheme. Default: the engine's own.")]
     engine: Annotated[
-        Text, typer.Option(help="What computes the labels: xtb or gpaw. Default: xtb.")
-    ]
-    dataset: Annotated[
         Text,
         typer.Option(
-            help="Take frames and labels from a set that ships with dosml instead of computing "
-            "them: reference (PBE from GPAW)."
+            help="What computes the labels: {engines}, or any ase calculator as "
+            "ase:MODULE:FUNCTION. Default: {default_engines}."
         ),
+    ]
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Option of the engine, NAME=VALUE; give it again for more. `dosml engines "
+            "show NAME` lists them."
+        ),
+    ]
+    labels: Annotated[
+        Text,
+        typer.Option(
+            help="Take frames and labels that are made instead of computing them: a folder (a VASP "
+            "study that was collected, a campaign, label sets of somebody else), or reference, "
+            "the PBE labels that ship with dosml."
+        ),
+    ]
+    dos_engine: Annotated[
+        Text,
+        typer.Option(help="Engine that gives labels without a DOS one, with --labels."),
     ]
     preset: Annotated[
         Text,
@@ -49,17 +67,7 @@ class ScanOptions(TypedDict, total=False):
         ),
     ]
     kpoints: Annotated[
-        Text,
-        typer.Option(
-            help="k-point grid, such as 2,2,2. Default: xtb the Gamma point, gpaw by its preset."
-        ),
-    ]
-    learner: Annotated[
-        Text,
-        typer.Option(
-            help="Force fields to train, a comma list of sgp, nequip, mace, soap-bpnn, pet, flare; "
-            "all but sgp need dosml env create. Default: sgp."
-        ),
+        Text, typer.Option(help="k-point grid, such as 2,2,2. Default: the engine's own.")
     ]
     sampler: Annotated[
         Text,
@@ -73,13 +81,6 @@ class ScanOptions(TypedDict, total=False):
     ]
     test: Annotated[
         Number, typer.Option(help="Held-out frames, spread over the tiers. Default: {test}.")
-    ]
-    seed: Annotated[Number, typer.Option(help="Seed of vacancy, velocities and split. Default: 0.")]
-    workers: Annotated[
-        Number, typer.Option(help="Labelling processes, one thread each. Default: all cores.")
-    ]
-    out: Annotated[
-        Path | None, typer.Option(help="Campaign folder. Default: dosml-{command}-TARGET.")
     ]
     prototype: Annotated[
         Text, typer.Option(help="Crystal other than the ground state, such as omega for Ti.")
@@ -96,41 +97,74 @@ class ScanOptions(TypedDict, total=False):
         float | None,
         typer.Option(help="Shortest supercell vector in Å. Default: 7.0 or 4.3, see --cell."),
     ]
-    cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
-    n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
-    l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")]
-    inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
-    learner_preset: Annotated[
-        Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")
-    ]
-    epochs: Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
-    device: Annotated[
-        Text,
-        typer.Option(
-            help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
-        ),
-    ]
     retry_failed: Annotated[
         bool | None, typer.Option("--retry-failed", help="Try failed labels again.")
     ]
-    config: Annotated[
-        Path | None,
-        typer.Option(help="TOML file with any of these options; the command line wins."),
-    ]
+
+
+class AngularOptions(TypedDict, total=False):
+    """One angular resolution, where a study of several has a list."""
+
+    l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")]
+
+
+class PlanOptions(TypedDict, total=False):
+    """What stands last."""
+
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with counts and an estimate.")
     ]
 
 
+class ScanOptions(
+    LabelOptions,
+    TrainingOptions,
+    DescriptorOptions,
+    AngularOptions,
+    PlaceOptions,
+    PlanOptions,
+    total=False,
+):
+    """Options of all scans in the order of --help; see `dosml.cli.shared_options`."""
+
+
 def scan_words(model: type[ScanSettings]) -> dict[str, object]:
-    """Words in the help of a kind of scan: its name, and the defaults of its settings."""
+    """Words in the help of a kind of scan: its name, defaults, engines and learners."""
     defaults = {name: field.default for name, field in model.model_fields.items()}
-    return {**defaults, "command": model.command}
+    return {
+        **defaults,
+        **learner_words(),
+        "command": model.command,
+        "engines": ", ".join(engine_names()),
+        "default_engines": _default_engines(),
+    }
 
 
-def settings_given(shared: ScanOptions) -> dict[str, object]:
-    """Options of all scans that are settings, which --config and --dry-run are not."""
-    return {name: value for name, value in shared.items() if name not in {"config", "dry_run"}}
+def settings_given(shared: ScanOptions) -> dict[str, Any]:
+    """Options of all scans as settings; `--config` and `--dry-run` are none.
+
+    Raises
+    ------
+    InputError
+        If an option of an engine is given and no engine.
+    """
+    given = training_given(shared)
+    given.pop("dry_run")
+    options = named_options("--engine-option", given.pop("engine_option"))
+    if options and given["engine"] is None:
+        raise InputError(
+            f"--engine-option {next(iter(options))}=...: say of which engine, with --engine; the "
+            "default depends on the metal"
+        )
+    if options:
+        given["engine_options"] = {given["engine"]: options}
+    return given
+
+
+def _default_engines() -> str:
+    """Name the engines that are taken where none is named."""
+    first, second = (entry.name for entry in OWN[:2])
+    return f"{first} where it has the metal, else {second}"
 
 
 def run_command(
@@ -155,25 +189,27 @@ def run_command(
     DosmlError
         With one line for the user.
     """
-    from dosml.settings import load_scan_settings
+    from dosml.studies.scan_settings import load_scan_settings
 
     settings = load_scan_settings(model, {**own, **settings_given(shared)}, shared["config"])
     # heavy imports only now: errors in options and --help come at once
-    from dosml.progress import Reporter
-    from dosml.scan import make_plan, run_scan
+    from dosml.plan import resolve
 
-    reporter = Reporter()
+    plan = resolve(settings)
+    reporter = make_reporter()
     if shared["dry_run"]:
-        for line in make_plan(settings):
-            reporter.console.print(line, highlight=False, soft_wrap=True)
+        for line in plan.lines():
+            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
         return None
-    result = run_scan(settings, reporter)
-    from dosml.analysis.terminal import terminal_table
+    from dosml.analysis.report.terminal import terminal_table
+    from dosml.cli.tables import learners_table
+    from dosml.studies.scan import run_scan
 
+    result = run_scan(plan, reporter)
     reporter.console.print(terminal_table(result.table))
     if result.by_learner is not None:
-        from dosml.learner_findings import show_learners
-
-        reporter.console.print(show_learners(result.by_learner))
-    reporter.console.print(f"report: {result.report}", highlight=False, soft_wrap=True)
+        reporter.console.print(learners_table(result.by_learner))
+    reporter.console.print(
+        f"report: {result.report}", markup=False, highlight=False, soft_wrap=True
+    )
     return result

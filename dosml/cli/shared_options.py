@@ -8,12 +8,34 @@ in which every key of the dictionary is a parameter of its own.
 from __future__ import annotations
 
 import inspect
+import shlex
+import sys
+import tomllib
 from copy import copy
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    TypedDict,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import typer
+
+from dosml.errors import InputError
+from dosml.learners.registry import learner_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from dosml.progress import Reporter
+
+Text = str | None
+Number = int | None
 Command = TypeVar("Command", bound="Callable[..., None]")
 
 
@@ -66,3 +88,121 @@ def _filled(option: Any, words: Mapping[str, object]) -> Any:
     option = copy(option)
     option.help = option.help.format_map(words)
     return option
+
+
+class TrainingOptions(TypedDict, total=False):
+    """Options of every command that trains force fields, in the order of --help."""
+
+    learner: Annotated[
+        Text,
+        typer.Option(
+            help="Force fields to train, a comma list of {learners}, or any ase calculator as "
+            "ase:MODULE:FUNCTION, which is not trained; {peers} need dosml env create. Default: "
+            "sgp."
+        ),
+    ]
+    learner_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Option of a learner, NAME=VALUE, or LEARNER.NAME=VALUE where there are several; "
+            "give it again for more. `dosml learners show NAME` lists them."
+        ),
+    ]
+    descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2 or B1+B2.")]
+    inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
+    learner_preset: Annotated[
+        Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")
+    ]
+    epochs: Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
+    device: Annotated[
+        Text,
+        typer.Option(
+            help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
+        ),
+    ]
+
+
+class DescriptorOptions(TypedDict, total=False):
+    """Options of one force field that `dosml grid` takes as lists."""
+
+    cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
+    n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
+    zeta: Annotated[Number, typer.Option(help="Power of the kernel.")]
+
+
+class PlaceOptions(TypedDict, total=False):
+    """Where a command computes and writes; `{command}` is its name."""
+
+    seed: Annotated[Number, typer.Option(help="Seed of every draw. Default: 0.")]
+    workers: Annotated[
+        Number, typer.Option(help="Tasks at a time on this machine. Default: all cores.")
+    ]
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-{command}-TARGET.")]
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="TOML file with any of these options, or with what a cluster needs (cluster.toml "
+            "of docs/cluster.md); give it again for more files. The command line wins."
+        ),
+    ]
+
+
+def learner_words() -> dict[str, str]:
+    """Words in the help of `TrainingOptions`."""
+    names = learner_names()
+    return {
+        "learners": ", ".join(names),
+        "peers": ", ".join(name for name in names if name != "sgp"),
+    }
+
+
+def training_given(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `TrainingOptions` and others as settings; `--config` is none.
+
+    Raises
+    ------
+    InputError
+        If an option of a learner cannot be read.
+    """
+    given = {name: value for name, value in shared.items() if name != "config"}
+    options = named_options("--learner-option", given.pop("learner_option"))
+    if options:
+        learners = [name.strip() for name in (given["learner"] or "sgp").split(",")]
+        by_learner: dict[str, dict[str, Any]] = {}
+        for name, value in options.items():
+            learner, dot, rest = name.rpartition(".")
+            if not dot and len(learners) > 1:
+                raise InputError(
+                    f"--learner-option {name}=...: with several learners, say which: "
+                    f"{learners[0]}.{name}=..."
+                )
+            by_learner.setdefault(learner if dot else learners[0], {})[rest] = value
+        given["learner_options"] = by_learner
+    return given
+
+
+def named_options(option: str, texts: Iterable[str] | None) -> dict[str, Any]:
+    """Read NAME=VALUE; a value is a number, true or false, a list or a word, as in TOML.
+
+    Raises
+    ------
+    InputError
+        If a text has another form.
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise InputError(f"{option} {text!r}: write NAME=VALUE")
+        try:
+            found[name.replace("-", "_")] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name.replace("-", "_")] = value
+    return found
+
+
+def make_reporter() -> Reporter:
+    """Make the reporter of a command: it knows what the user gave."""
+    from dosml.progress import Reporter
+
+    return Reporter(command="dosml " + shlex.join(sys.argv[1:]))

@@ -8,30 +8,34 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import spelled_out
-from dosml.settings import SmearScanSettings
+from dosml.cli.shared_options import Text, spelled_out
+from dosml.cli.survey import run_targets
+from dosml.studies.scan_settings import SmearScanSettings
 
 
 @spelled_out(options.scan_words(SmearScanSettings))
 def smear_scan(
     target: options.Target = None,
     sigma: Annotated[
-        options.Text,
+        Text,
         typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:
     """Label the same frames at several smearings, retrain a force field on each, and report.
 
-    With --dataset and no target, every metal of the dataset is taken.
+    With --labels and no target, every metal of the labels is taken.
 
-    Run the same command again to continue a study that was stopped: only what is missing is done.
+    Run the same command again to continue a scan that was stopped: only what is missing is done.
     """
-    if given["dataset"] is not None and target is None and given["config"] is None:
-        from dosml.cli.study import run_targets
-        from dosml.relabel.engines.dataset import dataset_metals
+    labels = given["labels"]
+    if labels is not None and target is None and not given["config"]:
+        from dosml.studies.labels import subjects_of
 
-        folder = given["out"] or Path(f"dosml-{given['dataset']}")
-        run_targets(dataset_metals(), {"sigma": sigma}, given, small=False, folder=folder)
-        return
+        subjects = subjects_of(labels, given["scheme"])
+        if len(subjects) > 1:
+            folder = given["out"] or Path(f"dosml-{Path(labels).resolve().name}")
+            run_targets(subjects, {"sigma": sigma}, given, small=False, folder=folder)
+            return
+        target = subjects[0]
     options.run_command(SmearScanSettings, {"target": target, "sigma": sigma}, given)

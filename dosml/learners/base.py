@@ -6,37 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-import numpy as np
-
-from dosml.errors import LearnerError
+from dosml.errors import LabelError, LearnerError
+from dosml.registry import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from ase import Atoms
+    from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
+
+    from dosml.relabel.dataset import LabelSet
 
 #: Called as progress(stage, done, total) while a learner works.
 Progress = Callable[[str, int, int], None]
 
-
-@dataclass(frozen=True)
-class TrainingLabels:
-    """Labels of one frame list at one electronic setting, in the frames' order.
-
-    Attributes
-    ----------
-    energies
-        Force-consistent free energy of each frame, shape (n_frames,), eV (total, not per atom).
-    forces
-        One array of shape (n_atoms, 3) per frame, eV/Å.
-    stresses
-        Shape (n_frames, 6), eV/Å^3, ase's sign and Voigt order (xx yy zz yz xz xy), or None.
-    """
-
-    energies: NDArray[np.float64]
-    forces: list[NDArray[np.float64]]
-    stresses: NDArray[np.float64] | None = None
+#: What every model says of its cost, besides facts of its own (`FittedModels.facts`): numbers that
+#: are finite, and the device as a text. Seconds are wall time and hold what was spent on all label
+#: sets together; parameters of a Gaussian process are its inducing environments; epochs are passes
+#: over the training frames.
+COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epochs")
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ class FittedModels(Protocol):
         ...
 
     def facts(self) -> Sequence[Mapping[str, Any]]:
-        """Say what each model is and what it cost: one mapping per label set."""
+        """Say what each model is and what it cost (`COSTS`): one mapping per label set."""
         ...
 
     def save(self, path: Path, index: int) -> None:
@@ -102,7 +92,7 @@ class Learner(Protocol):
     def fit(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         *,
         progress: Progress | None = None,
     ) -> FittedModels:
@@ -123,7 +113,46 @@ class KeepsTrainings(Protocol):
         ...
 
 
-def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[TrainingLabels]) -> None:
+@runtime_checkable
+class FollowsFrames(Protocol):
+    """A learner some of whose settings follow from the training frames where they are left open."""
+
+    def settled(self, frames: Sequence[Atoms]) -> Self:
+        """Give the same learner with the settings that it takes for these frames."""
+        ...
+
+
+@runtime_checkable
+class KnowsGrid(Protocol):
+    """A learner that says which values of its options are worth trying."""
+
+    def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
+        """Give values by option, for these training frames."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerEntry(Entry):
+    """A learner in the registry.
+
+    Attributes
+    ----------
+    make
+        (checked options, processor cores that it may use) -> the learner. Heavy imports belong in
+        here, not at the top of its module.
+    suffix
+        Of the files that its models are saved to.
+    load
+        (saved model, device or None for where it was trained) -> ase calculator; a
+        `LearnerError` says that the file is none of its own.
+    """
+
+    make: Callable[[Any, int], Learner]
+    suffix: str
+    load: Callable[[Path, str | None], Calculator]
+
+
+def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:
     """Refuse training data that no learner can use.
 
     Raises
@@ -132,41 +161,18 @@ def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[TrainingLa
         If there are no frames or no label sets, if an array has another shape than the frames
         ask for, if a label is not finite, or if only some label sets hold stresses.
     """
+    from dosml.relabel.dataset.label_set import check_label_set
+
     if not frames:
         raise LearnerError("a learner needs at least one training frame, got none")
     if not label_sets:
         raise LearnerError("a learner needs at least one label set, got none")
-    for k, labels in enumerate(label_sets):
-        _check_label_set(frames, labels, f"label set {k}")
+    for labels in label_sets:
+        try:
+            check_label_set(labels, [len(frame) for frame in frames])
+        except LabelError as error:
+            raise LearnerError(str(error)) from error
     if len({labels.stresses is None for labels in label_sets}) > 1:
         raise LearnerError(
             "some label sets hold stresses and others do not: give them to all sets or to none"
         )
-
-
-def _check_label_set(frames: Sequence[Atoms], labels: TrainingLabels, name: str) -> None:
-    n_frames = len(frames)
-    if np.shape(labels.energies) != (n_frames,):
-        raise LearnerError(
-            f"{name}: energies have shape {np.shape(labels.energies)}, "
-            f"expected ({n_frames},): one total energy per training frame"
-        )
-    if len(labels.forces) != n_frames:
-        raise LearnerError(f"{name}: forces of {len(labels.forces)} frames, expected {n_frames}")
-    for n, (frame, forces) in enumerate(zip(frames, labels.forces, strict=True)):
-        if np.shape(forces) != (len(frame), 3):
-            raise LearnerError(
-                f"{name}, frame {n}: forces have shape {np.shape(forces)}, "
-                f"expected ({len(frame)}, 3)"
-            )
-    if labels.stresses is not None and np.shape(labels.stresses) != (n_frames, 6):
-        raise LearnerError(
-            f"{name}: stresses have shape {np.shape(labels.stresses)}, "
-            f"expected ({n_frames}, 6) in ase's Voigt order"
-        )
-    for n in range(n_frames):
-        values = [labels.energies[n], labels.forces[n]]
-        if labels.stresses is not None:
-            values.append(labels.stresses[n])
-        if not all(np.all(np.isfinite(value)) for value in values):
-            raise LearnerError(f"{name}, frame {n}: a label is not finite; drop the frame")

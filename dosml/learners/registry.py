@@ -1,59 +1,71 @@
-"""The learners by name."""
+"""The learners by name: a new one is its module or folder and one line here."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dosml.config_file import did_you_mean
-from dosml.errors import InputError
+from dosml.config_file import checked_options
+from dosml.errors import EnvironmentMissingError, LearnerError
+from dosml.learners import ase_calculator
+from dosml.learners.ase_calculator import AseModels, load_ase_model
+from dosml.learners.base import LearnerEntry
+from dosml.learners.peers import catalogue
+from dosml.learners.sgp import entry as sgp
+from dosml.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from ase.calculators.calculator import Calculator
 
     from dosml.learners.base import Learner
-
 
 #: Setting of a scan or study -> option of every learner that has one of that name.
 SHARED = {
     "cutoff": "cutoff",
     "n_max": "n_max",
     "l_max": "l_max",
+    "zeta": "zeta",
+    "descriptor": "descriptor",
     "inducing": "n_inducing",
     "learner_preset": "preset",
     "epochs": "epochs",
     "device": "device",
     "seed": "seed",
 }
-#: Force fields of other projects.
-PEERS = ("flare", "mace", "nequip", "pet", "soap-bpnn")
+
+LEARNERS = Registry(
+    "learner",
+    LearnerEntry,
+    (
+        sgp.ENTRY,
+        *catalogue.ENTRIES,
+    ),
+    error=LearnerError,
+    shared=SHARED,
+    wider={"seed"},  # also of the frames
+    prefix=ase_calculator.PREFIX,
+    made=ase_calculator.entry,
+)
 
 
-def _sgp(options: Mapping[str, Any], workers: int) -> Learner:  # noqa: ARG001 (one signature)
-    """Sparse Gaussian process on ACE descriptors."""
-    from dosml.learners.sgp.learner import SgpLearner
-    from dosml.learners.sgp.settings import sgp_settings
-
-    return SgpLearner(sgp_settings(options))
+def learner_names() -> tuple[str, ...]:
+    """Names on the command line, besides `ase:MODULE:FUNCTION`."""
+    return LEARNERS.names()
 
 
-def _peer(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
-    """Force field of another project, in an environment of its own."""
+def learner_entry(name: str) -> LearnerEntry:
+    """Entry of a learner.
 
-    def make(options: Mapping[str, Any], workers: int) -> Learner:
-        from dosml.learners.peers.catalogue import adapter
-        from dosml.learners.peers.learner import PeerLearner
-
-        peer = adapter(name)
-        return PeerLearner(peer, peer.make_settings(options), workers=workers)
-
-    return make
-
-
-#: Name of a learner -> function that makes it from its options and a number of processor cores.
-LEARNERS: dict[str, Callable[[Mapping[str, Any], int], Learner]] = {
-    "sgp": _sgp,
-    **{name: _peer(name) for name in PEERS},
-}
+    Raises
+    ------
+    InputError
+        If there is no such learner.
+    LearnerError
+        If it is a plug-in's that cannot be used.
+    """
+    return LEARNERS.entry(name)
 
 
 def option_names(name: str) -> set[str]:
@@ -61,17 +73,10 @@ def option_names(name: str) -> set[str]:
 
     Raises
     ------
-    InputError
-        If there is no such learner.
+    InputError, LearnerError
+        See `learner_entry`.
     """
-    _known(name)
-    if name in PEERS:
-        from dosml.learners.peers.catalogue import adapter
-
-        return set(adapter(name).settings.model_fields)
-    from dosml.learners.sgp.settings import SgpSettings
-
-    return set(SgpSettings.model_fields)
+    return set(learner_entry(name).options.model_fields)
 
 
 def options_by_learner(
@@ -95,25 +100,7 @@ def options_by_learner(
     InputError
         If a setting was given that none of the learners has, or there is no such learner.
     """
-    known = {name: option_names(name) for name in learners}
-    given: dict[str, Any] = {}
-    for setting, option in SHARED.items():
-        if settings.get(setting) is None:
-            continue
-        if not any(option in names for names in known.values()):
-            others = ", ".join(name for name in LEARNERS if option in option_names(name))
-            raise InputError(
-                f"--{setting.replace('_', '-')} is no option of {', '.join(learners)}: leave it "
-                f"out, or add a learner that has it ({others})"
-            )
-        given[option] = settings[setting]
-    return {
-        name: {
-            **{option: value for option, value in given.items() if option in known[name]},
-            **own.get(name, {}),
-        }
-        for name in learners
-    }
+    return LEARNERS.share_out(learners, settings, own)
 
 
 def make_learner(
@@ -124,7 +111,7 @@ def make_learner(
     Parameters
     ----------
     name
-        One of the keys of `LEARNERS`.
+        One of `learner_names()`, or `ase:MODULE:FUNCTION`.
     options
         Settings of that learner by name; what is not given takes its default.
     workers
@@ -136,15 +123,47 @@ def make_learner(
         If there is no such learner, or an option is unknown or out of range.
     EnvironmentMissingError
         If the learner is a peer whose environment has not been made.
+    LearnerError
+        If it is a plug-in's that cannot be used.
     """
-    return _known(name)(options or {}, workers)
+    entry = learner_entry(name)
+    settings = checked_options(entry.options, f"the learner {name}", options or {})
+    return entry.make(settings, workers)
 
 
-def _known(name: str) -> Callable[[Mapping[str, Any], int], Learner]:
-    factory = LEARNERS.get(name)
-    if factory is None:
-        raise InputError(
-            f"there is no learner named {name!r}: {did_you_mean(name, LEARNERS)}choose one of "
-            f"{', '.join(sorted(LEARNERS))}"
-        )
-    return factory
+def load_model(path: Path | str, device: str | None = None) -> Calculator:
+    """Give the saved model of any learner as an ase calculator.
+
+    Parameters
+    ----------
+    path
+        Such as `models/sgp-.../sigma_0.2.npz` in a campaign folder.
+    device
+        Where it runs, such as "cpu" or "cuda"; None: where it was trained.
+
+    Raises
+    ------
+    LearnerError
+        If the file is a model of none of them.
+    EnvironmentMissingError
+        If it is a peer's whose environment has not been made.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LearnerError(f"no saved model: there is no file {path}")
+    loads = {entry.load: entry.suffix for entry in LEARNERS.usable()}  # some share a function
+    loads[load_ase_model] = AseModels.suffix
+    reasons = []
+    for load, suffix in loads.items():
+        if suffix != path.suffix:
+            continue
+        try:
+            return load(path, device)
+        except EnvironmentMissingError:
+            raise
+        except LearnerError as error:
+            reasons.append(str(error))
+    raise LearnerError(
+        "; ".join(reasons)
+        or f"{path} is no saved model: their names end in {', '.join(sorted(set(loads.values())))}"
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
+from pydantic import BeforeValidator, Field
+
+from dosml.registry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dosml.relabel.label import Label
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Engine(Protocol):
         """What a reader of its numbers must know, in one sentence."""
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show, one sentence each, for the report."""
+
+    @property
     def default_cell(self) -> str:
         """Name of the cells that it labels in minutes, one of `dosml.relabel.structures.CELLS`."""
 
@@ -48,11 +55,27 @@ class Engine(Protocol):
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting, versions included."""
 
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels, with their versions.
+
+        Raises
+        ------
+        EngineMissingError
+            If one is not installed.
+        """
+
     def check(self, setting: ElectronicSetting) -> None:
         """Raise `EngineError` if the engine cannot do the setting, naming one that can."""
 
     def seconds_per_label(self, n_atoms: int) -> float:
         """Rough cost of one label on one core, for the plan."""
+
+    def denser(self, frame: Atoms) -> Engine | None:
+        """Give the same engine on the next denser k-grid of this frame: one more point a direction.
+
+        None from an engine that has one point only. How far forces move there is label noise: no
+        force field has to learn it.
+        """
 
     def label_ladder(
         self,
@@ -72,6 +95,49 @@ class Engine(Protocol):
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator at this setting, for molecular dynamics with the engine."""
 
+
+class LabelsFrames(Protocol):
+    """An engine that labels one frame at one setting from scratch."""
+
+    def label(self, frame: Atoms, setting: ElectronicSetting) -> Label | LabelFailure:
+        """Label one frame."""
+
+
+def _nothing(_symbols: Collection[str]) -> str:
+    """Lack nothing for frames of any elements."""
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEntry(Entry):
+    """An engine in the registry.
+
+    Attributes
+    ----------
+    make
+        Checked options -> the engine. Heavy imports belong in here, not at the top of its module.
+    make_for
+        The same for frames of these elements only, from an engine whose words and fingerprint
+        depend on them; None: `make` serves all.
+    lacks
+        Elements of the frames -> what it lacks for them, as words that go on after its name
+        ("ships no parameters for Zr"); empty where it can label them. The first engine of the
+        registry that lacks nothing is the default.
+    """
+
+    make: Callable[[Any], Engine]
+    make_for: Callable[[Any, Collection[str]], Engine] | None = None
+    lacks: Callable[[Collection[str]], str] = _nothing
+
+
+def _split(value: object) -> object:
+    """Turn `2,2,1` into three words; leave all else alone."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+_Count = Annotated[int, Field(ge=1)]
+#: Options: a k-point grid, three numbers from 1 up, as a list or as a text like "2,2,1".
+KpointGrid = Annotated[tuple[_Count, _Count, _Count], BeforeValidator(_split)]
 
 #: DOS grid that engines with discrete levels use, eV relative to E_F.
 DOS_WINDOW = (-20.0, 20.0)

@@ -7,15 +7,20 @@ and orbitals; a copy on disk lets a ladder that was cut off continue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from dosml.errors import EngineError, EngineMissingError
-from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure
-from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, check_grid, preset_of
+from dosml.errors import EngineMissingError
+from dosml.relabel.engines.base import LEVEL_BROADENING, EngineEntry, LabelFailure
+from dosml.relabel.engines.gpaw_presets import (
+    PRESETS,
+    GpawOptions,
+    GpawPreset,
+    occupations,
+    preset_of,
+)
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
-from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -25,8 +30,13 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from dosml.relabel.label import Label
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
+COARSE_MESH = (
+    "The mesh of k-points is coarse. What it changes in the forces falls with smearing, so a part "
+    "of a force error that falls with smearing may be the mesh's: label a few frames on a denser "
+    "one and compare."
+)
 INSTALL = (
     "the engine gpaw needs GPAW and its PAW data: apt install g++ libxc-dev libopenblas-dev "
     "libfftw3-dev, then CC=g++ pip install 'dosml[gpaw]' (the README has the lines)"
@@ -35,29 +45,9 @@ INSTALL = (
 
 def _versions() -> dict[str, str]:
     try:
-        return {"gpaw": version("gpaw"), "gpaw_data": version("gpaw-data")}
+        return {name: version(name) for name in ("gpaw", "gpaw-data")}
     except PackageNotFoundError as error:
         raise EngineMissingError(INSTALL) from error
-
-
-def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
-    """GPAW's words for a smearing.
-
-    Raises
-    ------
-    EngineError
-        If GPAW does not have the scheme.
-    """
-    family, order = parse_scheme(setting.smearing.scheme)
-    width = setting.smearing.width
-    if family == "methfessel-paxton":
-        return {"name": "methfessel-paxton", "order": order, "width": width}
-    if family == "gaussian":
-        return {"name": "methfessel-paxton", "order": 0, "width": width}
-    names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
-    if family not in names:
-        raise EngineError(f"the engine gpaw cannot smear with {setting.smearing.scheme}")
-    return {"name": names[family], "width": width}
 
 
 @dataclass(frozen=True)
@@ -76,10 +66,8 @@ class GpawEngine:
     kpoints: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown preset or grid."""
+        """Refuse an unknown preset."""
         preset_of(self.preset)
-        if self.kpoints is not None:
-            check_grid(self.kpoints)
 
     @property
     def numbers(self) -> GpawPreset:
@@ -109,6 +97,11 @@ class GpawEngine:
         )
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show."""
+        return (COARSE_MESH,) if self.default_cell == "small" else ()
+
+    @property
     def default_cell(self) -> str:
         """Cells that the preset labels in minutes."""
         return "small" if self.preset == "laptop" else "published"
@@ -126,13 +119,17 @@ class GpawEngine:
         return {
             "engine": self.name,
             "method": "PBE",
-            **_versions(),
+            **{name.replace("-", "_"): number for name, number in _versions().items()},
             "energy_cutoff_ev": self.numbers.energy_cutoff,
             "kpoint_spacing": self.numbers.kpoint_spacing,
             "kpoints": grid,
             **{f"convergence_{name}": value for name, value in CONVERGENCE.items()},
             "dos_broadening_ev": LEVEL_BROADENING,
         }
+
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels."""
+        return _versions()
 
     def check(self, setting: ElectronicSetting) -> None:
         """Refuse what GPAW does not have.
@@ -150,6 +147,11 @@ class GpawEngine:
     def seconds_per_label(self, n_atoms: int) -> float:
         """Rough cost of one label on one core: measured 22 s for 8 Ti atoms in a ladder."""
         return float(22.0 * (n_atoms / 8) ** 2)
+
+    def denser(self, frame: Atoms) -> GpawEngine:
+        """Give the same engine with one more k-point in every direction."""
+        one, two, three = self.kpoints or self.numbers.kpoints(frame)
+        return replace(self, kpoints=(one + 1, two + 1, three + 1))
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
@@ -181,3 +183,11 @@ class GpawEngine:
 
         self.check(setting)
         return Ladder(self, frame, [setting]).label(setting, None)
+
+
+ENTRY = EngineEntry(
+    name="gpaw",
+    help="PBE with plane waves and PAW, k-points, every smearing, a minute a label",
+    options=GpawOptions,
+    make=lambda options: GpawEngine(options.preset, options.kpoints),
+)

@@ -1,19 +1,22 @@
-"""Presets of the GPAW engine: what a calculation costs and how far it is converged."""
+"""GPAW's words: presets (what a calculation costs, how far it is converged) and smearings."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from dosml.errors import InputError
+from dosml.errors import EngineError, InputError
+from dosml.relabel.engines.base import KpointGrid  # noqa: TC001 - pydantic reads it
+from dosml.theory.smearing import parse_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ase import Atoms
+
+    from dosml.theory.setting import ElectronicSetting
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,61 @@ def preset_of(name: str) -> GpawPreset:
     return PRESETS[name]
 
 
-def check_grid(kpoints: Sequence[int]) -> tuple[int, int, int]:
-    """Three numbers from 1 up, as a tuple.
+def _known(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"choose one of {', '.join(PRESETS)}")
+    return name
+
+
+class GpawNumerics(Protocol):
+    """What a calculation takes from the engine."""
+
+    @property
+    def numbers(self) -> GpawPreset:
+        """Numerical settings."""
+
+    @property
+    def kpoints(self) -> tuple[int, int, int] | None:
+        """Grid for all frames; None: by the preset's spacing."""
+
+
+class GpawOptions(BaseModel):
+    """Options of the engine gpaw."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Annotated[str, AfterValidator(_known)] = Field(
+        default="laptop",
+        description="; ".join(
+            f"{name}: plane waves to {one.energy_cutoff:g} eV, k-points at most "
+            f"{one.kpoint_spacing:g} 1/Å apart"
+            for name, one in PRESETS.items()
+        ),
+    )
+    kpoints: KpointGrid | None = Field(
+        default=None,
+        description="grid around Gamma for all frames, such as 2,2,2; None: by the preset",
+    )
+
+
+def occupations(setting: ElectronicSetting) -> dict[str, str | float | int]:
+    """GPAW's words for a smearing.
 
     Raises
     ------
-    InputError
-        If they are not.
+    EngineError
+        If GPAW does not have the scheme.
     """
-    if len(kpoints) != 3 or any(number < 1 for number in kpoints):
-        raise InputError(f"--kpoints takes three numbers from 1 up, got {list(kpoints)}")
-    return kpoints[0], kpoints[1], kpoints[2]
+    family, order = parse_scheme(setting.smearing.scheme)
+    width = setting.smearing.width
+    if family == "methfessel-paxton":
+        return {"name": "methfessel-paxton", "order": order, "width": width}
+    if family == "gaussian":
+        return {"name": "methfessel-paxton", "order": 0, "width": width}
+    names = {"fermi-dirac": "fermi-dirac", "cold": "marzari-vanderbilt"}
+    if family not in names:
+        raise EngineError(
+            f"the engine gpaw cannot smear with {setting.smearing.scheme}: use --scheme "
+            "methfessel-paxton-1, gaussian, cold or fermi-dirac, or VASP (dosml relabel)"
+        )
+    return {"name": names[family], "width": width}

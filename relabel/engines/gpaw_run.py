@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,11 @@ from gpaw.dos import get_projector_numbers
 from gpaw.setup import create_setup
 
 from dosml.errors import EngineError
+from dosml.memory import peak_memory_mib
 from dosml.relabel.bands import EMPTY, band_count
 from dosml.relabel.elements import element
 from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure, broaden
-from dosml.relabel.engines.gpaw import occupations
+from dosml.relabel.engines.gpaw_presets import occupations
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.relabel.engines.gpaw import GpawEngine
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.relabel.engines.gpaw_presets import GpawNumerics
+    from dosml.theory.setting import ElectronicSetting
 
 FUNCTIONAL = "PBE"
 #: Density in electrons per valence electron, energy in eV per valence electron, eigenstates in
@@ -64,13 +63,13 @@ class Ladder:
     Raises
     ------
     EngineError
-        If GPAW has no PAW data for the element.
+        If GPAW has no PAW data for the element, or no electron is left.
     """
 
     suffix = ".gpw"
 
     def __init__(
-        self, engine: GpawEngine, frame: Atoms, rungs: Sequence[ElectronicSetting]
+        self, engine: GpawNumerics, frame: Atoms, rungs: Sequence[ElectronicSetting]
     ) -> None:
         self._engine = engine
         self._frame = frame.copy()
@@ -101,7 +100,7 @@ class Ladder:
                 "attempts": number,
                 "seconds": time.perf_counter() - start,
                 "from_neighbour": int(from_neighbour),
-                "memory_mib": peak_memory(),
+                "memory_mib": int(peak_memory_mib()),
             }
             return Label(**{**vars(label), "facts": facts})
         return LabelFailure("; ".join(reasons))
@@ -141,13 +140,19 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
     Raises
     ------
     EngineError
-        If there are no PAW data for the element.
+        If there are no PAW data for the element, or no electron is left.
     """
     symbol = frame.get_chemical_symbols()[0]
     try:
         valence = create_setup(symbol, FUNCTIONAL).Nv
     except FileNotFoundError as error:
         raise EngineError(f"GPAW has no PAW data for {symbol}: pip install gpaw-data") from error
+    for one in rungs:
+        if valence + one.electrons_per_atom_shift <= 0:
+            raise EngineError(
+                f"the engine gpaw has {valence} valence electrons in an atom of {symbol} and "
+                f"cannot shift them by {one.electrons_per_atom_shift:+g}: use a smaller --electrons"
+            )
     return max(
         band_count(
             n_atoms=len(frame),
@@ -162,7 +167,7 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
 
 
 def make_calculator(
-    engine: GpawEngine,
+    engine: GpawNumerics,
     frame: Atoms,
     setting: ElectronicSetting,
     *,
@@ -201,7 +206,7 @@ class GpawCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, engine: GpawEngine, setting: ElectronicSetting) -> None:
+    def __init__(self, engine: GpawNumerics, setting: ElectronicSetting) -> None:
         """Wait for the first frame."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._engine, self._setting = engine, setting
@@ -298,9 +303,3 @@ def levels_and_weights(calculator: Any) -> tuple[np.ndarray, np.ndarray, float]:
         occupation = calculator.get_occupation_numbers(kpt=kpt.k)[-1]
         top = max(top, abs(float(occupation)) / (2 * weight))
     return np.concatenate(levels), np.hstack(weights), top
-
-
-def peak_memory() -> int:
-    """Peak memory of this process so far, MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)

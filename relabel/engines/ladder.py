@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dosml.relabel.label import Label
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 
 class LadderCalculation(Protocol):

@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.units import Bohr, Hartree
+from pydantic import BaseModel, ConfigDict, Field
 
 from dosml.errors import EngineError, EngineMissingError
-from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure, broaden
+from dosml.relabel.engines.base import (
+    DOS_STEP,
+    LEVEL_BROADENING,
+    EngineEntry,
+    LabelFailure,
+    broaden,
+)
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
-from dosml.theory.fermi_level import chemical_potential
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,9 +35,14 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 METHOD = "GFN1-xTB"
+LIMIT = (
+    "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of one cell. "
+    "Its forces and its d band differ from those of density functional theory by amounts that "
+    "depend on the metal."
+)
 #: Tried in turn when the self-consistent field does not converge: (mixer damping, iterations,
 #: start from the neighbour's density). A field that resists all three was never seen to converge
 #: by smaller steps in sigma or by more iterations.
@@ -41,6 +52,9 @@ ATTEMPTS: tuple[tuple[float, int, bool], ...] = (
     (0.2, 250, False),
 )
 
+#: Valence electrons and places for electrons in any atom of GFN1-xTB (nine orbitals at most):
+#: tblite may crash, not fail, where a charge leaves none of one or the other.
+MOST_VALENCE, MOST_PLACES = 12, 18
 #: eV/Å. Charged cells can converge to collapsed states (35 Ti atoms with 3 electrons too many each:
 #: thousands of eV/Å); atoms at twice the melting temperature feel tens of eV/Å at most.
 LARGEST_FORCE = 100.0
@@ -53,6 +67,18 @@ def _version() -> str:
         raise EngineMissingError(
             "the engine xtb needs the package tblite, which is not installed: pip install tblite"
         ) from error
+
+
+class XtbOptions(BaseModel):
+    """Options of the engine xtb."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    accuracy: float = Field(
+        default=1.0,
+        gt=0,
+        description="tblite's accuracy: the energy converges to this times 1e-6 Hartree",
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,11 @@ class XtbEngine:
         )
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show."""
+        return (LIMIT,)
+
+    @property
     def default_cell(self) -> str:
         """Cells that it labels in seconds."""
         return "published"
@@ -101,13 +132,17 @@ class XtbEngine:
             "dos_broadening_ev": LEVEL_BROADENING,
         }
 
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels."""
+        return {"tblite": _version()}
+
     def check(self, setting: ElectronicSetting) -> None:
         """Refuse what tblite does not have.
 
         Raises
         ------
         EngineError
-            For a smearing scheme other than Fermi-Dirac.
+            For a smearing scheme other than Fermi-Dirac, or for more electrons than atoms have.
         EngineMissingError
             If tblite is not installed.
         """
@@ -117,10 +152,19 @@ class XtbEngine:
                 f"the engine xtb smears with fermi-dirac only, not {setting.smearing.scheme}: "
                 "use --scheme fermi-dirac, or a plane-wave engine (VASP or GPAW) for other schemes"
             )
+        shift = setting.electrons_per_atom_shift
+        if not -MOST_VALENCE < shift < MOST_PLACES:
+            raise EngineError(
+                f"the engine xtb cannot shift the electrons by {shift:+g} an atom: its atoms have "
+                f"at most {MOST_VALENCE} and places for {MOST_PLACES}; use a smaller --electrons"
+            )
 
     def seconds_per_label(self, n_atoms: int) -> float:
         """Rough cost of one label on one core: measured 4 s for 35 Ti atoms in a ladder."""
         return float(4.0 * (n_atoms / 35) ** 2.2)
+
+    def denser(self, frame: Atoms) -> None:
+        """Give nothing: it has the Gamma point only."""
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
@@ -242,6 +286,8 @@ def _to_label(
     properties: Mapping[str, NDArray[np.float64]],
     facts: Mapping[str, str | float | int],
 ) -> Label:
+    from dosml.theory.fermi_level import chemical_potential
+
     levels = properties["orbital-energies"] * Hartree
     occupations = properties["orbital-occupations"]  # both spins: 0 to 2
     n_electrons = float(occupations.sum())
@@ -289,3 +335,11 @@ def _ase_calculator(engine: XtbEngine, setting: ElectronicSetting) -> Calculator
         electronic_temperature=setting.smearing.width / kB,
         verbosity=0,
     )
+
+
+ENTRY = EngineEntry(
+    name="xtb",
+    help="GFN1-xTB through tblite, Gamma point, Fermi-Dirac smearing, seconds a label",
+    options=XtbOptions,
+    make=lambda options: XtbEngine(accuracy=options.accuracy),
+)

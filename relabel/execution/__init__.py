@@ -1,1 +1,1 @@
-"""Where jobs run: one seam, `concurrent.futures.Executor`, for processes and for Slurm."""
+"""Where tasks run: one runner, for processes here and for Slurm."""

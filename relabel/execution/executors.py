@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import multiprocessing
+import os
 import socket
 import sys
+import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.execution.slurm import slurm_is_here
-from dosml.relabel.pool import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,76 +23,110 @@ if TYPE_CHECKING:
     from dosml.relabel.execution.lock import DriverLock
     from dosml.relabel.execution.settings import RunSettings
 
+#: Every numerical library obeys one of these; they are read when a worker starts.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 @contextlib.contextmanager
-def open_executor(settings: RunSettings, lock: DriverLock) -> Iterator[Executor]:
-    """Executor of a run: worker processes here, or pilots on Slurm.
+def process_executor(workers: int, *, one_thread: bool = True) -> Iterator[Executor]:
+    """Worker processes that end with this one, even when it is killed.
 
     Parameters
     ----------
-    settings
-        Which one, how large.
-    lock
-        Held by the caller; it records the pilots.
-
-    Raises
-    ------
-    EngineMissingError
-        If Parsl or Slurm is asked for and not there.
+    workers
+        Processes at a time; each starts when it is first needed.
+    one_thread
+        Let their numerical libraries use one thread each. Otherwise the user's variables hold.
     """
-    if settings.executor == "processes":
-        with process_executor(settings.workers) as pool:
-            yield pool
-        return
-    with slurm_executor(settings, lock) as pool:
-        yield pool
+    # Workers read the variables before any code of ours runs there, so they are set here.
+    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    if one_thread:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        # spawn, not fork: the parent may hold threads of numerical libraries
+        with ProcessPoolExecutor(
+            max_workers=workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_die_with_parent,
+        ) as pool:
+            try:
+                yield pool
+            finally:
+                # what waits is dropped, what runs comes to its end: the folder is held until then
+                pool.shutdown(cancel_futures=True)
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-@contextlib.contextmanager
-def process_executor(workers: int) -> Iterator[Executor]:
-    """Worker processes that end with this one, even when it is killed."""
-    # spawn, not fork: the parent may hold threads of numerical libraries
-    with ProcessPoolExecutor(
-        max_workers=workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=die_with_parent,
-    ) as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _die_with_parent() -> None:
+    """End this worker when the driver is killed: a pool's workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-@contextlib.contextmanager
-def slurm_executor(settings: RunSettings, lock: DriverLock) -> Iterator[Executor]:
-    """Parsl pilots: Slurm jobs whose workers take one task after the other.
+def check_slurm_executor() -> None:
+    """Find out before any work whether pilots can be started from here.
 
     Raises
     ------
     EngineMissingError
         If Parsl is not installed, or there is no Slurm.
     """
-    try:
-        import parsl
-        from parsl.concurrent import ParslPoolExecutor
-    except ImportError as error:
+    if importlib.util.find_spec("parsl") is None:
         raise EngineMissingError(
             "the slurm executor needs the package parsl: pip install 'dosml[cluster]'"
-        ) from error
+        )
     if not slurm_is_here():
         raise EngineMissingError(
             "no Slurm here (sbatch is not on the PATH): start the run on a login node, or set "
             'executor = "processes"'
         )
+
+
+@contextlib.contextmanager
+def slurm_executor(
+    settings: RunSettings, lock: DriverLock, *, one_thread: bool = True
+) -> Iterator[Executor]:
+    """Parsl pilots: Slurm jobs whose workers take one task after the other.
+
+    Parameters
+    ----------
+    settings
+        What the pilots ask for.
+    lock
+        Held by the caller; it records the pilots.
+    one_thread
+        Let numerical libraries use one thread, unless the user's `setup` says otherwise.
+
+    Raises
+    ------
+    EngineMissingError
+        If Parsl is not installed, or there is no Slurm.
+    """
+    check_slurm_executor()
+    import parsl
+    from parsl.concurrent import ParslPoolExecutor
+
     # Parsl's log is in its run folder; the console belongs to the progress bar
     logging.getLogger("parsl").propagate = False
-    config, pilots = _parsl_config(settings, lock)
+    config, pilots = _parsl_config(settings, lock, one_thread=one_thread)
     pool = ParslPoolExecutor(config)
     try:
         lock.note(interchange_pid=pilots.interchange_proc.pid)
         yield pool
     finally:
-        pool.shutdown()
+        # without waiting: where a run ends early, its pilots are cancelled with what they hold
+        pool.shutdown(wait=False)
         parsl.clear()
 
 
@@ -107,7 +143,7 @@ def own_addresses() -> set[str]:
     return found or {"127.0.0.1"}
 
 
-def _parsl_config(settings: RunSettings, lock: DriverLock) -> tuple[Any, Any]:
+def _parsl_config(settings: RunSettings, lock: DriverLock, *, one_thread: bool) -> tuple[Any, Any]:
     from parsl.config import Config
     from parsl.executors import HighThroughputExecutor
     from parsl.jobs.error_handlers import windowed_error_handler
@@ -116,6 +152,7 @@ def _parsl_config(settings: RunSettings, lock: DriverLock) -> tuple[Any, Any]:
 
     slurm = settings.slurm
     programs = Path(sys.executable).parent  # Parsl's own are beside Python
+    threads = [f"export {name}=1" for name in THREAD_VARIABLES] if one_thread else []
 
     class RecordedProvider(SlurmProvider):
         """Tells the lock of every pilot."""
@@ -144,8 +181,9 @@ def _parsl_config(settings: RunSettings, lock: DriverLock) -> tuple[Any, Any]:
         max_blocks=slurm.pilots,
         walltime=slurm.walltime,
         scheduler_options="\n".join(f"#SBATCH {line}" for line in slurm.sbatch),
-        # the node must find the same Python and packages, whatever its shell sets up
-        worker_init=f"{slurm.setup}\nexport PATH={programs}:$PATH",
+        # first what the user may change, last what must hold: the node finds the same Python and
+        # packages, whatever its shell sets up
+        worker_init="\n".join([*threads, slurm.setup, f"export PATH={programs}:$PATH"]),
         exclusive=slurm.exclusive,
         cmd_timeout=60,
         launcher=SingleNodeLauncher() if slurm.nodes == 1 else SrunLauncher(),
@@ -167,7 +205,7 @@ def _parsl_config(settings: RunSettings, lock: DriverLock) -> tuple[Any, Any]:
     pilots.all_addresses = addresses
     config = Config(
         executors=[pilots],
-        run_dir=str(lock.study / "parsl"),
+        run_dir=str(lock.folder / "parsl"),
         strategy="simple",
         strategy_period=min(5, slurm.poll_seconds),
         retries=0,

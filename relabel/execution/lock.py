@@ -1,14 +1,13 @@
-"""One driver per study, and what a killed driver left behind.
+"""One driver per folder, and what a killed driver left behind.
 
-`STUDY/run.lock` is held with flock: the kernel lets go of it when the driver ends, however it ends.
-`STUDY/run.json` says who holds it: process id, host, Parsl's interchange and the Slurm jobs. A
-driver that was killed leaves its interchange and its pilots alive, and the pilots go on running
-jobs; the next driver finds them there, and in Slurm's queue by name, and ends them first.
+`FOLDER/run.lock` is held: the kernel lets go of it when the driver ends, however it ends.
+`FOLDER/run.json` says what it started: process id, host, Parsl's interchange and the Slurm jobs.
+A driver that was killed leaves its interchange and its pilots alive, and the pilots go on running
+tasks; the next driver finds them there, and in Slurm's queue by name, and ends them first.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,10 +15,10 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from dosml.errors import CampaignLockedError
-from dosml.files import whole_file
+from dosml.errors import CampaignLockedError, InputError
+from dosml.files import FileLock, whole_file
 from dosml.relabel.execution.slurm import cancel_and_wait, queued, slurm_is_here
 
 if TYPE_CHECKING:
@@ -30,29 +29,29 @@ LOCK = "run.lock"
 RECORD = "run.json"
 
 
-def study_key(study: Path) -> str:
-    """Short name of a study among the Slurm jobs of one user."""
-    return hashlib.sha256(str(study.resolve()).encode()).hexdigest()[:10]
+def folder_key(folder: Path) -> str:
+    """Short name of a folder among the Slurm jobs of one user."""
+    return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
 
 
 class DriverLock:
-    """Hold a study for one driver; a context manager.
+    """Hold a folder for one driver; a context manager.
 
     Parameters
     ----------
-    study
-        The study's folder.
+    folder
+        A study or a campaign; it exists.
     """
 
-    def __init__(self, study: Path) -> None:
-        self.study = study
-        self._handle: IO[str] | None = None
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder / LOCK)
         self._record: dict[str, Any] = {}
 
     @property
     def label(self) -> str:
         """Label of the Parsl executor: it is part of the pilots' job names."""
-        return f"dosml-{study_key(self.study)}"
+        return f"dosml-{folder_key(self.folder)}"
 
     @property
     def pilot_name(self) -> str:
@@ -61,8 +60,8 @@ class DriverLock:
 
     @property
     def array_name(self) -> str:
-        """Name of the study's array jobs in Slurm's queue."""
-        return f"dosml-array-{study_key(self.study)}"
+        """Name of the folder's array jobs in Slurm's queue."""
+        return f"dosml-array-{folder_key(self.folder)}"
 
     def __enter__(self) -> Self:
         """Take the lock.
@@ -71,18 +70,18 @@ class DriverLock:
         ------
         CampaignLockedError
             If another driver holds it.
+        InputError
+            If the folder cannot be written.
         """
-        self._handle = (self.study / LOCK).open("a+")
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = self._lock.take()
         except OSError as error:
-            owner = self._read()
-            self._handle.close()
-            self._handle = None
+            raise InputError(f"cannot run in {self.folder}: {error.strerror}") from error
+        if not mine:
             raise CampaignLockedError(
-                f"{self.study} is being run by process {owner.get('pid', 'unknown')} on "
-                f"{owner.get('host', 'unknown')}: wait for it to end, or stop it first"
-            ) from error
+                f"{self.folder} is being run by {self._lock.owner()}: wait for it to end, or stop "
+                "it first"
+            )
         return self
 
     def __exit__(
@@ -91,15 +90,15 @@ class DriverLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let go of the study."""
-        if self._record:
-            self.note(ended=time.time())
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        """Let go of the folder."""
+        try:
+            if self._record:
+                self.note(ended=time.time())
+        finally:
+            self._lock.release()
 
     def recover(self, *, uses_slurm: bool) -> list[str]:
-        """End what an earlier driver of this study left running; say what was found.
+        """End what an earlier driver of this folder left running; say what was found.
 
         Parameters
         ----------
@@ -110,7 +109,7 @@ class DriverLock:
         Raises
         ------
         CampaignLockedError
-            If an array job of the study is still in the queue: it runs the same jobs.
+            If an array job of the folder is still in the queue: it runs the same jobs.
         EngineError
             If a pilot does not end.
         """
@@ -129,7 +128,7 @@ class DriverLock:
             arrays = queued([self.array_name])
             if arrays:
                 raise CampaignLockedError(
-                    f"array job {', '.join(arrays)} is still working on {self.study}: wait for it "
+                    f"array job {', '.join(arrays)} is still working on {self.folder}: wait for it "
                     f"to end, or cancel it with scancel {' '.join(arrays)}"
                 )
         self._record = {}
@@ -145,7 +144,7 @@ class DriverLock:
     def note(self, **facts: object) -> None:
         """Add facts to the record on disk."""
         self._record.update(facts)
-        with whole_file(self.study / RECORD) as path:
+        with whole_file(self.folder / RECORD) as path:
             path.write_text(json.dumps(self._record, indent=1) + "\n")
 
     def add_slurm_job(self, identity: str) -> None:
@@ -154,7 +153,7 @@ class DriverLock:
 
     def _read(self) -> dict[str, Any]:
         try:
-            record: dict[str, Any] = json.loads((self.study / RECORD).read_text())
+            record: dict[str, Any] = json.loads((self.folder / RECORD).read_text())
         except (OSError, ValueError):
             return {}
         return record

@@ -12,6 +12,7 @@ from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 _WALLTIME = re.compile(r"(\d+-)?\d{1,3}:\d{2}:\d{2}")
@@ -51,14 +52,18 @@ class SlurmSettings(BaseModel):
     def _one_gpu_each(self) -> SlurmSettings:
         if 0 < self.gpus_per_node < self.jobs_per_node:
             raise ValueError(
-                f"jobs_per_node = {self.jobs_per_node} on {self.gpus_per_node} GPUs: every VASP is "
+                f"jobs_per_node = {self.jobs_per_node} on {self.gpus_per_node} GPUs: every task is "
                 "pinned to a GPU of its own, so give at most as many jobs as GPUs"
             )
         return self
 
 
 class RunSettings(BaseModel):
-    """What is started for each job, and where."""
+    """Where tasks run, how many at a time, and what is started for a VASP job.
+
+    `command`, `retry_refused`, `compress`, `corrections` and `check_seconds` are read by VASP's
+    jobs only: one file may serve both them and the commands that label and train themselves.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,6 +84,10 @@ class RunSettings(BaseModel):
         return command
 
 
+#: Keys of a run at the top of a --config file.
+RUN_KEYS = tuple(RunSettings.model_fields)
+
+
 def load_run_settings(path: Path | None, **given: object) -> RunSettings:
     """Read a TOML file; values given by name win, None means not given.
 
@@ -97,20 +106,57 @@ def load_run_settings(path: Path | None, **given: object) -> RunSettings:
             values["slurm"] = slurm
         else:
             values[name] = value
+    return _validated(values, f"--config {path}: " if path is not None else "")
+
+
+def split_run_settings(
+    values: Mapping[str, object], *, shared: Collection[str] = (), source: str = ""
+) -> tuple[RunSettings | None, dict[str, object]]:
+    """Divide the content of one --config file between the run and the command that reads it.
+
+    Parameters
+    ----------
+    values
+        Content of the file. Keys that are not of a run stay for the command, which refuses those
+        that it does not know either: `RUN_KEYS` belongs to the keys to propose then.
+    shared
+        Keys that the command knows as well (workers, say): they go to both.
+    source
+        Beginning of messages, such as "--config cluster.toml: ".
+
+    Returns
+    -------
+    RunSettings or None
+        None where the file says nothing of a run.
+    dict
+        The command's part, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        If a key in [slurm] is unknown, or a value cannot be used.
+    """
+    mine = {key: value for key, value in values.items() if key in RUN_KEYS}
+    rest = {key: value for key, value in values.items() if key not in RUN_KEYS or key in shared}
+    return (_validated(mine, source) if mine else None), rest
+
+
+def _validated(values: dict[str, object], source: str) -> RunSettings:
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
-        raise InputError(_message(error, path)) from error
+        raise InputError(source + _message(error)) from error
 
 
-def _message(error: ValidationError, path: Path | None) -> str:
+def _message(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    source = f"--config {path}: " if path is not None else ""
     if first["type"] == "extra_forbidden":
         in_slurm = len(first["loc"]) > 1
         known = list(SlurmSettings.model_fields if in_slurm else RunSettings.model_fields)
-        return source + unknown_key(where, str(first["loc"][-1]), known)
+        return unknown_key(where, str(first["loc"][-1]), known)
     if first["type"] == "value_error":
-        return f"{source}{first['ctx']['error']}"
-    return f"{source}{where} = {first['input']!r} cannot be used: {first['msg'].lower()}"
+        return str(first["ctx"]["error"])
+    if first["type"] == "model_type":
+        return f"{where} = {first['input']!r} cannot be used: write a table, [{where}]"
+    return f"{where} = {first['input']!r} cannot be used: {first['msg'].lower()}"

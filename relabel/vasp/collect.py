@@ -1,6 +1,7 @@
-"""Collect a study: every label read once, checked, written as extxyz per setting and as one table.
+"""Collect a study: every label read once, checked, and written as a dataset folder.
 
-Nothing but one label per process is held in memory: ten thousand jobs stream through.
+Energies, forces and facts of all labels are held in memory, their DOS are not: ten thousand jobs
+stream through.
 """
 
 from __future__ import annotations
@@ -8,26 +9,36 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from ase.io.extxyz import write_extxyz
 
 from dosml.errors import LabelError
 from dosml.files import whole_file
-from dosml.relabel.label import Label, labelled_frame
+from dosml.relabel.dataset.files import save
+from dosml.relabel.dataset.pairing import LabelSource, pair
 from dosml.relabel.vasp.jobs import VaspJob, find_jobs, study_frames
-from dosml.relabel.vasp.labels import LabelRow, ensure_label, store_of
-from dosml.relabel.vasp.verify import Refusal
+from dosml.relabel.vasp.labels import ensure_label, store_of, table_facts
+from dosml.relabel.vasp.noise import with_noise
+from dosml.relabel.vasp.provenance import study_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-#: Folder of the results inside a study.
+    from ase import Atoms
+
+    from dosml.relabel.dataset.noise import LabelNoise
+    from dosml.relabel.dataset.value import Dataset
+    from dosml.relabel.label import Label
+    from dosml.relabel.vasp.verify import Refusal
+
+#: Folder of the dataset inside a study.
 COLLECTED = "collected"
+#: Folder of one dataset per setting, for frames that lack a label at some setting.
+UNPAIRED = "unpaired"
 _CHUNK = 8
 
 
@@ -48,27 +59,30 @@ class Collection:
 
     Attributes
     ----------
-    files
-        One extxyz file per setting, in the settings' order.
-    table, refused_table
-        labels.parquet and refused.csv.
+    folders
+        The dataset folder; with `unpaired` one per setting.
+    refused_table
+        refused.csv.
     n_labels
         Accepted labels.
     n_written
-        Labels in the extxyz files: fewer where frames lack one at some setting.
-    n_unpaired
-        Frames left out because one of their labels is missing.
+        Labels in the datasets: fewer where frames lack one at some setting.
+    dropped, dropped_settings
+        Frames and settings that were left out, with the reason.
     refused
         Every job without a label.
+    noise
+        Label set -> what the jobs on a denser grid of k-points tell of it, where there are any.
     """
 
-    files: tuple[Path, ...]
-    table: Path
+    folders: tuple[Path, ...]
     refused_table: Path
     n_labels: int
     n_written: int
-    n_unpaired: int
+    dropped: tuple[str, ...]
+    dropped_settings: tuple[str, ...]
     refused: tuple[Refused, ...]
+    noise: Mapping[str, LabelNoise]
 
 
 def collect(
@@ -81,7 +95,8 @@ def collect(
     study
         Its folder.
     unpaired
-        Keep frames that lack a label at some setting.
+        Keep frames that lack a label at some setting: one dataset per setting, below
+        `STUDY/unpaired`, in place of one for all in `STUDY/collected`.
     workers
         Processes that read outputs.
     on_progress
@@ -96,100 +111,119 @@ def collect(
     DiskSpaceError
         If the disk is full.
     """
-    jobs = find_jobs(study)
-    rows: list[LabelRow] = []
+    every = find_jobs(study)
+    jobs = [job for job in every if not job.denser]
+    denser: list[VaspJob] = []
+    good: dict[str, dict[str, VaspJob]] = {job.folder.parent.name: {} for job in jobs}
+    reasons: dict[str, dict[str, str]] = {name: {} for name in good}
     refused: list[Refused] = []
-    with _pool(min(workers, len(jobs))) as run:
-        for done, (job, outcome) in enumerate(zip(jobs, run(study, jobs), strict=True), 1):
-            if isinstance(outcome, Refusal):
+    with _pool(min(workers, len(every))) as run:
+        for done, (job, refusal) in enumerate(zip(every, run(study, every), strict=True), 1):
+            name = job.folder.parent.name
+            if refusal is None and job.denser:
+                denser.append(job)
+            elif refusal is None:
+                good[name][job.frame_id] = job
+            else:
                 place = str(job.folder.relative_to(study))
                 refused.append(
-                    Refused(place, job.frame_id, job.setting.name, outcome.kind, outcome.reason)
+                    Refused(place, job.frame_id, job.setting.name, refusal.kind, refusal.reason)
                 )
-            else:
-                rows.append(outcome)
+                if not job.denser:
+                    reasons[name][job.frame_id] = refusal.reason
             on_progress(done)
-    out = study / COLLECTED
-    refused_table = out / "refused.csv"
+    refused_table = study / (UNPAIRED if unpaired else COLLECTED) / "refused.csv"
     with whole_file(refused_table) as path:
         columns = list(Refused.__dataclass_fields__)
         pd.DataFrame([asdict(one) for one in refused], columns=columns).to_csv(path, index=False)
-    if not rows:
+    n_labels = sum(len(found) for found in good.values())
+    if not n_labels:
         raise LabelError(
-            f"no label in {study}: all {len(jobs)} jobs were refused, the first because "
+            f"no label in {study}: all {len(every)} jobs were refused, the first because "
             f"{refused[0].reason} (all reasons: {refused_table})"
         )
-    return _write(study, jobs, rows, refused, unpaired=unpaired)
-
-
-def _write(
-    study: Path,
-    jobs: Sequence[VaspJob],
-    rows: Sequence[LabelRow],
-    refused: Sequence[Refused],
-    *,
-    unpaired: bool,
-) -> Collection:
     frames = study_frames(study)
-    by_folder: dict[str, list[VaspJob]] = {}
-    for job in jobs:
-        by_folder.setdefault(job.folder.parent.name, []).append(job)
-    good = {row.job for row in rows}
-    present = {
-        name: {job.frame_id for job in group if str(job.folder.relative_to(study)) in good}
-        for name, group in by_folder.items()
-    }
-    complete = set.intersection(*present.values())
-    n_any = len(set.union(*present.values()))
-    if not complete and not unpaired:
-        raise LabelError(
-            f"no frame of {study} has a label at every one of its {len(by_folder)} settings: give "
-            "--unpaired to write what there is"
-        )
-    files = []
-    n_written = 0
-    for name, group in by_folder.items():
-        ids = present[name] if unpaired else complete
-        chosen = {job.frame_id: job for job in group if job.frame_id in ids}
-        if not chosen:
-            continue
-        path = study / COLLECTED / f"{_file_name(name, by_folder)}.extxyz"
-        with whole_file(path) as partial_path, partial_path.open("w") as handle:
-            for identity, frame in frames.items():
-                if identity not in chosen:
-                    continue
-                job = chosen[identity]
-                label = store_of(study, job).get(identity, job.setting)
-                assert isinstance(label, Label)
-                write_extxyz(handle, [labelled_frame(frame, label)])
-                n_written += 1
-        files.append(path)
-    table = study / COLLECTED / "labels.parquet"
-    with whole_file(table) as path:
-        pd.DataFrame([asdict(row) for row in rows]).to_parquet(path, index=False)
+    sources = [
+        _source(study, frames, jobs, name, found, reasons[name]) for name, found in good.items()
+    ]
+    datasets = _unpaired(frames, sources) if unpaired else [_paired(study, frames, sources)]
+    by_place = {str(job.folder.relative_to(study)): job for job in jobs}
+    folders = []
+    datasets = [with_noise(study, dataset, by_place, denser) for dataset in datasets]
+    for dataset in datasets:
+        provenance = study_provenance(study, dataset, by_place)
+        folder = study / UNPAIRED / dataset.names[0] if unpaired else study / COLLECTED
+        folders.append(save(replace(dataset, provenance=provenance), folder))
     return Collection(
-        files=tuple(files),
-        table=table,
-        refused_table=study / COLLECTED / "refused.csv",
-        n_labels=len(rows),
-        n_written=n_written,
-        n_unpaired=0 if unpaired else n_any - len(complete),
+        folders=tuple(folders),
+        refused_table=refused_table,
+        n_labels=n_labels,
+        n_written=sum(len(one.frames) * len(one.label_sets) for one in datasets),
+        dropped=() if unpaired else datasets[0].dropped,
+        dropped_settings=() if unpaired else datasets[0].dropped_settings,
         refused=tuple(refused),
+        noise={
+            labels.name: labels.noise
+            for dataset in datasets
+            for labels in dataset.label_sets
+            if labels.noise is not None
+        },
     )
 
 
-def _file_name(folder: str, folders: dict[str, list[VaspJob]]) -> str:
-    """Name of the setting; with the hash where the study has two protocols."""
+def _paired(study: Path, frames: Mapping[str, Atoms], sources: Sequence[LabelSource]) -> Dataset:
+    try:
+        return pair(list(frames.values()), sources)
+    except LabelError as error:
+        raise LabelError(
+            f"{study}: {error}; give --unpaired to write what there is, one dataset per setting"
+        ) from error
+
+
+def _unpaired(frames: Mapping[str, Atoms], sources: Sequence[LabelSource]) -> list[Dataset]:
+    of_setting = [
+        [frame for one, frame in frames.items() if one not in source.failures] for source in sources
+    ]
+    return [
+        pair(found, [source]) for found, source in zip(of_setting, sources, strict=True) if found
+    ]
+
+
+def _source(
+    study: Path,
+    frames: Mapping[str, Atoms],
+    jobs: Sequence[VaspJob],
+    folder: str,
+    good: Mapping[str, VaspJob],
+    reasons: Mapping[str, str],
+) -> LabelSource:
+    """Where the labels of one setting are, and why the others are not."""
+    first = next(job for job in jobs if job.folder.parent.name == folder)
+    missing = "no job: write its inputs with dosml relabel FRAMES --out STUDY"
+    return LabelSource(
+        store_of(study, first),
+        first.setting,
+        _set_name(folder, {job.folder.parent.name for job in jobs}),
+        {one: reasons.get(one, missing) for one in frames if one not in good},
+        lambda identity, label: _facts(study, good[identity], label),
+    )
+
+
+def _facts(study: Path, job: VaspJob, label: Label) -> dict[str, Any]:
+    return {**table_facts(label), "job": str(job.folder.relative_to(study))}
+
+
+def _set_name(folder: str, folders: set[str]) -> str:
+    """Name of the setting; with the hash where the study has two protocols or schemes."""
     name = folder.rsplit("-", 1)[0]
-    alone = sum(other.rsplit("-", 1)[0] == name for other in folders) == 1
-    return name if alone else folder
+    return name if sum(other.rsplit("-", 1)[0] == name for other in folders) == 1 else folder
 
 
 @contextmanager
 def _pool(
     workers: int,
-) -> Iterator[Callable[[Path, Sequence[VaspJob]], Iterator[LabelRow | Refusal]]]:
-    def here(study: Path, jobs: Sequence[VaspJob]) -> Iterator[LabelRow | Refusal]:
+) -> Iterator[Callable[[Path, Sequence[VaspJob]], Iterator[Refusal | None]]]:
+    def here(study: Path, jobs: Sequence[VaspJob]) -> Iterator[Refusal | None]:
         return (ensure_label(study, job) for job in jobs)
 
     if workers <= 1:
@@ -199,7 +233,7 @@ def _pool(
     pool: Executor
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
 
-        def spread(study: Path, jobs: Sequence[VaspJob]) -> Iterator[LabelRow | Refusal]:
+        def spread(study: Path, jobs: Sequence[VaspJob]) -> Iterator[Refusal | None]:
             return pool.map(partial(ensure_label, study), jobs, chunksize=_CHUNK)
 
         yield spread

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
 from dosml.relabel.execution.arrays import write_array
-from dosml.relabel.execution.driver import run_tasks
-from dosml.relabel.execution.executors import open_executor
 from dosml.relabel.execution.lock import DriverLock
+from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.execution.slurm import submit
 from dosml.relabel.vasp.jobs import find_jobs
 from dosml.relabel.vasp.run import JobResult, job_state, run_task, tasks_of
@@ -82,21 +81,17 @@ def run_study(
     DosmlError
         What stopped the run; finished jobs are kept.
     """
-    with DriverLock(study) as lock:
-        for line in lock.recover(uses_slurm=settings.executor == "slurm"):
-            say(line)
+    # VASP's threads are the user's: the command or the set-up of the node says how many
+    with open_runner(settings, study, one_thread=False, say=say) as runner:
         jobs = find_jobs(study)
         tasks = tasks_of(study, jobs, settings)
         report = RunReport(len(jobs), len(jobs) - len(tasks))
         done = report.before
         on_progress(done, report.total)
-        if not tasks:
-            return report
-        with open_executor(settings, lock) as executor:
-            for task, result in run_tasks(executor, run_task, tasks):
-                report.add(task, result)
-                done += 1
-                on_progress(done, report.total)
+        for task, result in runner.run(run_task, tasks):
+            report.add(task, result)
+            done += 1
+            on_progress(done, report.total)
     return report
 
 

@@ -20,9 +20,9 @@ from dosml.relabel.vasp.protocol import smearing_tags
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from dosml.relabel.setting import ElectronicSetting
     from dosml.relabel.vasp.potcars import PotcarFacts
     from dosml.relabel.vasp.protocol import VaspProtocol
+    from dosml.theory.setting import ElectronicSetting
 
 #: Window and step (eV) of the DOS. EMIN and EMAX are on VASP's absolute scale, where the Fermi
 #: levels of metals lie between -3 and 12 eV: the window of the measures, 10 eV to either side of
@@ -48,9 +48,12 @@ class TM23StaticSet(VaspInputSet):
     ----------
     kspacing
         Largest distance of k-points, 1/Å, 2 pi included.
+    denser
+        Take one more point in every direction.
     """
 
     kspacing: float = 0.22
+    denser: bool = False
     sort_structure: bool = False
 
     CONFIG: ClassVar[dict[str, Any]] = {
@@ -81,14 +84,17 @@ class TM23StaticSet(VaspInputSet):
     def kpoints(self) -> Kpoints:
         """Gamma-centred grid, as VASP itself makes it from KSPACING."""
         assert self.structure is not None
-        return gamma_grid(self.structure, self.kspacing)
+        return gamma_grid(self.structure, self.kspacing, more=int(self.denser))
 
 
-def gamma_grid(structure: Structure, spacing: float) -> Kpoints:
-    """Smallest Gamma-centred grid whose points are no further apart than `spacing` (1/Å)."""
+def gamma_grid(structure: Structure, spacing: float, *, more: int = 0) -> Kpoints:
+    """Smallest Gamma-centred grid whose points are no further apart than `spacing` (1/Å).
+
+    `more` points are added in every direction.
+    """
     lengths = structure.lattice.reciprocal_lattice.abc  # 2 pi included
     # the tolerance keeps a length that is a whole multiple from being rounded up by its last bit
-    a, b, c = (max(1, math.ceil(length / spacing - 1e-8)) for length in lengths)
+    a, b, c = (max(1, math.ceil(length / spacing - 1e-8)) + more for length in lengths)
     return Kpoints.gamma_automatic(kpts=(a, b, c))
 
 
@@ -123,6 +129,8 @@ def input_set(
     setting: ElectronicSetting,
     protocol: VaspProtocol,
     potcar: PotcarFacts | None,
+    *,
+    denser: bool = False,
 ) -> VaspInputSet:
     """Build the input set of one job.
 
@@ -130,6 +138,8 @@ def input_set(
     ----------
     potcar
         The POTCAR in use; without it NELECT and NBANDS are missing from the INCAR.
+    denser
+        Take one more k-point in every direction than the protocol does.
 
     Raises
     ------
@@ -163,8 +173,16 @@ def input_set(
         warnings.simplefilter("ignore", BadInputSetWarning)
         warnings.filterwarnings("ignore", message=".*inconsistent with the recommended.*")
         if protocol.preset == "tm23":
-            return TM23StaticSet(kspacing=protocol.spacing(symbol), **options)
+            return TM23StaticSet(kspacing=protocol.spacing(symbol), denser=denser, **options)
         options["user_incar_settings"] = {**DOS_TAGS, **options["user_incar_settings"]}
         spacing = {"KSPACING": protocol.spacing(symbol)} if protocol.kspacing else {}
         options["user_incar_settings"] |= spacing
+        plain = MatPESStaticSet(**options)
+        if not denser:
+            return plain
+        # VASP makes the grid of a KSPACING itself, with Gamma in it: one more point has to be said
+        options["user_kpoints_settings"] = gamma_grid(
+            options["structure"], plain.incar["KSPACING"], more=1
+        )
+        options["user_incar_settings"] |= {"KSPACING": None}
         return MatPESStaticSet(**options)

@@ -4,6 +4,7 @@
 STUDY/study.json  frames.extxyz  potcars.json  potcars/POTCAR.Ti_pv
       jobs/sigma_0.2-<hash of protocol and setting>/<frame id>/job.json
                                                               INCAR KPOINTS POSCAR POTCAR -> ...
+           sigma_0.2_denser-<hash>/...                the same on a denser grid, for a few frames
 ```
 A job whose POTCAR is not at hand has `INCAR.unresolved` in place of INCAR, and POTCAR.spec in place
 of POTCAR: VASP cannot run it by mistake with a neutral cell or too few bands.
@@ -23,10 +24,10 @@ import ase.io
 from dosml.errors import FrameError, InputError
 from dosml.files import whole_file
 from dosml.relabel.frames import canonical, frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import content_hash
 from dosml.relabel.vasp.potcars import PotcarFacts, get_potcar, potcar_path
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 JOB = "job.json"
 FRAMES = "frames.extxyz"
 UNRESOLVED = "INCAR.unresolved"
+#: What sets a job on the denser grid of k-points apart from that of the label.
+DENSER = {"kpoints": "one more in every direction"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class VaspJob:
         return dict(self.record["incar"])
 
     @property
+    def denser(self) -> bool:
+        """Whether it is a label on a denser grid of k-points, to tell the label noise."""
+        return bool(self.record.get("denser", False))
+
+    @property
     def resolved(self) -> bool:
         """Whether the POTCAR was at hand, so that NELECT and NBANDS are known."""
         return self.record["potcar"] is not None
@@ -97,10 +105,13 @@ class Written:
     unresolved: int
 
 
-def setting_folder(study: Path, protocol: VaspProtocol, setting: ElectronicSetting) -> Path:
-    """Where the jobs of one setting lie."""
-    key = content_hash({**protocol.fingerprint(), **setting.as_dict()})
-    return study / "jobs" / f"{setting.name}-{key}"
+def setting_folder(
+    study: Path, protocol: VaspProtocol, setting: ElectronicSetting, *, denser: bool = False
+) -> Path:
+    """Where the jobs of one setting lie, or those on the denser grid of k-points."""
+    content = {**protocol.fingerprint(), **setting.as_dict(), **(DENSER if denser else {})}
+    name = f"{setting.name}_denser" if denser else setting.name
+    return study / "jobs" / f"{name}-{content_hash(content)}"
 
 
 def find_jobs(study: Path) -> list[VaspJob]:
@@ -143,6 +154,7 @@ def write_jobs(
     protocol: VaspProtocol,
     *,
     on_progress: Callable[[int], None],
+    denser: Sequence[Atoms] = (),
 ) -> Written:
     """Write the input folders that are not there yet; unresolved ones are resolved if possible.
 
@@ -151,37 +163,62 @@ def write_jobs(
     study
         The study's folder.
     frames
-        Canonical frames of one element.
+        Canonical frames, each of one element.
     settings
         Electronic settings.
     on_progress
         Called with the number of folders seen.
+    denser
+        Those of the frames that also get jobs on a denser grid of k-points.
 
     Raises
     ------
+    FrameError
+        If a frame holds several elements.
     InputError, EngineError
-        If the POTCAR is not in the library, or VASP cannot do a setting.
+        If a POTCAR is not in the library, or VASP cannot do a setting.
     CampaignMismatchError
-        If the study was begun with another POTCAR.
+        If the study was begun with another POTCAR of an element.
     DiskSpaceError
         If the disk is full.
     """
-    symbol = frames[0].get_chemical_symbols()[0]
-    potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
+    potcars = {
+        symbol: get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
+        for symbol in dict.fromkeys(element_of(frame) for frame in frames)
+    }
     _keep_frames(study, frames)
-    new = kept = seen = 0
+    new = kept = seen = unresolved = 0
+    kinds = [(False, frame) for frame in frames] + [(True, frame) for frame in denser]
     for setting in settings:
-        parent = setting_folder(study, protocol, setting)
-        for frame in frames:
-            job = VaspJob(parent / frame_id(frame))
+        for more, frame in kinds:
+            parent = setting_folder(study, protocol, setting, denser=more)
+            job, potcar = VaspJob(parent / frame_id(frame)), potcars[element_of(frame)]
             if (job.folder / JOB).exists() and (job.resolved or potcar is None):
                 kept += 1
             else:
-                _write(job.folder, study, frame, setting, protocol, potcar)
+                _write(job.folder, study, frame, setting, protocol, potcar, denser=more)
                 new += 1
             seen += 1
+            unresolved += potcar is None
             on_progress(seen)
-    return Written(new, kept, 0 if potcar is not None else seen)
+    return Written(new, kept, unresolved)
+
+
+def element_of(frame: Atoms) -> str:
+    """Chemical symbol of all atoms of a frame.
+
+    Raises
+    ------
+    FrameError
+        If there are several.
+    """
+    symbols = sorted(set(frame.get_chemical_symbols()))
+    if len(symbols) > 1:
+        raise FrameError(
+            f"frame {frame_id(frame)} holds {' and '.join(symbols)}: VASP inputs are written for "
+            "frames of one element each (a study may hold frames of several metals)"
+        )
+    return str(symbols[0])
 
 
 def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
@@ -199,21 +236,23 @@ def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
     for done, job in enumerate(open_jobs, 1):
         protocol = VaspProtocol(**job.record["protocol"])
         frame = frames[job.frame_id]
-        symbol = frame.get_chemical_symbols()[0]
+        symbol = element_of(frame)
         potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
         if potcar is None:
             return len(open_jobs)
-        _write(job.folder, study, frame, job.setting, protocol, potcar)
+        _write(job.folder, study, frame, job.setting, protocol, potcar, denser=job.denser)
         on_progress(done)
     return 0
 
 
 def _keep_frames(study: Path, frames: Sequence[Atoms]) -> None:
-    """Add frames to the study's frame file."""
+    """Add frames to the study's frame file, and what is known of them since (tier, split)."""
     path = study / FRAMES
     held = study_frames(study) if path.exists() else {}
     together = {**held, **{frame_id(frame): frame for frame in frames}}
-    if len(together) > len(held):
+    if {one: frame.info for one, frame in together.items()} != {
+        one: frame.info for one, frame in held.items()
+    }:
         with whole_file(path) as partial:
             ase.io.write(partial, list(together.values()), format="extxyz")
 
@@ -225,13 +264,16 @@ def _write(
     setting: ElectronicSetting,
     protocol: VaspProtocol,
     potcar: PotcarFacts | None,
+    *,
+    denser: bool,
 ) -> None:
     from dosml.relabel.vasp.inputs import input_set
 
-    files = input_set(frame, setting, protocol, potcar).get_input_set(potcar_spec=True)
+    inputs = input_set(frame, setting, protocol, potcar, denser=denser)
+    files = inputs.get_input_set(potcar_spec=True)
     incar = files["INCAR"]
     kpoints = files["KPOINTS"]
-    symbol = protocol.potcar_symbol(frame.get_chemical_symbols()[0])
+    symbol = protocol.potcar_symbol(element_of(frame))
     record = {
         "frame_id": frame_id(frame),
         "n_atoms": len(frame),
@@ -243,6 +285,8 @@ def _write(
         "potcar_symbol": symbol,
         "potcar": asdict(potcar) if potcar is not None else None,
         "pymatgen": version("pymatgen"),
+        # collect keeps these out of the label sets and compares them with the labels
+        **({"denser": True} if denser else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "POSCAR").write_text(files["POSCAR"].get_str())

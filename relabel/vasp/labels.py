@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
 from dosml.relabel.store import LabelStore
+from dosml.relabel.vasp.jobs import DENSER
 from dosml.relabel.vasp.output import OUTPUT_NAMES, VaspOutputError, find_output, is_hdf5
 from dosml.relabel.vasp.projected_dos import projected_dos
 from dosml.relabel.vasp.protocol import VaspProtocol
@@ -24,34 +24,10 @@ if TYPE_CHECKING:
     from dosml.theory.dos import ElectronicDos
 
 
-@dataclass(frozen=True)
-class LabelRow:
-    """One accepted label in the table.
-
-    Energies in eV, force in eV/Å, pressure in eV/Å^3 (positive: compressed).
-    """
-
-    frame_id: str
-    setting: str
-    scheme: str
-    sigma_ev: float
-    electrons_per_atom_shift: float
-    n_atoms: int
-    free_energy_ev: float
-    energy_sigma_0_ev: float
-    largest_force_ev_per_a: float
-    pressure_ev_per_a3: float
-    fermi_level_ev: float
-    n_electrons: float
-    top_occupation: float
-    electronic_steps: int
-    vasp_version: str
-    job: str
-
-
 def store_of(study: Path, job: VaspJob) -> LabelStore:
     """Label store that a job's label belongs to."""
-    return LabelStore(study / "labels", VaspProtocol(**job.record["protocol"]).fingerprint())
+    fingerprint = VaspProtocol(**job.record["protocol"]).fingerprint()
+    return LabelStore(study / "labels", fingerprint | (DENSER if job.denser else {}))
 
 
 def read_label(job: VaspJob) -> Label | Refusal:
@@ -119,8 +95,13 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def ensure_label(study: Path, job: VaspJob) -> LabelRow | Refusal:
-    """Label of a job in the store, read from its output unless that was done before.
+def ensure_label(study: Path, job: VaspJob) -> Refusal | None:
+    """Put the label of a job into the store, unless that was done before.
+
+    Returns
+    -------
+    Refusal or None
+        Why there is no label; None where the store has it.
 
     Raises
     ------
@@ -130,7 +111,7 @@ def ensure_label(study: Path, job: VaspJob) -> LabelRow | Refusal:
     store, setting = store_of(study, job), job.setting
     held = store.get(job.frame_id, setting)
     if isinstance(held, Label) and _is_current(held, job):
-        return label_row(study, job, held)
+        return None
     outcome = read_label(job)
     if isinstance(outcome, Refusal):
         if isinstance(held, Label):
@@ -139,7 +120,7 @@ def ensure_label(study: Path, job: VaspJob) -> LabelRow | Refusal:
             store.put_failure(job.frame_id, setting, LabelFailure(outcome.reason))
         return outcome
     store.put(job.frame_id, setting, outcome)
-    return label_row(study, job, outcome)
+    return None
 
 
 def _is_current(label: Label, job: VaspJob) -> bool:
@@ -150,25 +131,16 @@ def _is_current(label: Label, job: VaspJob) -> bool:
     return (label.facts.get("source_bytes"), label.facts.get("source_changed_ns")) == _state(source)
 
 
-def label_row(study: Path, job: VaspJob, label: Label) -> LabelRow:
-    """Row of a label in the table."""
-    setting = job.setting
-    facts = label.facts
-    return LabelRow(
-        frame_id=job.frame_id,
-        setting=setting.name,
-        scheme=setting.smearing.scheme,
-        sigma_ev=setting.smearing.width,
-        electrons_per_atom_shift=setting.electrons_per_atom_shift,
-        n_atoms=len(label.forces),
-        free_energy_ev=label.free_energy,
-        energy_sigma_0_ev=float(facts["energy_sigma_0_ev"]),
-        largest_force_ev_per_a=float(np.linalg.norm(label.forces, axis=1).max()),
-        pressure_ev_per_a3=-float(label.stress[:3].mean()),
-        fermi_level_ev=label.fermi_level,
-        n_electrons=label.n_electrons,
-        top_occupation=label.top_occupation,
-        electronic_steps=int(facts["electronic_steps"]),
-        vasp_version=str(facts["vasp_version"]),
-        job=str(job.folder.relative_to(study)),
-    )
+def table_facts(label: Label) -> dict[str, Any]:
+    """Facts of a label for the table: energies in eV, force in eV/Å, pressure in eV/Å^3.
+
+    The pressure is positive where the cell is compressed.
+    """
+    return {
+        "free_energy_ev": label.free_energy,
+        "energy_sigma_0_ev": float(label.facts["energy_sigma_0_ev"]),
+        "largest_force_ev_per_a": float(np.linalg.norm(label.forces, axis=1).max()),
+        "pressure_ev_per_a3": None if label.stress is None else -float(label.stress[:3].mean()),
+        "electronic_steps": int(label.facts["electronic_steps"]),
+        "vasp_version": str(label.facts["vasp_version"]),
+    }

@@ -142,25 +142,6 @@ def find_output(folder: Path) -> Path | None:
     return None
 
 
-def read_output(path: Path) -> VaspOutput:
-    """Read vasprun.xml or vaspout.h5, plain or compressed.
-
-    Raises
-    ------
-    VaspOutputError
-        If the file is missing, cut off, damaged or of another kind.
-    EngineMissingError
-        If vaspout.h5 is read and h5py is not installed.
-    """
-    if is_hdf5(path):
-        from dosml.relabel.vasp.vaspout import read_vaspout
-
-        return read_vaspout(path)
-    from dosml.relabel.vasp.vasprun import read_vasprun
-
-    return read_vasprun(path)
-
-
 def is_hdf5(path: Path) -> bool:
     """Whether the name says vaspout.h5."""
     return ".h5" in path.suffixes or ".hdf5" in path.suffixes

@@ -68,6 +68,11 @@ class ProjectedDos:
         """1 or 2."""
         return len(self.total)
 
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in the cell; 0 where the file has no projections."""
+        return 0 if self.d is None else len(self.d)
+
     def electronic_dos(self, spin: Spin = "sum", element: str | None = None) -> ElectronicDos:
         """DOS per atom, relative to the Fermi level.
 

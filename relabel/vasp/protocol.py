@@ -11,7 +11,7 @@ from dosml.relabel.elements import element
 from dosml.theory.smearing_widths import to_vasp
 
 if TYPE_CHECKING:
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
 PRESETS = ("tm23", "matpes")
 #: Tags that an `ElectronicSetting` decides; they cannot be overridden one by one.

@@ -8,7 +8,6 @@ was killed after VASP had ended is accepted, not repeated.
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import logging
@@ -19,23 +18,20 @@ import socket
 import sys
 import time
 import warnings
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pymatgen.io.vasp.inputs import Incar
 
 from dosml.errors import EngineMissingError, InputError
-from dosml.files import whole_file
+from dosml.files import FileLock, whole_file
 from dosml.relabel.vasp.jobs import VaspJob
 from dosml.relabel.vasp.labels import ensure_label, read_label
 from dosml.relabel.vasp.output import find_output
 from dosml.relabel.vasp.verify import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dosml.relabel.execution.settings import RunSettings
 
 RESULT = "result.json"
@@ -163,9 +159,9 @@ def run_task(task: Task) -> JobResult:
         If custodian or the VASP command is not there.
     """
     folder = Path(task.folder)
-    with _job_lock(folder) as mine:
-        if not mine:
-            return JobResult("busy", reason="another worker has this job")
+    with FileLock(folder / "job.lock") as lock:
+        if not lock.take():
+            return JobResult("busy", reason=f"{lock.owner()} has this job")
         found = None if task.again else _from_output(task)
         if found is not None:
             return _keep(folder, found)
@@ -217,18 +213,6 @@ def _keep(folder: Path, result: JobResult) -> JobResult:
     with whole_file(folder / RESULT) as path:
         path.write_text(json.dumps(asdict(result), indent=1) + "\n")
     return result
-
-
-@contextmanager
-def _job_lock(folder: Path) -> Iterator[bool]:
-    handle: IO[str]
-    with (folder / "job.lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
 
 
 def _put_aside(folder: Path) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from dosml.analysis.study import ScanStudy, SettingResult
-from dosml.theory.dos import ElectronicDos
+from dosml.analysis.statistics.results import HeldOut, SettingResult
+from dosml.analysis.statistics.scan import ScanData
+from dosml.theory.dos import ElectronicDos, mean_dos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 ENERGIES = np.linspace(-25, 25, 2501)
@@ -47,16 +49,19 @@ def made_up_setting(sigma, *, shift=0.0, n_atoms=31, train=24, test=12, stresses
     energies = -5.0 * n_atoms + 0.5 * sigma + common.normal(0, 1.5, test)
     stress = common.normal(0, 0.02, (test, 6))
     return SettingResult(
-        smearing=Smearing("fermi-dirac", sigma),
-        electrons_per_atom_shift=shift,
-        dos=[made_up_dos(own, sigma) for _ in range(n)],
+        setting=ElectronicSetting(Smearing("fermi-dirac", sigma), shift),
+        dos=mean_dos([made_up_dos(own, sigma) for _ in range(n)]),
         forces=forces,
-        test_forces=held,
-        test_forces_predicted=predicted,
-        test_energies=energies,
-        test_energies_predicted=energies + own.normal(0, 0.06, test),
-        test_stresses=stress if stresses else None,
-        test_stresses_predicted=stress + own.normal(0, 0.002, (test, 6)) if stresses else None,
+        held_out=HeldOut(
+            forces=held,
+            forces_predicted=predicted,
+            energies=energies,
+            energies_predicted=energies + own.normal(0, 0.06, test),
+            stresses=stress if stresses else None,
+            stresses_predicted=stress + own.normal(0, 0.002, (test, 6)) if stresses else None,
+        ),
+        label_noise=0.004 / (1 + 9 * step),
+        label_noise_percent=0.8 / (1 + 9 * step),
     )
 
 
@@ -67,10 +72,10 @@ def made_up_frame(seed):
     return frame
 
 
-def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
+def made_up_scan(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
     n_train, n_test = options.get("train", 24), options.get("test", 12)
     tiers = (["cold", "warm", "melt"] * (n_train + n_test))[: n_train + n_test]
-    return ScanStudy(
+    return ScanData(
         formula="Ti",
         tiers=tiers,
         test_tiers=tiers[n_train:],
@@ -92,14 +97,14 @@ def made_up_study(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
 
 
 @pytest.fixture(scope="session")
-def study():
-    return made_up_study()
+def scan():
+    return made_up_scan()
 
 
 @pytest.fixture(scope="session")
-def make_study():
+def make_scan():
     """The function that makes such a scan, for tests that need another one."""
-    return made_up_study
+    return made_up_scan
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from ase.build import bulk
 from scipy.spatial.transform import Rotation
 from scipy.special import eval_legendre, sph_harm_y
 
-from dosml.analysis.angular_power import angular_power, angular_power_table
+from dosml.analysis.measures.angular_power import angular_power, angular_power_table
 from dosml.errors import InputError
 
 GOLDEN = (1 + np.sqrt(5)) / 2

@@ -3,8 +3,8 @@ import pytest
 from ase.build import bulk
 from scipy.special import eval_legendre
 
-from dosml.analysis.angular_basis import AngularBasis, basis_functions
-from dosml.analysis.angular_resolution import angular_resolution
+from dosml.analysis.measures.angular_basis import AngularBasis, basis_functions
+from dosml.analysis.statistics.angular_resolution import angular_resolution
 from dosml.errors import InputError
 
 BASIS = AngularBasis(cutoff=4.0, n_pair=3, n_max=2, l_max=4)

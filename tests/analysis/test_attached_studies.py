@@ -13,14 +13,14 @@ from ase.calculators.emt import EMT
 from rich.console import Console
 from typer.testing import CliRunner
 
-from dosml.analysis.report import CONTENT, write_report
-from dosml.analysis.study import summarise
-from dosml.analysis.study_sections import RECORD, STUDIES
-from dosml.analysis.tables import write_tables
-from dosml.attached_studies import attach_study
+from dosml.analysis.report.scan_report import CONTENT, write_report
+from dosml.analysis.report.study_sections import RECORD, STUDIES
+from dosml.analysis.statistics.scan import summarise
+from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.cli import app
 from dosml.progress import Reporter
+from dosml.studies.attach import attach_study
 
 
 def labelled(seed):
@@ -35,13 +35,13 @@ def labelled(seed):
 
 
 @pytest.fixture(scope="module")
-def scanned(study, tmp_path_factory):
+def scanned(scan, tmp_path_factory):
     """A finished campaign: label sets of copper, a report of made-up numbers."""
     folder = tmp_path_factory.mktemp("scan")
     (folder / "label_sets").mkdir()
     ase.io.write(folder / "label_sets" / "sigma_0.2.extxyz", [labelled(k) for k in range(12)])
     (folder / "campaign.json").write_text('{"dosml": "0", "subject": "Cu", "run": {}}')
-    write_report(folder / "report.html", study, summarise(study), [])
+    write_report(folder / "report.html", scan, summarise(scan), [])
     return folder
 
 
@@ -75,11 +75,9 @@ def attach(source, folder):
         }
     )
     tables = write_tables(table, folder, "transfer")
-    settings = SimpleNamespace(source=lambda: source, command="transfer", seed=0)
-    data = SimpleNamespace(names=("sigma_0.2",), tiers=["cold", "melt"])
-    study = SimpleNamespace(
-        store=SimpleNamespace(folder=folder), data=data, train=(0,), test=(0, 1)
-    )
+    settings = SimpleNamespace(command="transfer", seed=0)
+    data = SimpleNamespace(names=("sigma_0.2",), tiers=["cold", "melt"], train=(0,), test=(0, 1))
+    study = SimpleNamespace(folder=folder, data=data, source=source)
     talk, screen = reporter()
     files = attach_study(settings, study, tables=tables, reporter=talk)
     return files, screen.getvalue()
@@ -105,10 +103,7 @@ def test_transfer_on_a_scan_is_in_its_report(campaign, tmp_path, monkeypatch):
 
 
 def test_labels_outside_a_campaign_are_left_alone(campaign, tmp_path):
-    source = campaign / "label_sets" / "sigma_0.2.extxyz"
-    assert attach(source, tmp_path / "one") == ([], "")
-    (campaign / "campaign.json").unlink()
-    assert attach(campaign, tmp_path / "two") == ([], "")
+    assert attach(None, tmp_path / "one") == ([], "")
     assert not (campaign / STUDIES).exists()
 
 

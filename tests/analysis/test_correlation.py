@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dosml.analysis.correlation import correlate, correlate_within, holm, leave_one_out
-from dosml.analysis.measures_ranking import rank_measures, ranking_sentences
-from dosml.analysis.published import (
+from dosml.analysis.statistics.correlation import correlate, correlate_within, holm, leave_one_out
+from dosml.analysis.statistics.measures_ranking import rank_measures
+from dosml.analysis.statistics.published import (
     D_BAND_CENTERS,
     published_force_errors,
     published_metals,
@@ -159,17 +159,12 @@ def test_ranking_finds_the_cause_and_counts_metals(metals):
     assert best["pearson_p_holm"] == pytest.approx(3 * best["pearson_p"])
     centre = ranking.set_index("measure").loc["center"]
     assert centre["loo_mae"] == centre["loo_mae_baseline"]
-    text = " ".join(ranking_sentences(ranking))
-    assert "3 measures" in text
-    assert "13 to 14 metals" in text
-    assert "Significant at 5 % after correction: cause" in text
-    assert "Given mav" in text
 
 
 def test_ranking_of_noise_finds_nothing(metals):
     ranking = rank_measures(metals, target="force_percent_error", measures=["noise", "mav"])
     assert (ranking["loo_mae_baseline"] == ranking["loo_mae_mean"]).all()
-    assert ranking_sentences(ranking)[-1] == "No measure is significant at 5 % after correction."
+    assert (ranking["pearson_p_holm"] > 0.05).all()
 
 
 def test_tables_that_cannot_be_ranked_are_refused(metals):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dosml.analysis.errors import (
+from dosml.analysis.statistics.errors import (
     bootstrap_weights,
     component_sums,
     paired_difference_interval,

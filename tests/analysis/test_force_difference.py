@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dosml.analysis.force_difference import force_difference
+from dosml.analysis.statistics.force_difference import force_difference
 from dosml.errors import InputError
 
 RNG = np.random.default_rng(0)

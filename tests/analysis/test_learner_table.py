@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dosml.analysis.figure_style import house_style
-from dosml.analysis.learner_table import HeldOut, learner_figure, learner_table
+from dosml.analysis.figures.learners import learner_figure
+from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.learner_table import learner_table
+from dosml.analysis.statistics.results import HeldOut
 
 
 def held_out(scale: float, **facts) -> HeldOut:

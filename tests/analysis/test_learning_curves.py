@@ -3,9 +3,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from dosml.analysis.figure_style import house_style
-from dosml.analysis.learning_curve_figure import learning_curve_figure
-from dosml.analysis.learning_curves import fit_power_law, learning_curve_table, nested_subsets
+from dosml.analysis.figures.learning_curve import learning_curve_figure
+from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.learning_curves import (
+    fit_power_law,
+    learning_curve_table,
+    nested_subsets,
+)
 from dosml.errors import InputError
 
 SIZES = [8, 16, 32, 64]

@@ -7,8 +7,9 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_masses
 from ase.neighborlist import neighbor_list
 
-from dosml.analysis.figure_style import house_style
-from dosml.analysis.phonons import phonon_bands, phonon_figure, phonon_sentences, phonon_table
+from dosml.analysis.figures.phonons import phonon_figure
+from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.phonons import phonon_bands, phonon_sentences, phonon_table
 from dosml.errors import InputError
 
 A = 3.6
@@ -38,9 +39,12 @@ class Morse(Calculator):
 
 
 def forces_of(calculator):
-    def forces(atoms):
-        atoms.calc = calculator
-        return atoms.get_forces()
+    def forces(supercells):
+        found = []
+        for atoms in supercells:
+            atoms.calc = calculator
+            found.append(atoms.get_forces())
+        return found
 
     return forces
 

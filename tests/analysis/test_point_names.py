@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from dosml.analysis.figure_style import house_style, new_figure
-from dosml.analysis.point_names import name_points
+from dosml.analysis.figures.point_names import name_points
+from dosml.analysis.figures.style import house_style, new_figure
 
 
 def drawn(x, y, names):

@@ -9,30 +9,31 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from dosml.analysis.angular_basis import AngularBasis
-from dosml.analysis.columns import format_value
-from dosml.analysis.error_figures import error_figure
-from dosml.analysis.figure_style import house_style, save_figure
-from dosml.analysis.figures import draw_figures
-from dosml.analysis.findings import findings
-from dosml.analysis.pages import fact_groups
-from dosml.analysis.report import write_report
-from dosml.analysis.setting_figures import angular_figure, power_figure
-from dosml.analysis.study import summarise
-from dosml.analysis.tables import write_tables
-from dosml.analysis.terminal import terminal_table
+from dosml.analysis.figures.error_figures import error_figure
+from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.figures.setting_figures import angular_figure, power_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.measures.angular_basis import AngularBasis
+from dosml.analysis.measures.columns import format_value
+from dosml.analysis.report.findings import findings
+from dosml.analysis.report.pages import fact_groups
+from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.report.terminal import terminal_table
+from dosml.analysis.statistics.scan import summarise
+from dosml.analysis.statistics.tables import write_tables
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 @pytest.fixture(scope="module")
-def campaign(study, tmp_path_factory):
+def campaign(scan, tmp_path_factory):
     """Folder, table, figure records and text of a report."""
     folder = tmp_path_factory.mktemp("campaign")
-    table = summarise(study)
-    figures = draw_figures(study, table, folder / "figures")
-    write_report(folder / "report.html", study, table, figures)
+    table = summarise(scan)
+    figures = draw_figures(scan, table, folder / "figures")
+    write_report(folder / "report.html", scan, table, figures)
     return folder, table, figures, (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -84,27 +85,27 @@ def test_figures_are_png_and_pdf_without_pyplot(campaign):
         assert figure.caption.endswith(".")
 
 
-def test_the_users_matplotlib_settings_neither_matter_nor_change(study, campaign, tmp_path):
+def test_the_users_matplotlib_settings_neither_matter_nor_change(scan, campaign, tmp_path):
     _, table, figures, _ = campaign
     with mpl.rc_context({"font.size": 33, "axes.facecolor": "red"}):
         with house_style():
-            figure = error_figure(study, table)
+            figure = error_figure(scan, table)
             again = save_figure(figure, tmp_path, "again", title="", caption="")
         assert mpl.rcParams["font.size"] == 33
     assert again.png.read_bytes() == figures[0].png.read_bytes()
     assert again.pdf.read_bytes() == figures[0].pdf.read_bytes()
 
 
-def test_a_study_of_one_setting_and_one_held_out_frame_is_drawn(make_study, tmp_path):
-    one = make_study(sigmas=(0.2,), test=1)
+def test_a_study_of_one_setting_and_one_held_out_frame_is_drawn(make_scan, tmp_path):
+    one = make_scan(sigmas=(0.2,), test=1)
     assert len(draw_figures(one, summarise(one), tmp_path)) == 3
 
 
-def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, tmp_path):
-    study = make_study(sigmas=(0.2, 2.0), with_frames=True)
-    study = replace(study, angular_basis=AngularBasis(cutoff=4.0, n_pair=4, n_max=2, l_max=2))
-    table = summarise(study)
-    angular = study.angular
+def test_with_frames_the_report_tells_which_angles_the_forces_need(make_scan, tmp_path):
+    scan = make_scan(sigmas=(0.2, 2.0), with_frames=True)
+    scan = replace(scan, angular_basis=AngularBasis(cutoff=4.0, n_pair=4, n_max=2, l_max=2))
+    table = summarise(scan)
+    angular = scan.angular
     assert set(angular["setting"]) == {"σ = 0.2 eV", "σ = 2 eV"}
     with house_style():
         left, right = angular_figure(angular).axes
@@ -112,7 +113,7 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, t
         left.lines[1].get_ydata(), angular["percent_error"][angular["setting"] == "σ = 2 eV"]
     )
     assert right.lines[0].get_ydata()[0] == 1
-    write_report(tmp_path / "report.html", study, table, [])
+    write_report(tmp_path / "report.html", scan, table, [])
     text = (tmp_path / "report.html").read_text("utf-8")
     first, last = angular["explained"].iloc[0], angular["explained"].iloc[3]
     second = angular["explained"].iloc[1]
@@ -123,14 +124,14 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_study, t
     assert csv.name == "angular_resolution.csv"
 
 
-def test_with_frames_the_report_shows_the_patterns_of_the_forces(make_study, tmp_path):
-    study = make_study(sigmas=(0.2, 2.0), with_frames=True, train=6, test=3)
+def test_with_frames_the_report_shows_the_patterns_of_the_forces(make_scan, tmp_path):
+    scan = make_scan(sigmas=(0.2, 2.0), with_frames=True, train=6, test=3)
     basis = AngularBasis(cutoff=4.0, n_pair=4, n_max=2, l_max=2)
-    study = replace(study, angular_basis=basis)
-    power = study.power
+    scan = replace(scan, angular_basis=basis)
+    power = scan.power
     # hcp titanium: twelve neighbours, eleven or so beside the vacancies
     assert 10 < power["neighbours"].iloc[0] < 12.5
-    figures = draw_figures(study, summarise(study), tmp_path)
+    figures = draw_figures(scan, summarise(scan), tmp_path)
     assert "angular_power" in [f.png.stem for f in figures]
     with house_style():
         left, right = power_figure(power, "σ = 0.2 eV", "σ = 2 eV").axes
@@ -139,22 +140,22 @@ def test_with_frames_the_report_shows_the_patterns_of_the_forces(make_study, tmp
         np.testing.assert_allclose(axes.lines[0].get_ydata(), part["vector"])
         np.testing.assert_allclose(axes.lines[1].get_ydata(), part["radial"])
         assert axes.get_ylim()[1] > max(part["vector"].max(), part["radial"].max())
-    words = " ".join(findings(study, summarise(study)))
+    words = " ".join(findings(scan, summarise(scan)))
     # made-up forces are random: whatever passes two standard deviations is named with its power
     assert "seen from each atom over its" in words
     same = replace(
-        study,
+        scan,
         settings=[
-            study.settings[0],
-            replace(study.settings[0], smearing=Smearing("fermi-dirac", 0.3)),
+            scan.settings[0],
+            replace(scan.settings[0], setting=ElectronicSetting(Smearing("fermi-dirac", 0.3))),
         ],
     )
     assert same.power is None  # nothing changes, there is nothing to take apart
 
 
-def test_scans_of_electron_number_or_of_both_are_drawn(make_study):
-    both = make_study(sigmas=(0.2, 1.0))
-    shifted = [replace(s, electrons_per_atom_shift=0.5) for s in both.settings]
+def test_scans_of_electron_number_or_of_both_are_drawn(make_scan):
+    both = make_scan(sigmas=(0.2, 1.0))
+    shifted = [replace(s, setting=ElectronicSetting(s.smearing, 0.5)) for s in both.settings]
     both = replace(both, settings=[*both.settings, *shifted], test_tiers=["x"] * 12)
     shift = replace(both, settings=[both.settings[0], both.settings[2]])
     with house_style():
@@ -185,11 +186,11 @@ def test_report_holds_every_number_of_the_table(campaign):
             assert f">{format_value(name, value)}<" in words
 
 
-def test_report_says_what_was_run_found_and_not_shown(study, campaign):
+def test_report_says_what_was_run_found_and_not_shown(scan, campaign):
     _, table, _, text = campaign
     page = parsed(text)
     words = " ".join(" ".join(page.text).split())
-    assert study.facts["command"] in words
+    assert scan.facts["command"] in words
     assert "SCF did not converge at σ = 0.2 eV <three tries>" in words  # escaped, not a tag
     assert "made-up numbers" in words
     assert "tblite 0.8.0" in words
@@ -224,9 +225,9 @@ def test_facts_of_every_setting_are_columns_and_names_carry_units():
     }
 
 
-def test_report_without_facts(study, campaign, tmp_path):
+def test_report_without_facts(scan, campaign, tmp_path):
     _, table, figures, _ = campaign
-    bare = replace(study, facts={})
+    bare = replace(scan, facts={})
     write_report(tmp_path / "report.html", bare, table, figures)
     assert "None: every frame has a label" in (tmp_path / "report.html").read_text("utf-8")
 

@@ -10,26 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dosml.analysis.figure_style import house_style, new_figure, save_figure
-from dosml.analysis.learner_section import learner_section
-from dosml.analysis.learner_table import HeldOut, learner_table
-from dosml.analysis.learning_curves import learning_curve_table
-from dosml.analysis.report import CONTENT, rewrite_report, write_report
-from dosml.analysis.study import summarise
-from dosml.analysis.study_sections import RECORD, STUDIES, label_file_hash, study_sections
+from dosml.analysis.figures.style import house_style, new_figure, save_figure
+from dosml.analysis.report.learner_section import learner_section
+from dosml.analysis.report.scan_report import CONTENT, rewrite_report, write_report
+from dosml.analysis.report.study_sections import RECORD, STUDIES, label_file_hash, study_sections
+from dosml.analysis.statistics.learner_table import learner_table
+from dosml.analysis.statistics.learning_curves import learning_curve_table
+from dosml.analysis.statistics.scan import summarise
 from dosml.errors import InputError
 
 BY = ["learner", "l_max", "label_set"]
 
 
 @pytest.fixture(scope="module")
-def reported(study, tmp_path_factory):
+def reported(scan, tmp_path_factory):
     """The folder of a scan with its report, and without studies."""
     folder = tmp_path_factory.mktemp("scan")
     (folder / "label_sets").mkdir()
     for name in ("sigma_0.2", "sigma_2"):
         (folder / "label_sets" / f"{name}.extxyz").write_text(f"labels of {name}")
-    write_report(folder / "report.html", study, summarise(study), [])
+    write_report(folder / "report.html", scan, summarise(scan), [])
     return folder
 
 
@@ -258,32 +258,30 @@ def test_a_broken_content_is_one_line(campaign):
         rewrite_report(campaign)
 
 
-def learners(study):
-    """Two learners on the held-out forces of a study, the second twice as wrong."""
+def learners(scan):
+    """Two learners on the held-out forces of a scan, the second twice as wrong."""
     results = {}
     for name, factor in (("sgp", 1.0), ("nequip", 2.0)):
         results[name] = [
             (
-                {"sigma_ev": s.smearing.width, "electrons_per_atom_shift": 0.0},
-                HeldOut(
-                    forces=s.test_forces,
+                {"sigma_ev": s.width, "electrons_per_atom_shift": 0.0},
+                replace(
+                    s.held_out,
                     forces_predicted=[
                         f + factor * (p - f)
-                        for f, p in zip(s.test_forces, s.test_forces_predicted, strict=True)
+                        for f, p in zip(s.held_out.forces, s.held_out.forces_predicted, strict=True)
                     ],
-                    energies=s.test_energies,
-                    energies_predicted=s.test_energies_predicted,
                     facts={"seconds_training": 3.25, "device": "cpu"},
                 ),
             )
-            for s in study.settings
+            for s in scan.settings
         ]
-    return learner_table(results, study.test_tiers, seed=3)
+    return learner_table(results, scan.test_tiers, seed=3)
 
 
-def test_learners_are_a_section_of_the_scans_report(study, tmp_path):
-    table = learners(study)
-    write_report(tmp_path / "report.html", study, summarise(study), [], learners=table)
+def test_learners_are_a_section_of_the_scans_report(scan, tmp_path):
+    table = learners(scan)
+    write_report(tmp_path / "report.html", scan, summarise(scan), [], learners=table)
     text = (tmp_path / "report.html").read_text("utf-8")
     said = words(text)
     assert 'href="#study-1">Learners<' in text
@@ -304,10 +302,10 @@ def test_learners_are_a_section_of_the_scans_report(study, tmp_path):
     assert "electron shift" not in words(text.split('id="study-1-table"')[1].split("</thead>")[0])
 
 
-def test_learners_of_a_scan_of_one_held_out_frame_have_no_interval(make_study):
-    study = make_study(sigmas=(0.2, 2.0), test=1)
-    study = replace(study, facts={})
-    section = learner_section(study, learners(study))
+def test_learners_of_a_scan_of_one_held_out_frame_have_no_interval(make_scan):
+    scan = make_scan(sigmas=(0.2, 2.0), test=1)
+    scan = replace(scan, facts={})
+    section = learner_section(scan, learners(scan))
     assert "seed" not in section["text"][0]
     assert all("(95 %" not in one for one in section["findings"])
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from dosml.analysis.errors import component_sums
-from dosml.analysis.figure_style import house_style
-from dosml.analysis.transfer import transfer_figure, transfer_table
+from dosml.analysis.figures.style import house_style
+from dosml.analysis.figures.transfer import transfer_figure
+from dosml.analysis.statistics.errors import component_sums
+from dosml.analysis.statistics.transfer import transfer_table
 from dosml.errors import InputError
 
 TIERS = ["cold", "cold", "cold", "melt", "melt", "melt"]

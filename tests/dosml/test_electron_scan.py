@@ -12,22 +12,28 @@ import pytest
 from ase.build import bulk
 from rich.console import Console
 
-from dosml.electron_settings import ElectronScanSettings, MapSettings
 from dosml.errors import InputError, LabelError
-from dosml.label_sets import trial_frames
+from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
-from dosml.scan import make_plan, run_scan
-from dosml.settings import ScanSettings, load_scan_settings
+from dosml.studies.labelling import trial_frames
+from dosml.studies.scan import make_swap, run_scan
+from dosml.studies.scan_settings import (
+    ElectronScanSettings,
+    MapSettings,
+    ScanSettings,
+    load_scan_settings,
+)
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SMALL = {
+    "engine": "xtb",
     "train": 5,
     "test": 3,
     "cutoff": 4.0,
@@ -44,7 +50,7 @@ def setting(shift: float, width: float = 1.0) -> ElectronicSetting:
 
 def run(settings: ScanSettings) -> tuple[object, str]:
     printed = io.StringIO()
-    result = run_scan(settings, Reporter(Console(file=printed, width=200)))
+    result = run_scan(resolve(settings), Reporter(Console(file=printed, width=200)))
     return result, printed.getvalue()
 
 
@@ -85,13 +91,13 @@ def scanned(frames):
 
 def test_a_setting_that_fails_on_most_frames_is_left_out_and_named(scanned) -> None:
     _, result, printed = scanned
-    assert len(result.dropped_settings) == 1
-    assert result.dropped_settings[0].startswith("sigma_1_electrons_+1: no label for")
-    assert "put here by the test" in result.dropped_settings[0]
+    assert len(result.dataset.dropped_settings) == 1
+    assert result.dataset.dropped_settings[0].startswith("sigma_1_electrons_+1: no label for")
+    assert "put here by the test" in result.dataset.dropped_settings[0]
     assert "setting left out: sigma_1_electrons_+1" in printed
     assert "sigma_1_electrons_+1" in result.report.read_text()
     # the others keep all their frames
-    assert result.dropped == ()
+    assert result.dataset.dropped == ()
     assert list(result.table["electrons_per_atom_shift"]) == [-1, 0]
     assert set(result.table["n_frames"]) == {8}
 
@@ -112,9 +118,10 @@ def test_files_of_the_electron_axis(scanned) -> None:
 
 def test_labels_hold_the_electrons_asked_for(scanned) -> None:
     _, result, _ = scanned
-    for shift, name in ((0, "sigma_1"), (-1, "sigma_1_electrons_-1")):
-        for frame in ase.io.read(result.folder / "label_sets" / f"{name}.extxyz", ":"):
-            assert frame.info["n_electrons"] == pytest.approx((8 + shift) * len(frame), abs=1e-6)
+    table = pd.read_csv(result.folder / "label_sets" / "labels.csv")
+    assert set(table["setting"]) == {"sigma_1", "sigma_1_electrons_-1"}
+    expected = (8 + table["electrons_per_atom_shift"]) * table["n_atoms"]
+    assert table["n_electrons"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
 
 
 def test_a_label_of_a_ladder_is_that_of_a_fresh_start(scanned) -> None:
@@ -136,8 +143,8 @@ def test_a_frame_that_fails_at_one_kept_setting_leaves_all(scanned) -> None:
     store.put_failure(identity, setting(-1), LabelFailure("put here too"))
     try:
         again, _ = run(settings)
-        assert len(again.dropped) == 1
-        assert "sigma_1_electrons_-1: put here too" in again.dropped[0]
+        assert len(again.dataset.dropped) == 1
+        assert "sigma_1_electrons_-1: put here too" in again.dataset.dropped[0]
         assert set(again.table["n_frames"]) == {7}
     finally:
         store.failure_path(identity, setting(-1)).unlink()
@@ -170,7 +177,7 @@ def test_map_is_a_grid_in_table_figure_and_folder(frames, scanned) -> None:
     )
     before = {path: path.stat().st_mtime_ns for path in scan.folder.glob("labels/sigma_1*/*.npz")}
     assert len(before) >= 16
-    assert any("4: fermi-dirac sigma 1, 2 eV x -1, 0" in line for line in make_plan(settings))
+    assert any("4: fermi-dirac sigma 1, 2 eV x -1, 0" in line for line in resolve(settings).lines())
     result, printed = run(settings)
     # the labels at sigma = 1 eV are those of the scan
     assert "32 in all (8 frames x 4 settings)" in printed
@@ -208,7 +215,7 @@ def test_campaign_of_another_metal_is_refused(scanned) -> None:
         ElectronScanSettings, {"target": "Cu", "as": "Fe", "with": str(result.folder)}, None
     )
     with pytest.raises(InputError, match="not of Fe"):
-        make_plan(asked)
+        make_swap(asked)
     missing = asked.model_copy(update={"with_campaign": settings.folder / "labels"})
     with pytest.raises(InputError, match=r"no results\.csv"):
-        make_plan(missing)
+        make_swap(missing)

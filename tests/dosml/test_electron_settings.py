@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dosml.electron_settings import ElectronScanSettings, MapSettings, electron_shifts
 from dosml.errors import InputError, UnknownElementError
-from dosml.scan import scan_settings
-from dosml.settings import load_scan_settings
+from dosml.plan import resolve
+from dosml.studies.scan_settings import (
+    ElectronScanSettings,
+    MapSettings,
+    electron_shifts,
+    load_scan_settings,
+)
 
 
 def scan(**options: object) -> ElectronScanSettings:
@@ -90,7 +94,9 @@ def test_map_is_every_width_at_every_shift() -> None:
     settings = load_scan_settings(
         MapSettings, {"target": "Ti", "sigma": "1,0.5", "electrons": "-1:0"}, None
     )
-    points = [(one.smearing.width, one.electrons_per_atom_shift) for one in scan_settings(settings)]
+    points = [
+        (one.smearing.width, one.electrons_per_atom_shift) for one in resolve(settings).electronic
+    ]
     assert points == [(0.5, -1), (1, -1), (0.5, 0), (1, 0)]
     with pytest.raises(InputError, match="a map varies both"):
         load_scan_settings(MapSettings, {"target": "Ti", "sigma": "1"}, None)

@@ -9,8 +9,16 @@ from typer.testing import CliRunner
 
 from dosml.cli import app
 from dosml.errors import FrameError, InputError, LearnerError, UnknownElementError
-from dosml.phonons import force_source, read_structure, sigma_of_model
 from dosml.relabel.engines.xtb import XtbEngine
+from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.execution.settings import RunSettings
+from dosml.studies.phonons import (
+    ForceTask,
+    compute_forces,
+    force_source,
+    read_structure,
+    sigma_of_model,
+)
 
 
 class Counting(EMT):
@@ -89,3 +97,17 @@ def test_what_is_no_model_is_named(tmp_path):
         force_source(str(file), sigma=None, scheme="fermi-dirac", device=None)
     assert sigma_of_model(str(file)) == 0.5
     assert sigma_of_model("xtb") is None
+
+
+def test_forces_are_the_same_from_another_process(tmp_path):
+    """What a worker on a cluster computes is what this process does."""
+    atoms = bulk("Cu") * (2, 1, 1)
+    atoms.rattle(0.1, seed=1)
+    spec = force_source("xtb", sigma=1.0, scheme=None, device=None).spec
+    tasks = [ForceTask(spec, atoms, tmp_path / f"{name}.npy") for name in ("here", "there")]
+    compute_forces(tasks[0])
+    with open_runner(RunSettings(), tmp_path, workers=1) as runner:
+        assert len(list(runner.run(compute_forces, tasks[1:]))) == 1
+    here, there = (np.load(task.path) for task in tasks)
+    assert here.shape == (2, 3)
+    np.testing.assert_allclose(here, there, atol=1e-9)

@@ -13,15 +13,15 @@ from ase.build import bulk
 from rich.console import Console
 
 from dosml.errors import LabelError
-from dosml.frames_source import settings_in_force
+from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
-from dosml.scan import make_plan, run_scan
-from dosml.settings import SmearScanSettings, load_settings
+from dosml.studies.scan import run_scan
+from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 WIDTHS = (0.5, 2.0)
@@ -37,9 +37,11 @@ def settings(tmp_path_factory) -> SmearScanSettings:
         atoms.info["tier"] = "cold" if seed % 2 else "warm"
         frames.append(atoms)
     ase.io.write(folder / "frames.extxyz", frames)
-    return load_settings(
+    return load_scan_settings(
+        SmearScanSettings,
         {
             "target": str(folder / "frames.extxyz"),
+            "engine": "xtb",
             "sigma": "2.0,0.5",
             "train": 6,
             "test": 4,
@@ -50,14 +52,13 @@ def settings(tmp_path_factory) -> SmearScanSettings:
             "inducing": 30,
             "workers": 2,
         },
-        None,
     )
 
 
 @pytest.fixture(scope="module")
 def first(settings):
     printed = io.StringIO()
-    result = run_scan(settings, Reporter(Console(file=printed, width=120)))
+    result = run_scan(resolve(settings), Reporter(Console(file=printed, width=120)))
     return result, printed.getvalue()
 
 
@@ -117,7 +118,7 @@ def test_the_same_again_makes_nothing(first, settings) -> None:
     assert "0 on disk, 20 to make" in printed
     before = {path: path.stat().st_mtime_ns for path in result.folder.glob("labels/*/*.npz")}
     again = io.StringIO()
-    second = run_scan(settings, Reporter(Console(file=again, width=120)))
+    second = run_scan(resolve(settings), Reporter(Console(file=again, width=120)))
     assert "20 on disk, 0 to make" in again.getvalue()
     assert "trained before" in again.getvalue()
     after = {path: path.stat().st_mtime_ns for path in result.folder.glob("labels/*/*.npz")}
@@ -129,8 +130,8 @@ def test_a_further_sigma_keeps_the_labels_that_are_there(first, settings) -> Non
     assert first[0].folder == settings.folder
     printed = io.StringIO()
     wider = settings.model_copy(update={"sigma": (0.5, 1.0, 2.0)})
-    assert any("20 on disk" in line for line in make_plan(wider))
-    run_scan(wider, Reporter(Console(file=printed, width=120)))
+    assert any("20 on disk" in line for line in resolve(wider).lines())
+    run_scan(resolve(wider), Reporter(Console(file=printed, width=120)))
     assert "20 on disk, 10 to make" in printed.getvalue()
 
 
@@ -146,19 +147,18 @@ def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(first, settings
     label_path.unlink()
     store.put_failure(identity, narrow, LabelFailure("SCF not converged (put here by the test)"))
     printed = io.StringIO()
-    dropped = run_scan(settings, Reporter(Console(file=printed, width=120)))
+    dropped = run_scan(resolve(settings), Reporter(Console(file=printed, width=120)))
     assert identity in printed.getvalue()
-    assert len(dropped.dropped) == 1
+    assert len(dropped.dataset.dropped) == 1
     assert identity in dropped.report.read_text()
     for width in WIDTHS:
         kept = ase.io.read(result.folder / "label_sets" / f"sigma_{width:g}.extxyz", ":")
         assert identity not in {frame_id(frame) for frame in kept}
         assert len(kept) == 9
     # the failure is not tried again at every run, but it is when asked for
-    retried = run_scan(
-        settings.model_copy(update={"retry_failed": True}), Reporter(Console(file=io.StringIO()))
-    )
-    assert retried.dropped == ()
+    again_please = resolve(settings.model_copy(update={"retry_failed": True}))
+    retried = run_scan(again_please, Reporter(Console(file=io.StringIO())))
+    assert retried.dataset.dropped == ()
     again = store.get(identity, narrow)
     assert not isinstance(again, LabelFailure)
     assert len(label) > 0
@@ -173,17 +173,19 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
     for frame in frames:
         store.put_failure(frame_id(frame), narrow, LabelFailure("put here by the test"))
     assert len(tests) == 4
-    with pytest.raises(LabelError, match="only 0 training and 0 held-out frames"):
+    with pytest.raises(
+        LabelError, match="none of 10 frames has a label at every one of 2 settings"
+    ):
         run_scan(
-            settings.model_copy(update={"sigma": (0.25, 2.0)}),
+            resolve(settings.model_copy(update={"sigma": (0.25, 2.0)})),
             Reporter(Console(file=io.StringIO())),
         )
 
 
 def test_a_default_that_is_typed_leaves_the_same_record() -> None:
-    plain = settings_in_force(SmearScanSettings(target="Ti"))
+    plain = resolve(SmearScanSettings(target="Ti")).record()
     typed = SmearScanSettings(
-        target="Ti", scheme="fermi-dirac", kpoints="1,1,1", cell="published", min_length=7.0
+        target="Ti", engine="tb", scheme="methfessel-paxton-1", cell="published", min_length=7.0
     )
-    assert settings_in_force(typed) == plain
-    assert settings_in_force(SmearScanSettings(target="Ti", min_length=6.0)) != plain
+    assert resolve(typed).record() == plain
+    assert resolve(SmearScanSettings(target="Ti", min_length=6.0)).record() != plain

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from dosml.errors import InputError
-from dosml.settings import SmearScanSettings, load_settings
+from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
 
 
 def test_defaults_need_only_a_target() -> None:
-    settings = load_settings({"target": "Ti"}, None)
+    settings = load_scan_settings(SmearScanSettings, {"target": "Ti"}, None)
     assert settings.sigma == (0.2, 0.5, 1.0, 2.0)
     assert settings.folder == Path("dosml-smear-scan-Ti")
     assert not settings.target_is_file
@@ -20,15 +20,15 @@ def test_defaults_need_only_a_target() -> None:
 def test_an_element_is_an_element_beside_a_folder_of_its_name(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Ti").mkdir()
-    assert not load_settings({"target": "Ti"}, None).target_is_file
-    assert load_settings({"target": "Ti.extxyz"}, None).target_is_file
-    assert load_settings({"target": "frames/Ti"}, None).target_is_file
+    assert not load_scan_settings(SmearScanSettings, {"target": "Ti"}, None).target_is_file
+    assert load_scan_settings(SmearScanSettings, {"target": "Ti.extxyz"}, None).target_is_file
+    assert load_scan_settings(SmearScanSettings, {"target": "frames/Ti"}, None).target_is_file
 
 
 def test_lists_are_comma_separated_text_or_toml_arrays(tmp_path) -> None:
     config = tmp_path / "study.toml"
     config.write_text('target = "Cu"\nsigma = [0.1, 0.3]\nkpoints = "1,1,1"\n')
-    settings = load_settings({}, config)
+    settings = load_scan_settings(SmearScanSettings, {}, config)
     assert settings.sigma == (0.1, 0.3)
     assert settings.kpoints == (1, 1, 1)
 
@@ -41,8 +41,10 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "scheme": '"fermi-dirac"',
         "kpoints": "[1, 1, 1]",
         "engine": '"xtb"',
+        "engine-options": "{ xtb = { accuracy = 0.5 } }",
         "preset": '"laptop"',
-        "dataset": '"reference"',
+        "labels": '"reference"',
+        "dos-engine": '"xtb"',
         "learner": '"sgp"',
         "sampler": '"engine"',
         "train": "6",
@@ -55,6 +57,8 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "min-length": "6.5",
         "cutoff": "4.5",
         "n-max": "6",
+        "zeta": "1",
+        "descriptor": '"B2"',
         "l-max": "3",
         "inducing": "50",
         "learner-preset": '"quick"',
@@ -63,9 +67,11 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "device": '"cpu"',
         "retry-failed": "true",
     }
-    assert {key.replace("-", "_") for key in values} == set(SmearScanSettings.model_fields)
+    assert {key.replace("-", "_") for key in values} == set(SmearScanSettings.model_fields) - {
+        "run"
+    }
     config.write_text("".join(f"{key} = {value}\n" for key, value in values.items()))
-    settings = load_settings({"seed": 7, "test": None}, config)
+    settings = load_scan_settings(SmearScanSettings, {"seed": 7, "test": None}, config)
     assert settings.seed == 7
     assert settings.test == 3
     assert settings.out == Path("somewhere")
@@ -77,7 +83,7 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
     ("line", "message"),
     [
         ("sigmas = '0.2,1'", r"unknown key sigmas; did you mean sigma"),
-        ("colour = 1", r"unknown key colour; known keys: target, sigma"),
+        ("colour = 1", r"unknown key colour; known keys: learner, cutoff"),
         ("train = ", r"not valid TOML"),
         ("train = 'many'", r"--train 'many' cannot be used"),
         ("min-length = 7\nmin_length = 8", r"'min_length' is given twice"),
@@ -87,7 +93,7 @@ def test_bad_configuration_is_named(tmp_path, line: str, message: str) -> None:
     config = tmp_path / "study.toml"
     config.write_text(f"{line}\n")
     with pytest.raises(InputError, match=message):
-        load_settings({"target": "Ti"}, config)
+        load_scan_settings(SmearScanSettings, {"target": "Ti"}, config)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +112,11 @@ def test_bad_configuration_is_named(tmp_path, line: str, message: str) -> None:
 )
 def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        load_settings({"target": "Ti", **options}, None)
+        load_scan_settings(SmearScanSettings, {"target": "Ti", **options}, None)
 
 
 def test_missing_target_and_missing_file(tmp_path) -> None:
     with pytest.raises(InputError, match="nothing to scan"):
-        load_settings({}, None)
+        load_scan_settings(SmearScanSettings, {}, None)
     with pytest.raises(InputError, match="cannot read --config"):
-        load_settings({"target": "Ti"}, tmp_path / "none.toml")
+        load_scan_settings(SmearScanSettings, {"target": "Ti"}, tmp_path / "none.toml")

@@ -20,7 +20,8 @@ N_FRAMES = 10
 
 def command(out: str) -> list[str]:
     return [
-        sys.executable, "-m", "dosml", "smear-scan", "frames.extxyz", "--sigma", WIDTHS,
+        sys.executable, "-m", "dosml", "smear-scan", "frames.extxyz", "--engine", "xtb",
+        "--sigma", WIDTHS,
         "--train", "7", "--test", "3", "--workers", "2", "--out", out, "--cutoff", "4",
         "--n-max", "4", "--l-max", "2", "--inducing", "40",
     ]  # fmt: skip

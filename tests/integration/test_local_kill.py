@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))  # tests run with importlib imports
-from cluster_bench import Bench, wait_until
+from helpers.cluster_bench import Bench, wait_until
 
 from dosml.relabel.vasp.jobs import find_jobs
 

@@ -1,7 +1,8 @@
-"""A study on a real Slurm: killed drivers, cancelled pilots, a full disk, damaged outputs.
+"""Studies and labelling on a real Slurm: killed drivers, cancelled pilots, a full disk, damage.
 
-The configuration file is the one printed in docs/cluster.md, as it stands. What ran how often is
-counted by the stand-in executable itself, outside the study.
+The configuration file of the VASP study is the one printed in docs/cluster.md, as it stands. What
+ran how often is counted by the stand-in executable itself, outside the study; labels that engines
+make are watched from outside: a second writing would change the file's time.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import ase.io
+import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))  # tests run with importlib imports
-from cluster_bench import PATIENCE, TOOLS, Bench, wait_until
+from ase.build import bulk
+from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
 
 from dosml.relabel.execution.lock import DriverLock
 from dosml.relabel.execution.slurm import queued
@@ -55,8 +58,8 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "--lazy", folder], check=False)
 
 
-def pilots(bench: Bench) -> dict[str, str]:
-    return queued([DriverLock(bench.study).pilot_name])
+def pilots(folder: Path) -> dict[str, str]:
+    return queued([DriverLock(folder).pilot_name])
 
 
 @pytest.mark.usefixtures("slurm")
@@ -71,7 +74,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
     bench.wait_for(8, driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    left_behind = pilots(bench)
+    left_behind = pilots(bench.study)
     assert left_behind, "the kill was to leave pilots behind"
     record = json.loads((bench.study / "run.json").read_text())
     assert record["pid"] == driver.pid
@@ -86,10 +89,13 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
 
     # the next driver ends what is left, continues, and outlives the loss of a pilot
     driver = bench.start()
-    wait_until(lambda: pilots(bench) and not set(pilots(bench)) & set(left_behind), "old pilots")
+    wait_until(
+        lambda: pilots(bench.study) and not set(pilots(bench.study)) & set(left_behind),
+        "old pilots",
+    )
     assert b"interchange" not in command_line(interchange)
     bench.wait_for(len(bench.done()) + 6, driver)
-    subprocess.run(["scancel", min(pilots(bench))], check=True)
+    subprocess.run(["scancel", min(pilots(bench.study))], check=True)
     bench.wait_for(len(bench.done()) + 6, driver)
 
     if can_be_filled:
@@ -123,7 +129,7 @@ def test_nothing_is_lost_and_nothing_runs_twice(tmp_path, small_disk):
     assert all(starts[job] >= ends[job] for job in jobs)
     said = bench.dosml("collect", bench.study, "--workers", "1")
     assert f"{JOBS} labels; 0 jobs refused" in said
-    wait_until(lambda: not pilots(bench), "pilots of the last run")
+    wait_until(lambda: not pilots(bench.study), "pilots of the last run")
 
 
 def command_line(pid: int) -> bytes:
@@ -162,3 +168,116 @@ def test_plain_array_jobs(tmp_path):
     assert len(ends) == 12
     assert "nothing to run" in bench.dosml(*submit, expect=2)
     assert "12 done" in bench.dosml("status", bench.study)
+
+
+CLUSTER = """
+executor = "slurm"
+[slurm]
+partition = "compute"
+walltime = "00:10:00"
+pilots = 2
+cores_per_node = 1
+exclusive = false
+poll_seconds = 1
+heartbeat_seconds = 20
+"""
+SMALL = ["--cutoff", "4", "--n-max", "3", "--l-max", "1", "--inducing", "20"]
+SCAN = [
+    *("smear-scan", "frames.extxyz", "--engine", "xtb", "--sigma", "0.5,1,2", "--train", "8"),
+    *("--test", "4", "--out", "campaign", "--config", "cluster.toml", *SMALL),
+]
+CURVE = [
+    *("learning-curve", "campaign", "--sizes", "4,6,8", "--repeats", "2", "--out", "curve"),
+    *("--config", "cluster.toml", *SMALL),
+]
+
+
+class Made:
+    """Files of a campaign as they appear; one that is written a second time is noticed."""
+
+    def __init__(self, folder: Path, pattern: str) -> None:
+        self.folder, self.pattern = folder, pattern
+        self.first: dict[Path, int] = {}
+
+    def look(self) -> int:
+        for path in self.folder.glob(self.pattern):
+            written = path.stat().st_mtime_ns
+            assert self.first.setdefault(path, written) == written, f"{path} was made twice"
+        return len(self.first)
+
+    def wait_for(self, count: int, driver: subprocess.Popen) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.look() < count:
+            assert driver.poll() is None, "the driver ended too early"
+            assert time.monotonic() < deadline, f"{len(self.first)} of {count} {self.pattern}"
+            time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.timeout(2 * PATIENCE)
+def test_labels_and_trainings_of_a_scan_are_made_once(tmp_path):
+    images = [bulk("Ti") * (2, 2, 1) for _ in range(12)]
+    for seed, atoms in enumerate(images):
+        atoms.rattle(0.12, seed=seed)
+    ase.io.write(tmp_path / "frames.extxyz", images)
+    (tmp_path / "cluster.toml").write_text(CLUSTER)
+    folder, total = tmp_path / "campaign", 3 * len(images)
+    labels = Made(folder, "labels/sigma*/[!.]*.npz")
+    out = tmp_path / "driver.out"
+
+    def start(arguments: list[str]) -> subprocess.Popen:
+        log = out.open("a")
+        return subprocess.Popen(
+            [sys.executable, "-m", "dosml", *arguments], cwd=tmp_path, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    # the driver is killed outright: its pilots stay in the queue
+    driver = start(SCAN)
+    labels.wait_for(4, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    left_behind = pilots(folder)
+    assert left_behind, "the kill was to leave pilots behind"
+
+    # the next one ends them, continues, outlives the loss of a pilot, trains and reports
+    driver = start(SCAN)
+    wait_until(lambda: pilots(folder) and not set(pilots(folder)) & set(left_behind), "old pilots")
+    labels.wait_for(labels.look() + 4, driver)
+    subprocess.run(["scancel", min(pilots(folder))], check=True)
+    while driver.poll() is None:
+        labels.look()
+        time.sleep(0.1)
+    assert driver.returncode == 0, out.read_text()
+    assert labels.look() == total
+    assert f"cancelled Slurm pilots {', '.join(sorted(left_behind))}" in out.read_text()
+    wait_until(lambda: not pilots(folder), "pilots of the last run")
+    assert not list(folder.glob("labels/restart/*/*"))
+    trained = Made(folder, "models/*/predictions.npz")
+    assert trained.look() == 1
+    assert (folder / "report.html").is_file()
+
+    # a third has nothing to do, and asks for no pilot
+    assert start(SCAN).wait(PATIENCE) == 0
+    assert labels.look() == total
+    assert trained.look() == 1
+    assert json.loads((folder / "run.json").read_text())["slurm_jobs"] == []
+
+    # a study of its labels trains only what the scan has not, killed in between or not
+    points = Made(tmp_path / "curve", "models/*/predictions.npz")
+    driver = start(CURVE)
+    points.wait_for(1, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    driver = start(CURVE)
+    while driver.poll() is None:
+        points.look()
+        time.sleep(0.1)
+    assert driver.returncode == 0, out.read_text()
+    # two draws of 4 and 6 frames each; all 8 are the scan's own model
+    assert points.look() == 4
+    table = pd.read_csv(tmp_path / "curve" / "learning_curve.csv")
+    assert len(table) == 3 * 2 * 3
+    costs = ["seconds_training", "peak_memory_mib", "n_parameters", "epochs"]
+    assert table[costs].notna().all(axis=None)
+    assert trained.look() == 1

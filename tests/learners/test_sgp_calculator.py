@@ -5,7 +5,7 @@ import pytest
 from ase import units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.verlet import VelocityVerlet
-from sgp_data import molecule, rattled, toy_labels
+from helpers.sgp_data import molecule, rattled, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.calculator import SgpCalculator

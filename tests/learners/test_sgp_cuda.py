@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from sgp_data import alloy, toy_labels
+from helpers.sgp_data import alloy, toy_labels
 
 from dosml.learners.sgp.learner import SgpLearner
+from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.settings import SgpSettings
-from dosml.learners.sgp.storage import load_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 
@@ -42,7 +42,7 @@ def test_gpu_and_cpu_agree(zeta, tmp_path):
                 np.testing.assert_allclose(x, y, atol=1e-5)
     # trained on the GPU, used on the CPU
     models["cuda"].save(tmp_path / "model.npz")
-    again = load_model(tmp_path / "model.npz", device="cpu")
+    again = SgpModels.load(tmp_path / "model.npz", device="cpu")
     np.testing.assert_allclose(again.predict(test)[0].energies, got[0].energies, atol=1e-6)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sgp_data import alloy, molecule, naive_descriptor, rattled
+from helpers.sgp_data import alloy, molecule, naive_descriptor, rattled
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.descriptor import Descriptor, radial_basis

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sgp_data import alloy, rattled, toy_labels
+from helpers.sgp_data import alloy, rattled, toy_labels
 
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.settings import SgpSettings

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from helpers.sgp_data import rattled, toy_labels
 from scipy.linalg import cholesky
-from sgp_data import rattled, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import Evidence, NormalEquations
 from dosml.learners.sgp.block_likelihood import block_likelihood
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import KernelRows
 from dosml.learners.sgp.learner import SgpLearner
-from dosml.learners.sgp.likelihood import Hyperparameters, maximise, posterior, start
+from dosml.learners.sgp.likelihood import maximise, posterior, start
 from dosml.learners.sgp.settings import SgpSettings
 
 

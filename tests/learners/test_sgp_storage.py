@@ -6,12 +6,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from sgp_data import alloy, toy_labels
+from helpers.sgp_data import alloy, toy_labels
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.learner import SgpLearner
+from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.settings import SgpSettings
-from dosml.learners.sgp.storage import load_model
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def models():
 def test_round_trip_is_exact(models, index, tmp_path):
     path = tmp_path / "model.npz"
     models.save(path, index)
-    again = load_model(path)
+    again = SgpModels.load(path)
     test = [alloy(8), alloy(9)]
     wanted = models.predict(test, uncertainties=True, force_uncertainties=True)[index]
     got = again.predict(test, uncertainties=True, force_uncertainties=True)[0]
@@ -44,7 +44,7 @@ def test_round_trip_of_the_joint_descriptor(tmp_path):
     settings = SgpSettings(**common, descriptor="B1+B2", pair_n_max=6, pair_weight=0.2)
     fitted = SgpLearner(settings).fit(frames, [toy_labels(frames)])
     fitted.save(tmp_path / "model.npz")
-    again = load_model(tmp_path / "model.npz").predict(test, uncertainties=True)[0]
+    again = SgpModels.load(tmp_path / "model.npz").predict(test, uncertainties=True)[0]
     wanted = fitted.predict(test, uncertainties=True)[0]
     np.testing.assert_allclose(again.forces[0], wanted.forces[0], rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(again.uncertainties[0], wanted.uncertainties[0], rtol=1e-9)
@@ -61,9 +61,9 @@ def test_a_model_from_a_gpu_loads_where_there_is_none(models, tmp_path):
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     np.savez(path, **arrays)
     test = [alloy(8)]
-    assert load_model(path).predict(test)[0].energies == models.predict(test)[0].energies
+    assert SgpModels.load(path).predict(test)[0].energies == models.predict(test)[0].energies
     with pytest.raises(LearnerError, match="does not fit here"):
-        load_model(path, device="cuda")
+        SgpModels.load(path, device="cuda")
 
 
 def test_file_is_one_zip_of_plain_arrays(models, tmp_path):
@@ -77,30 +77,30 @@ def test_file_is_one_zip_of_plain_arrays(models, tmp_path):
 
 def test_wrong_files_are_refused(models, tmp_path):
     with pytest.raises(LearnerError, match="not a model"):
-        load_model(tmp_path / "absent.npz")
+        SgpModels.load(tmp_path / "absent.npz")
     text = tmp_path / "text.npz"
     text.write_text("no model")
     with pytest.raises(LearnerError, match="not a model"):
-        load_model(text)
+        SgpModels.load(text)
     other = tmp_path / "other.npz"
     np.savez(other, a=np.ones(3))
     with pytest.raises(LearnerError, match="not a model"):
-        load_model(other)
+        SgpModels.load(other)
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, head=np.array([{"format": "dosml-sgp"}], dtype=object))
     with pytest.raises(LearnerError, match="not a model"):
-        load_model(pickled)
+        SgpModels.load(pickled)
     path = tmp_path / "model.npz"
     models.save(path, 0)
     with np.load(path) as handle:
         arrays = {name: handle[name] for name in handle.files if name != "weights"}
     np.savez(path, **arrays)
     with pytest.raises(LearnerError, match="damaged"):
-        load_model(path)
+        SgpModels.load(path)
     arrays["head"] = np.frombuffer(b'{"format": "dosml-sgp", "version": 99}', dtype=np.uint8)
     np.savez(path, **arrays)
     with pytest.raises(LearnerError, match="version 99"):
-        load_model(path)
+        SgpModels.load(path)
 
 
 def test_save_errors(models, tmp_path):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from sgp_data import alloy, rattled, toy_labels
-from test_sgp_model import Dense, fit
+from helpers.sgp_data import alloy, rattled, toy_labels
+from helpers.sgp_dense import Dense, fit
 
 
 def difference_variance(dense, hypers, plus, minus):

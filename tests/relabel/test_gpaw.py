@@ -8,12 +8,12 @@ from ase.build import bulk
 
 from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
-from dosml.relabel.engines.gpaw import GpawEngine, occupations
-from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset
+from dosml.relabel.engines.gpaw import GpawEngine
+from dosml.relabel.engines.gpaw_presets import PRESETS, GpawPreset, occupations
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 pytest.importorskip("gpaw", reason="GPAW is not installed (make gpaw)")
@@ -143,10 +143,12 @@ def test_presets_and_grids() -> None:
     laptop = PRESETS["laptop"]
     for symbol, repeat in [("Ti", (2, 2, 1)), ("Os", (2, 2, 1)), ("Cu", (2, 2, 2))]:
         assert laptop.kpoints(bulk(symbol) * repeat) == (3, 3, 3)
-    with pytest.raises(InputError, match="no GPAW preset 'fast': choose one of laptop, paper"):
-        make_engine("gpaw", preset="fast")
-    with pytest.raises(InputError, match="the engine xtb has no presets"):
-        make_engine("xtb", preset="laptop")
-    one, other = make_engine("gpaw"), make_engine("gpaw", kpoints=(2, 2, 2))
+    with pytest.raises(InputError, match="cannot be 'fast': choose one of laptop, paper"):
+        make_engine("gpaw", {"preset": "fast"})
+    with pytest.raises(InputError, match="option kpoints.1 of the engine gpaw cannot be '0'"):
+        make_engine("gpaw", {"kpoints": "2,0,2"})
+    one, other = make_engine("gpaw"), make_engine("gpaw", {"kpoints": "2,2,2"})
+    assert other == make_engine("gpaw", {"kpoints": [2, 2, 2]})
     assert one.fingerprint() != other.fingerprint()
+    assert set(one.versions()) == {"gpaw", "gpaw-data"}
     assert occupations(setting(0.1, scheme="gaussian"))["order"] == 0

@@ -9,7 +9,7 @@ import pytest
 
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 

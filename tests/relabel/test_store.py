@@ -12,9 +12,9 @@ from dosml.errors import DiskSpaceError
 from dosml.files import whole_file
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.store import LabelStore
 from dosml.theory.dos import ElectronicDos
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SETTING = ElectronicSetting(Smearing("fermi-dirac", 0.2))
@@ -73,6 +73,28 @@ def test_a_damaged_file_is_made_again(tmp_path, label) -> None:
     path.write_bytes(path.read_bytes()[:200])
     assert store.get("a", SETTING) is None
     assert not store.has("a", SETTING)
+
+
+@pytest.mark.parametrize(
+    ("without", "sound"),
+    [
+        ((), True),
+        (("stress",), True),  # an engine that has none
+        (("dos_grid", "dos_broadening", "dos_total", "dos_d", "dos_d_m"), True),
+        (("dos_total",), False),
+        (("forces",), False),
+        (("free_energy",), False),
+    ],
+)
+def test_what_counts_as_a_label(tmp_path, label, without, sound) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    path = store.label_path("a", SETTING)
+    path.parent.mkdir(parents=True)
+    arrays = {name: one for name, one in label.to_arrays().items() if name not in without}
+    np.savez_compressed(path, **arrays)
+    assert store.has("a", SETTING) == sound
+    if not sound:
+        assert store.get("a", SETTING) is None  # reading agrees
 
 
 def test_failures_are_kept_until_forgotten(tmp_path, label) -> None:

@@ -7,13 +7,13 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from dosml.errors import EngineError
+from dosml.errors import EngineError, InputError
 from dosml.relabel.engines.base import LabelFailure
-from dosml.relabel.engines.registry import make_engine
+from dosml.relabel.engines.registry import engine_options, make_engine
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.frames import canonical
 from dosml.relabel.label import Label
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 
@@ -178,8 +178,10 @@ def test_a_field_that_does_not_converge_is_a_failure_with_reasons(monkeypatch) -
 def test_what_tblite_cannot_do_names_who_can() -> None:
     with pytest.raises(EngineError, match="methfessel-paxton-1.*VASP or GPAW"):
         XtbEngine().check(ElectronicSetting(Smearing("methfessel-paxton-1", 0.2)))
-    with pytest.raises(EngineError, match="Gamma point only.*VASP or GPAW"):
-        make_engine("xtb", kpoints=(2, 2, 2))
+    with pytest.raises(InputError, match=r"--kpoints is no option of xtb: .*have it \(tb, gpaw"):
+        engine_options("xtb", {"kpoints": (2, 2, 2)}, {})
+    with pytest.raises(InputError, match="no option acuracy.*did you mean accuracy?"):
+        make_engine("xtb", {"acuracy": 0.1})
 
 
 def test_engine_calculator_agrees_with_the_label() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dosml.config_file import checked_options
 from dosml.errors import InputError
-from dosml.learners.options import checked_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,9 @@ class PeerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Literal["default", "quick", "paper"] = "default"
+    preset: str = Field(
+        default="default", description="default, or a preset of the peer: quick, paper"
+    )
     cutoff: float = Field(default=5.0, gt=0, description="Å")
     epochs: int = Field(default=500, ge=1, description="largest number of passes over the data")
     validation: float = Field(
@@ -34,7 +36,7 @@ class PeerSettings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto: the GPUs where there are some"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of the split and of the training")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Adapter:
     ----------
     name
         Name of the learner.
+    help
+        One line for help texts, without a full stop.
     settings
         Model of its settings.
     presets
@@ -92,6 +96,7 @@ class Adapter:
     """
 
     name: str
+    help: str
     settings: type[PeerSettings]
     presets: Mapping[str, Mapping[str, Any]]
     packages: tuple[str, ...]
@@ -111,12 +116,12 @@ class Adapter:
         InputError
             If an option is unknown or out of range, or there is no such preset.
         """
-        preset = options.get("preset", "default")
-        if preset not in {"default", *self.presets}:
+        owner = f"the learner {self.name}"
+        given = checked_options(self.settings, owner, options)
+        known = {"default": {}, **self.presets}
+        if given.preset not in known:
             raise InputError(
-                f"the learner {self.name} has no preset {preset!r}: choose default or "
-                f"{' or '.join(self.presets)}"
+                f"option preset of {owner} cannot be {given.preset!r}: choose one of "
+                f"{', '.join(known)}"
             )
-        return checked_options(
-            self.settings, self.name, {**self.presets.get(preset, {}), **options}
-        )
+        return checked_options(self.settings, owner, {**known[given.preset], **options})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ase.calculators.calculator import Calculator, all_changes
 
 from dosml.errors import LearnerError
-from dosml.learners.peers.catalogue import adapter
+from dosml.learners.peers.adapters import adapter
 from dosml.learners.peers.environments import require
 from dosml.learners.peers.process import ModelProcess
 

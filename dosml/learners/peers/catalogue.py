@@ -1,31 +1,46 @@
-"""The peers by name."""
+"""The peers as entries of the registry."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
-from dosml.learners.peers import flare, mace, metatrain, nequip
+from dosml.learners.base import LearnerEntry
+from dosml.learners.peers.adapters import ADAPTERS, adapter
 
 if TYPE_CHECKING:
-    from dosml.learners.peers.base import Adapter
+    from pathlib import Path
 
-#: Name of the learner -> its adapter.
-ADAPTERS: dict[str, Adapter] = {
-    one.name: one
-    for one in (flare.ADAPTER, mace.ADAPTER, metatrain.PET, metatrain.SOAP_BPNN, nequip.ADAPTER)
-}
+    from ase.calculators.calculator import Calculator
+
+    from dosml.learners.base import Learner
+    from dosml.learners.peers.base import Adapter, PeerSettings
 
 
-def adapter(name: str) -> Adapter:
-    """Give the adapter of a peer.
+def _make(name: str, settings: PeerSettings, workers: int) -> Learner:
+    from dosml.learners.peers.learner import PeerLearner
 
-    Raises
-    ------
-    InputError
-        If there is no such peer.
-    """
-    found = ADAPTERS.get(name)
-    if found is None:
-        raise InputError(f"there is no peer {name!r}: choose one of {', '.join(sorted(ADAPTERS))}")
-    return found
+    peer = adapter(name)
+    given = settings.model_dump(exclude_unset=True)  # a preset decides the others
+    return PeerLearner(peer, peer.make_settings(given), workers=workers)
+
+
+def _load(path: Path, device: str | None) -> Calculator:
+    from dosml.learners.peers.calculator import PeerCalculator
+
+    return PeerCalculator(path, device=device or "auto")
+
+
+def entry(peer: Adapter) -> LearnerEntry:
+    """Entry of a peer: its models run in an environment of their own (`dosml env create`)."""
+    return LearnerEntry(
+        name=peer.name,
+        help=peer.help,
+        options=peer.settings,
+        make=partial(_make, peer.name),
+        suffix=".zip",
+        load=_load,
+    )
+
+
+ENTRIES = tuple(entry(one) for one in ADAPTERS.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dosml.errors import EnvironmentBuildError, EnvironmentMissingError, InputError
-from dosml.files import whole_file
+from dosml.files import FileLock, whole_file
 from dosml.learners.peers.build_flare import build_flare
 
 if TYPE_CHECKING:
@@ -172,23 +171,22 @@ def create(
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Hold a lock beside the folder; the kernel lets go of it when the process ends."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f".{folder.name}.lock").open("w")
+        mine = lock.take()
     except OSError as error:
         raise InputError(
             f"cannot write to {folder.parent} ({error.strerror}): name another folder in "
             f"{FOLDER_VARIABLE}"
         ) from error
+    if not mine:
+        raise EnvironmentBuildError(
+            f"another process is making {folder} ({lock.owner()}): wait for it to end"
+        )
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise EnvironmentBuildError(
-                f"another process is making {folder}: wait for it to end"
-            ) from error
         # pip inherits it: where this process is killed, nobody removes the folder under pip
-        os.set_inheritable(lock.fileno(), True)
+        lock.inherit()
         yield
 
 

@@ -24,15 +24,17 @@ class FlareSettings(PeerSettings):
     """
 
     epochs: int = Field(default=20, ge=1, description="largest number of likelihood steps")
-    n_max: int = Field(default=8, ge=1)
-    l_max: int = Field(default=3, ge=0)
-    zeta: int = Field(default=2, ge=1, le=2)
+    n_max: int = Field(default=8, ge=1, description="radial functions")
+    l_max: int = Field(default=3, ge=0, description="largest angular momentum")
+    zeta: int = Field(default=2, ge=1, le=2, description="power of the kernel")
     n_inducing: int = Field(default=500, ge=1, description="environments drawn with the seed")
     signal: float = Field(default=2.0, gt=0, description="start, eV")
     energy_noise_per_atom: float = Field(default=0.001, gt=0, description="start, eV/atom")
     force_noise: float = Field(default=0.05, gt=0, description="start, eV/Å")
     stress_noise: float = Field(default=0.005, gt=0, description="start, eV/Å^3")
-    gradient_tolerance: float = Field(default=1e-4, gt=0)
+    gradient_tolerance: float = Field(
+        default=1e-4, gt=0, description="of the likelihood, where its maximisation ends"
+    )
     jitter: float = Field(default=1e-8, gt=0, description="on the diagonal of K_uu at signal 1")
 
 
@@ -60,6 +62,7 @@ def epochs_done(folder: Path) -> int:
 
 ADAPTER = Adapter(
     name="flare",
+    help="FLARE, a sparse Gaussian process on ACE B2",
     settings=FlareSettings,
     presets=PRESETS,
     packages=("mir-flare", "numpy"),

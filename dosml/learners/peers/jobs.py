@@ -18,7 +18,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from dosml.errors import LearnerError
 from dosml.files import whole_file
-from dosml.relabel.pool import THREAD_VARIABLES
+from dosml.relabel.execution.executors import THREAD_VARIABLES
 from dosml.relabel.store import content_hash
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.learners.base import TrainingLabels
+    from dosml.relabel.dataset import LabelSet
 
 #: Written by the worker as its last act.
 RESULT = "result.json"
@@ -70,7 +70,7 @@ def worker_path(name: str) -> Path:
     return Path(str(files("dosml.learners.peers") / "workers" / name))
 
 
-def labels_hash(labels: TrainingLabels) -> str:
+def labels_hash(labels: LabelSet) -> str:
     """Hash of the labels of a training set."""
     stresses = labels.stresses if labels.stresses is not None else np.zeros(0)
     values = [labels.energies, np.concatenate(labels.forces), stresses]
@@ -78,7 +78,7 @@ def labels_hash(labels: TrainingLabels) -> str:
 
 
 def write_frames(
-    path: Path, frames: Sequence[Atoms], labels: TrainingLabels, chosen: Sequence[int]
+    path: Path, frames: Sequence[Atoms], labels: LabelSet, chosen: Sequence[int]
 ) -> None:
     """Write frames with `REF_energy` (eV), `REF_forces` (eV/Å) and `REF_stress` (eV/Å^3).
 

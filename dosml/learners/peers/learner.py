@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.learners.base import Progress, TrainingLabels
+    from dosml.learners.base import Progress
     from dosml.learners.peers.base import Adapter, PeerSettings
     from dosml.learners.peers.environments import Environment
+    from dosml.relabel.dataset import LabelSet
 
 #: Goes up whenever the way all peers are trained changes.
 DEFINITION = 1
@@ -82,6 +83,11 @@ class PeerLearner:
             folder = Path(self._temporary.name)
         self._folder = folder.absolute()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make the learner anew where it arrives: another machine has other GPUs."""
+        folder = None if self._temporary is not None else self._folder
+        return _anew, (self._adapter, self.settings, self._workers, folder)
+
     @property
     def name(self) -> str:
         """Name of the learner."""
@@ -121,7 +127,7 @@ class PeerLearner:
     def fit(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         *,
         progress: Progress | None = None,
     ) -> PeerModels:
@@ -161,7 +167,7 @@ class PeerLearner:
             self._adapter, self._environment, self.settings, jobs, facts, self._temporary
         )
 
-    def _write(self, frames: Sequence[Atoms], labels: TrainingLabels) -> Job:
+    def _write(self, frames: Sequence[Atoms], labels: LabelSet) -> Job:
         """Write the input of a training, in a folder that its content names."""
         order = np.random.default_rng(self.settings.seed).permutation(len(frames))
         n_valid = 0
@@ -252,6 +258,12 @@ class PeerLearner:
         with contextlib.suppress(OSError, ValueError, IndexError):
             return self._adapter.epochs_done(job.folder)
         return 0
+
+
+def _anew(
+    adapter: Adapter, settings: PeerSettings, workers: int, folder: Path | None
+) -> PeerLearner:
+    return PeerLearner(adapter, settings, workers=workers, folder=folder)
 
 
 class PeerModels:

@@ -23,22 +23,30 @@ class MaceSettings(PeerSettings):
     `stage_two_energy_weight`: without it a short run leaves a constant offset of the energy.
     """
 
-    l_max: int = Field(default=3, ge=0)
-    message_l_max: int = Field(default=1, ge=0)
-    num_channels: int = Field(default=64, ge=1)
-    num_interactions: int = Field(default=2, ge=1)
+    l_max: int = Field(
+        default=3, ge=0, description="largest l of the spherical harmonics (max_ell)"
+    )
+    message_l_max: int = Field(default=1, ge=0, description="largest l of the messages (max_L)")
+    num_channels: int = Field(default=64, ge=1, description="channels of a message")
+    num_interactions: int = Field(default=2, ge=1, description="layers")
     correlation: int = Field(default=3, ge=1, description="body order of a message, minus one")
-    batch_size: int = Field(default=2, ge=1)
-    learning_rate: float = Field(default=0.01, gt=0)
-    lr_factor: float = Field(default=0.8, gt=0, lt=1)
-    lr_patience: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=2, ge=1, description="frames")
+    learning_rate: float = Field(default=0.01, gt=0, description="at the start")
+    lr_factor: float = Field(
+        default=0.8, gt=0, lt=1, description="factor on the learning rate without progress"
+    )
+    lr_patience: int = Field(
+        default=20, ge=1, description="epochs without progress before the learning rate falls"
+    )
     patience: int = Field(default=100, ge=1, description="epochs without progress before the end")
-    ema_decay: float = Field(default=0.99, gt=0, lt=1)
-    energy_weight: float = Field(default=1.0, ge=0)
-    force_weight: float = Field(default=100.0, ge=0)
-    stress_weight: float = Field(default=1.0, ge=0)
-    stage_two_energy_weight: float = Field(default=1000.0, ge=0)
-    dtype: Literal["float32", "float64"] = "float64"
+    ema_decay: float = Field(default=0.99, gt=0, lt=1, description="of the averaged weights")
+    energy_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    force_weight: float = Field(default=100.0, ge=0, description="in the loss")
+    stress_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    stage_two_energy_weight: float = Field(
+        default=1000.0, ge=0, description="in the loss of the last quarter of the epochs"
+    )
+    dtype: Literal["float32", "float64"] = Field(default="float64", description="precision")
 
 
 PRESETS = {
@@ -111,6 +119,7 @@ def epochs_done(folder: Path) -> int:
 
 ADAPTER = Adapter(
     name="mace",
+    help="MACE, equivariant message passing of high body order",
     settings=MaceSettings,
     presets=PRESETS,
     packages=("mace-torch", "e3nn", "torch"),

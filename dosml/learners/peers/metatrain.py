@@ -27,11 +27,11 @@ class MetatrainSettings(PeerSettings):
     the atoms' share: too coarse for energy differences of metals.
     """
 
-    batch_size: int = Field(default=2, ge=1)
-    energy_weight: float = Field(default=1.0, ge=0)
-    force_weight: float = Field(default=1.0, ge=0)
-    stress_weight: float = Field(default=1.0, ge=0)
-    dtype: Literal["float32", "float64"] = "float64"
+    batch_size: int = Field(default=2, ge=1, description="frames")
+    energy_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    force_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    stress_weight: float = Field(default=1.0, ge=0, description="in the loss, virial per atom")
+    dtype: Literal["float32", "float64"] = Field(default="float64", description="precision")
 
 
 class SoapBpnnSettings(MetatrainSettings):
@@ -40,11 +40,11 @@ class SoapBpnnSettings(MetatrainSettings):
     `l_max` and `n_max` are the angular and radial channels of the SOAP power spectrum.
     """
 
-    l_max: int = Field(default=6, ge=0)
-    n_max: int = Field(default=7, ge=1)
-    num_hidden_layers: int = Field(default=2, ge=1)
-    num_neurons: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    l_max: int = Field(default=6, ge=0, description="angular channels of the power spectrum")
+    n_max: int = Field(default=7, ge=1, description="radial channels of the power spectrum")
+    num_hidden_layers: int = Field(default=2, ge=1, description="hidden layers")
+    num_neurons: int = Field(default=32, ge=1, description="neurons in a layer")
+    learning_rate: float = Field(default=1e-3, gt=0, description="at the start")
 
 
 class PetSettings(MetatrainSettings):
@@ -54,14 +54,14 @@ class PetSettings(MetatrainSettings):
     """
 
     cutoff: float = Field(default=4.5, gt=0, description="Å")
-    d_pet: int = Field(default=128, ge=8)
-    d_node: int = Field(default=256, ge=8)
-    d_head: int = Field(default=128, ge=8)
-    d_feedforward: int = Field(default=256, ge=8)
-    num_heads: int = Field(default=8, ge=1)
-    num_attention_layers: int = Field(default=2, ge=1)
-    num_gnn_layers: int = Field(default=2, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
+    d_pet: int = Field(default=128, ge=8, description="width of the edge features")
+    d_node: int = Field(default=256, ge=8, description="width of the node features")
+    d_head: int = Field(default=128, ge=8, description="width of the last layers")
+    d_feedforward: int = Field(default=256, ge=8, description="width of the feed-forward layers")
+    num_heads: int = Field(default=8, ge=1, description="attention heads")
+    num_attention_layers: int = Field(default=2, ge=1, description="in a message-passing layer")
+    num_gnn_layers: int = Field(default=2, ge=1, description="message-passing layers")
+    learning_rate: float = Field(default=1e-4, gt=0, description="at the start")
 
 
 SOAP_PRESETS = {
@@ -174,6 +174,7 @@ def epochs_done(folder: Path) -> int:
 _PACKAGES = ("metatrain", "metatensor-torch", "metatomic-torch", "torch")
 SOAP_BPNN = Adapter(
     name="soap-bpnn",
+    help="neural networks on the SOAP power spectrum (metatrain)",
     settings=SoapBpnnSettings,
     presets=SOAP_PRESETS,
     packages=(*_PACKAGES, "torch-spex", "sphericart-torch"),
@@ -184,6 +185,7 @@ SOAP_BPNN = Adapter(
 )
 PET = Adapter(
     name="pet",
+    help="PET, a point-edge transformer (metatrain)",
     settings=PetSettings,
     presets=PET_PRESETS,
     packages=_PACKAGES,

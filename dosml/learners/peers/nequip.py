@@ -24,21 +24,25 @@ class NequipSettings(PeerSettings):
     validation loss; training stops after `patience` such epochs, or under `lr_stop`.
     """
 
-    l_max: int = Field(default=1, ge=0, le=5)
-    num_layers: int = Field(default=4, ge=1)
-    num_features: int = Field(default=32, ge=1)
-    parity: bool = True
-    batch_size: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=0.01, gt=0)
-    lr_factor: float = Field(default=0.6, gt=0, lt=1)
-    lr_patience: int = Field(default=10, ge=1)
-    lr_stop: float = Field(default=1e-6, ge=0)
-    patience: int = Field(default=50, ge=1)
-    ema_decay: float = Field(default=0.99, gt=0, lt=1)
-    energy_weight: float = Field(default=1.0, ge=0)
-    force_weight: float = Field(default=1.0, ge=0)
-    stress_weight: float = Field(default=1.0, ge=0)
-    dtype: Literal["float32", "float64"] = "float32"
+    l_max: int = Field(default=1, ge=0, le=5, description="largest l of the features")
+    num_layers: int = Field(default=4, ge=1, description="layers")
+    num_features: int = Field(default=32, ge=1, description="features of each l")
+    parity: bool = Field(default=True, description="also odd features")
+    batch_size: int = Field(default=1, ge=1, description="frames")
+    learning_rate: float = Field(default=0.01, gt=0, description="at the start")
+    lr_factor: float = Field(
+        default=0.6, gt=0, lt=1, description="factor on the learning rate without progress"
+    )
+    lr_patience: int = Field(
+        default=10, ge=1, description="epochs without progress before the learning rate falls"
+    )
+    lr_stop: float = Field(default=1e-6, ge=0, description="learning rate at which training ends")
+    patience: int = Field(default=50, ge=1, description="epochs without progress before the end")
+    ema_decay: float = Field(default=0.99, gt=0, lt=1, description="of the averaged weights")
+    energy_weight: float = Field(default=1.0, ge=0, description="in the loss, per atom")
+    force_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    stress_weight: float = Field(default=1.0, ge=0, description="in the loss")
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
 
 
 #: TM23: per-atom energy, forces and stress weigh 1 each; the learning rate is reduced by 80 % after
@@ -195,6 +199,7 @@ def epochs_done(folder: Path) -> int:
 
 ADAPTER = Adapter(
     name="nequip",
+    help="NequIP, equivariant message passing",
     settings=NequipSettings,
     presets=PRESETS,
     packages=("nequip", "e3nn", "torch"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from dosml.errors import LearnerError
 from dosml.learners.peers.jobs import last_line, worker_path
-from dosml.relabel.pool import THREAD_VARIABLES
+from dosml.relabel.execution.executors import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from pathlib import Path

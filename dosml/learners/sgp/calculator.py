@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ase.calculators.calculator import Calculator, all_changes
 
 from dosml.errors import LearnerError
-from dosml.learners.sgp.storage import load_model
+from dosml.learners.sgp.model import SgpModels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from ase import Atoms
-
-    from dosml.learners.sgp.model import SgpModels
 
 
 class SgpCalculator(Calculator):
@@ -72,7 +70,7 @@ class SgpCalculator(Calculator):
         LearnerError
             If the file is not such a model.
         """
-        return cls(load_model(path, device=device))
+        return cls(SgpModels.load(path, device=device))
 
     def calculate(
         self,

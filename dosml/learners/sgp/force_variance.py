@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dosml.learners.sgp.descriptor import Environments
     from dosml.learners.sgp.geometry import PairBatch
-    from dosml.learners.sgp.model import SgpModel, SharedBasis
+    from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
 _CHUNK = 2_000_000
 

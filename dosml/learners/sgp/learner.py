@@ -15,9 +15,11 @@ from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.likelihood import maximise, start
-from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
-from dosml.learners.sgp.settings import SgpSettings, with_cutoff
+from dosml.learners.sgp.model import SgpModels
+from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, SgpSettings, with_cutoff
 from dosml.learners.sgp.targets import Targets
+from dosml.learners.sgp.trained import SgpModel, SharedBasis
+from dosml.memory import peak_memory_mib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.learners.base import Progress, TrainingLabels
+    from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
+    from dosml.relabel.dataset import LabelSet
 
 #: Goes up whenever the same settings and data would give another model.
 DEFINITION = 1
@@ -35,6 +38,8 @@ DEFINITION = 1
 _CHUNK = {"cpu": 500_000, "cuda": 100_000_000}
 #: Memory for neighbour pairs kept between the two passes over the frames.
 _KEEP_BYTES = {"cpu": 256 * 2**20, "cuda": 4 * 2**30}
+#: Over the training frames: to choose inducing environments, and to make kernel rows.
+_PASSES = 2
 _ATOMS_PER_BATCH = {"cpu": 128, "cuda": 2048}
 
 
@@ -80,10 +85,36 @@ class SgpLearner:
             "settings": self.settings.model_dump(exclude={"device"}),
         }
 
+    def settled(self, frames: Sequence[Atoms]) -> SgpLearner:
+        """Give the same learner with the cutoff that it takes for these frames.
+
+        Raises
+        ------
+        LearnerError
+            If the cutoff is open and a frame has no volume.
+        """
+        return SgpLearner(with_cutoff(self.settings, frames))
+
+    def grid(self, frames: Sequence[Atoms]) -> dict[str, tuple[Any, ...]]:
+        """Values of descriptor and kernel power that are worth trying for these frames.
+
+        Raises
+        ------
+        LearnerError
+            If a frame has no volume: the cutoffs follow it.
+        """
+        middle = with_cutoff(self.settings.model_copy(update={"cutoff": None}), frames).cutoff
+        assert middle is not None
+        cutoffs = tuple(round(factor * middle, 2) for factor in GRID_CUTOFFS)
+        values: dict[str, tuple[Any, ...]] = {"cutoff": cutoffs, **GRID_VALUES}
+        if self.settings.descriptor == "B1":  # no angular part
+            del values["l_max"]
+        return values
+
     def fit(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         *,
         progress: Progress | None = None,
     ) -> SgpModels:
@@ -106,7 +137,7 @@ class SgpLearner:
         """
         check_training_data(frames, label_sets)
         tell = progress or _silent
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
         targets = Targets(frames, label_sets, species)
         if targets.stress and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
@@ -135,6 +166,10 @@ class SgpLearner:
             "jitter": equations.jitter,
             "seconds_inducing": chosen - began,
             "seconds_kernel": time.perf_counter() - chosen,
+            "cpu_seconds": time.process_time() - cpu_began,
+            "device": self.settings.device,
+            "n_parameters": inducing.size,
+            "epochs": _PASSES,
         }
         models = []
         for k, (one, baseline) in enumerate(zip(evidence, targets.baselines, strict=True)):
@@ -214,6 +249,12 @@ class SgpLearner:
             equations.add(rows, targets.rows(part, self._device))
         tell("kernel", n_frames, n_frames)
 
+    def _peak_memory_mib(self) -> float:
+        """Of the GPU where that is the device, else of this process."""
+        if self._device.type == "cuda":
+            return round(torch.cuda.max_memory_allocated(self._device) / 2**20, 1)
+        return peak_memory_mib()
+
     def _solve(
         self,
         evidence: Evidence,
@@ -223,7 +264,7 @@ class SgpLearner:
         known: dict[str, float | int | str],
     ) -> SgpModel:
         """Hyperparameters and weights of one label set."""
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         settings = self.settings
         first = start(
             evidence,
@@ -248,6 +289,10 @@ class SgpLearner:
             "likelihood_evaluations": evaluations,
             "seconds_likelihood": time.perf_counter() - began,
         }
+        parts = ("seconds_inducing", "seconds_kernel", "seconds_likelihood")
+        facts["seconds_training"] = sum(float(facts[name]) for name in parts)
+        facts["cpu_seconds"] = float(facts["cpu_seconds"]) + time.process_time() - cpu_began
+        facts["peak_memory_mib"] = self._peak_memory_mib()
         if "stress" in evidence.phi:
             facts["stress_noise_ev_per_angstrom3"] = best.stress_noise
         return SgpModel(

@@ -26,6 +26,7 @@ import torch
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import KINDS
 from dosml.learners.sgp.block_likelihood import block_likelihood
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.marginal import Solved, marginal_likelihood
 
 if TYPE_CHECKING:
@@ -36,36 +37,6 @@ if TYPE_CHECKING:
 #: Noise below these (eV per frame, eV/Å, eV/Å^3) is below any electronic-structure code's own.
 NOISE_FLOOR = {"energy": 1e-4, "force": 1e-4, "stress": 1e-7}
 _WORST = 1e300
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """Standard deviations of the prior and of the noises.
-
-    Attributes
-    ----------
-    signal
-        Of one environment's energy, eV.
-    energy_noise
-        eV per frame (not per atom).
-    force_noise
-        eV/Å.
-    stress_noise
-        eV/Å^3; without effect where there were no stress labels.
-    """
-
-    signal: float
-    energy_noise: float
-    force_noise: float
-    stress_noise: float
-
-    def noise(self, kind: str) -> float:
-        """Noise of one label kind."""
-        return {
-            "energy": self.energy_noise,
-            "force": self.force_noise,
-            "stress": self.stress_noise,
-        }[kind]
 
 
 @dataclass(frozen=True)

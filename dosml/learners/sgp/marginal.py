@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dosml.learners.sgp.accumulate import Evidence
-    from dosml.learners.sgp.likelihood import Hyperparameters
+    from dosml.learners.sgp.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)

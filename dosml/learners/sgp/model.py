@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +9,10 @@ import torch
 
 from dosml.errors import LearnerError
 from dosml.learners.base import Prediction
-from dosml.learners.sgp.descriptor import Descriptor
-from dosml.learners.sgp.geometry import PairBuilder, frame_slices
-from dosml.learners.sgp.joint import JointDescriptor
-from dosml.learners.sgp.kernel import VOIGT, Inducing, environment_rows
+from dosml.learners.sgp.force_variance import force_spread
+from dosml.learners.sgp.geometry import frame_slices
+from dosml.learners.sgp.kernel import VOIGT, environment_rows
+from dosml.learners.sgp.storage import read_model, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,97 +22,10 @@ if TYPE_CHECKING:
 
     from dosml.learners.sgp.descriptor import Environments
     from dosml.learners.sgp.geometry import PairBatch
-    from dosml.learners.sgp.likelihood import Hyperparameters
-    from dosml.learners.sgp.settings import SgpSettings
+    from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
 #: Atoms per batch at prediction.
 _ATOMS_PER_BATCH = 256
-
-
-@dataclass(frozen=True)
-class SharedBasis:
-    """What all models of one training run share: it depends on the frames alone.
-
-    Attributes
-    ----------
-    settings
-        Of the learner, with a cutoff.
-    species
-        Atomic numbers, ascending.
-    inducing
-        The inducing environments.
-    lower
-        Cholesky factor of K_uu + jitter at signal 1, shape (M, M).
-    """
-
-    settings: SgpSettings
-    species: tuple[int, ...]
-    inducing: Inducing
-    lower: torch.Tensor
-
-    @property
-    def cutoff(self) -> float:
-        """Cutoff in Å."""
-        if self.settings.cutoff is None:
-            raise LearnerError("a model needs a cutoff")
-        return self.settings.cutoff
-
-    def descriptor(self) -> Descriptor:
-        """Make the descriptor of the settings."""
-        settings, device = self.settings, torch.device(self.settings.device)
-        if settings.descriptor == "B1+B2":
-            return JointDescriptor(
-                self.cutoff,
-                settings.n_max,
-                settings.l_max,
-                len(self.species),
-                pair_n_max=settings.pair_n_max,
-                pair_weight=settings.pair_weight,
-                device=device,
-            )
-        return Descriptor(
-            settings.descriptor,
-            self.cutoff,
-            settings.n_max,
-            settings.l_max,
-            len(self.species),
-            device=device,
-        )
-
-    def pair_builder(self) -> PairBuilder:
-        """Make the maker of neighbour pairs for the settings."""
-        return PairBuilder(
-            self.cutoff,
-            0 if self.settings.descriptor == "B1" else self.settings.l_max,
-            self.species,
-            device=torch.device(self.settings.device),
-        )
-
-
-@dataclass(frozen=True)
-class SgpModel:
-    """One trained model.
-
-    Attributes
-    ----------
-    hyperparameters
-        Signal and noises at the maximum of the likelihood.
-    baseline
-        Energy per atom of each species, eV, shape (n_species,).
-    weights
-        Weights of the kernel at signal 1, shape (M,), eV.
-    spread
-        C^-1 Q^T with B = C C^T, shape (M, M): the part of the predictive variance that the
-        labels did not remove.
-    facts
-        What is known of the training: see `SgpModels.facts`.
-    """
-
-    hyperparameters: Hyperparameters
-    baseline: torch.Tensor
-    weights: torch.Tensor
-    spread: torch.Tensor
-    facts: dict[str, float | int | str]
 
 
 class SgpModels:
@@ -193,8 +105,6 @@ class SgpModels:
                 for k, values in enumerate(self._atom_spread(batch, envs)):
                     spreads[k].extend(np.split(values, cuts))
             if force_uncertainties:
-                from dosml.learners.sgp.force_variance import force_spread
-
                 for k, values in enumerate(force_spread(self.shared, self.models, batch, envs)):
                     force_spreads[k].extend(np.split(values, cuts))
         return [
@@ -213,7 +123,7 @@ class SgpModels:
         return SgpModels(self.shared, [self.models[index]])
 
     def facts(self) -> list[dict[str, float | int | str]]:
-        """Hyperparameters, sizes, log likelihood and seconds of each model."""
+        """Hyperparameters, sizes, log likelihood and costs (`COSTS`) of each model."""
         return [dict(model.facts) for model in self.models]
 
     def save(self, path: Path, index: int = 0) -> None:
@@ -224,11 +134,32 @@ class SgpModels:
         LearnerError
             If there is no such model.
         """
-        from dosml.learners.sgp.storage import save_model
-
         if not 0 <= index < len(self.models):
             raise LearnerError(f"there is no model {index}: there are {len(self.models)}")
-        save_model(path, self.shared, self.models[index])
+        write_model(path, self.shared, self.models[index])
+
+    @classmethod
+    def load(cls, path: Path, *, device: str | None = None) -> SgpModels:
+        """Read a saved model: one that holds that label set alone.
+
+        Parameters
+        ----------
+        path
+            The file.
+        device
+            A torch device; None keeps the one that the model was trained on, if torch sees it
+            here, else the CPU.
+
+        Raises
+        ------
+        LearnerError
+            If the file cannot be read, is not such a model, or does not fit here.
+        """
+        shared, model = read_model(path, device=device)
+        try:
+            return cls(shared, [model])
+        except (KeyError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+            raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error
 
     def _mapped(self, block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         zeta = self.shared.settings.zeta

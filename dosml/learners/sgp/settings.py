@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dosml.config_file import checked_options
 from dosml.errors import LearnerError
-from dosml.learners.options import checked_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 #: Default cutoff in units of the cube root of the volume per atom: between the second and the
 #: third shell of fcc and hcp, beyond the second of bcc.
 REACH = 1.9
+
+#: Values that a grid tries where none are given; cutoffs as multiples of the default.
+GRID_CUTOFFS = (0.85, 1.0, 1.2)
+GRID_VALUES = {"n_max": (4, 8, 12), "l_max": (2, 3, 4), "zeta": (1, 2)}
 
 
 class SgpSettings(BaseModel):
@@ -32,15 +36,17 @@ class SgpSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    descriptor: Literal["B1", "B2", "B1+B2"] = "B2"
+    descriptor: Literal["B1", "B2", "B1+B2"] = Field(
+        default="B2", description="ACE basis: densities, their products, or both"
+    )
     cutoff: float | None = Field(
         default=None,
         gt=0,
         description="Å; None: 1.9 times the cube root of the training frames' volume per atom",
     )
-    n_max: int = Field(default=8, ge=1, le=24)
-    l_max: int = Field(default=3, ge=0, le=12)
-    zeta: int = Field(default=2, ge=1, le=8)
+    n_max: int = Field(default=8, ge=1, le=24, description="radial functions")
+    l_max: int = Field(default=3, ge=0, le=12, description="largest angular momentum")
+    zeta: int = Field(default=2, ge=1, le=8, description="power of the kernel")
     pair_n_max: int = Field(
         default=16, ge=1, le=24, description="radial functions of B1 in B1+B2; no effect elsewhere"
     )
@@ -83,7 +89,7 @@ class SgpSettings(BaseModel):
         default="float64",
         description="of force and stress kernel rows; all else is in float64",
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of the draw among too many candidates")
 
 
 def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:
@@ -94,7 +100,7 @@ def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:
     InputError
         If an option is unknown or out of range: the message names it.
     """
-    return checked_options(SgpSettings, "sgp", options)
+    return checked_options(SgpSettings, "the learner sgp", options)
 
 
 def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:

@@ -12,10 +12,10 @@ import torch
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
+from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
-from dosml.learners.sgp.likelihood import Hyperparameters
-from dosml.learners.sgp.model import SgpModel, SgpModels, SharedBasis
 from dosml.learners.sgp.settings import sgp_settings
+from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ _FORMAT = "dosml-sgp"
 _VERSION = 1
 
 
-def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
+def write_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
     """Write one model; the file appears only once it is complete.
 
     Parameters
@@ -66,8 +66,8 @@ def save_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
         raise LearnerError(f"cannot write the model {path}: {error}") from error
 
 
-def load_model(path: Path, *, device: str | None = None) -> SgpModels:
-    """Read a model that `save_model` wrote.
+def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, SgpModel]:
+    """Read a model that `write_model` wrote.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def load_model(path: Path, *, device: str | None = None) -> SgpModels:
 
     Returns
     -------
-    SgpModels
-        Holding that one model.
+    shared, model
+        As they were written.
 
     Raises
     ------
@@ -127,6 +127,6 @@ def load_model(path: Path, *, device: str | None = None) -> SgpModels:
             tensor(arrays["spread"]),
             head["facts"],
         )
-        return SgpModels(shared, [model])
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:
         raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error
+    return shared, model

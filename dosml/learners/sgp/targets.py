@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.learners.base import TrainingLabels
+    from dosml.relabel.dataset import LabelSet
 
 
 class Targets:
@@ -40,7 +40,7 @@ class Targets:
     def __init__(
         self,
         frames: Sequence[Atoms],
-        label_sets: Sequence[TrainingLabels],
+        label_sets: Sequence[LabelSet],
         species: Sequence[int],
     ) -> None:
         counts = np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames])

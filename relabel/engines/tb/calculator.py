@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.relabel.engines.tb.engine import TbEngine
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.relabel.engines.base import LabelsFrames
+    from dosml.theory.setting import ElectronicSetting
 
 
 class TbCalculator(Calculator):
@@ -26,7 +26,7 @@ class TbCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012
 
-    def __init__(self, engine: TbEngine, setting: ElectronicSetting) -> None:
+    def __init__(self, engine: LabelsFrames, setting: ElectronicSetting) -> None:
         """Wait for the first frame."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._engine, self._setting = engine, setting

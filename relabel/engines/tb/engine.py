@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from dosml.errors import EngineError, LabelError
-from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, LabelFailure
+from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid, grid_by_spacing
 from dosml.relabel.engines.tb.labels import label_of
 from dosml.relabel.engines.tb.model import (
-    SHIPPED,
     STATES_PER_ATOM,
     TbParameters,
     load_parameters,
+    shipped_metals,
 )
 from dosml.relabel.engines.tb.nrl import read_nrl
 from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.tb.solve import Bands, solve
+from dosml.version import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -38,10 +40,13 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from dosml.relabel.label import Label
-    from dosml.relabel.setting import ElectronicSetting
+    from dosml.theory.setting import ElectronicSetting
 
-#: 1/Å: 2 x 2 x 2 points for cells of 7 to 14 Å.
-KPOINT_SPACING = 0.45
+#: 1/Å: 5 or 6 points a side for cells of 7 to 9 Å, which copper needs (benchmarks/tb_kpoints.py).
+#: Metals whose need has been measured have their own in their parameter files.
+KPOINT_SPACING = 0.15
+#: Å^3, of the cells whose number of k-points the plan guesses.
+_VOLUME_PER_ATOM = 15.0
 #: Of the model, in fingerprints: labels of another version are other labels.
 VERSION = 1
 
@@ -54,9 +59,13 @@ class TbEngine:
     ----------
     options
         See `TbOptions`.
+    symbol
+        The metal that it will label, if that is known: its words and its fingerprint are then of
+        that metal's parameters alone.
     """
 
     options: TbOptions = field(default_factory=TbOptions)
+    symbol: str | None = None
 
     @property
     def name(self) -> str:
@@ -73,20 +82,40 @@ class TbEngine:
                 f"{self._grid}, parameters: {origin}): an approximation, not DFT."
             ),
         ]
-        if self.options.parameters is not None:
-            notes += _read_file(self.options.parameters, None).warnings
-        return " ".join(notes)
+        known = self._parameters
+        return " ".join([*notes, *(known.warnings if known is not None else ())])
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What its labels cannot show."""
+        sentence = (
+            "Every number here is one of a tight-binding model with nine orbitals an atom that is "
+            "not self-consistent and has no spin. Its forces and its d band differ from those of "
+            "density functional theory by amounts that depend on the metal."
+        )
+        rigid = (
+            "Its levels do not depend on how they are filled: at another smearing or electron "
+            "number the same bands of a frame are filled anew, as in the rigid-band picture."
+        )
+        return (sentence, rigid)
 
     @property
     def _grid(self) -> str:
         if self.options.kpoints is not None:
             return "{} x {} x {} k-points".format(*self.options.kpoints)
-        return f"k-points {self._spacing:g} 1/Å apart"
+        return f"k-points at most {self._spacing(self._parameters):g} 1/Å apart"
 
     @property
-    def _spacing(self) -> float:
-        given = self.options.kpoint_spacing
-        return KPOINT_SPACING if given is None else given
+    def _parameters(self) -> TbParameters | None:
+        """Those of the file or of the metal; None where neither is known yet."""
+        if self.options.parameters is not None:
+            return _read_file(self.options.parameters, self.symbol)
+        return None if self.symbol is None else load_parameters(self.symbol)
+
+    def _spacing(self, parameters: TbParameters | None) -> float:
+        """Distance of k-points asked for, else the metal's own, else the default."""
+        own = None if parameters is None else parameters.kpoint_spacing
+        return self.options.kpoint_spacing or own or KPOINT_SPACING
 
     @property
     def default_cell(self) -> str:
@@ -100,17 +129,21 @@ class TbEngine:
 
     def fingerprint(self) -> dict[str, str | float]:
         """Everything that a label depends on besides frame and setting."""
-        kpoints = self.options.kpoints
+        kpoints, known = self.options.kpoints, self._parameters
         return {
             "engine": self.name,
             "method": "two-centre sp3d5",
             "version": VERSION,
-            "parameters": _digest(self.options.parameters),
+            "parameters": _shipped_digest() if known is None else known.content(),
             "kpoints": "by spacing" if kpoints is None else "x".join(map(str, kpoints)),
-            "kpoint_spacing": self._spacing if kpoints is None else 0.0,
+            "kpoint_spacing": self._spacing(known) if kpoints is None else 0.0,
             "dos_step_ev": DOS_STEP,
             "dos_broadening_ev": LEVEL_BROADENING,
         }
+
+    def versions(self) -> dict[str, str]:
+        """Give the packages that compute the labels."""
+        return package_versions(("numpy", "scipy", "vesin"))
 
     def check(self, setting: ElectronicSetting) -> None:
         """Refuse more electrons than the orbitals hold.
@@ -118,11 +151,10 @@ class TbEngine:
         Raises
         ------
         EngineError
-            If no metal could have so many, or the parameter file cannot be read.
+            If no metal could have so many, or there are no parameters for the metal.
         """
-        electrons = 0.0
-        if self.options.parameters is not None:
-            electrons = _read_file(self.options.parameters, None).electrons
+        known = self._parameters
+        electrons = 0.0 if known is None else known.electrons
         total = electrons + setting.electrons_per_atom_shift
         if not -STATES_PER_ATOM < total < STATES_PER_ATOM or (electrons and total <= 0):
             raise EngineError(
@@ -131,8 +163,28 @@ class TbEngine:
             )
 
     def seconds_per_label(self, n_atoms: int) -> float:
-        """Rough cost of one label on one core: measured 0.1 s for 31 Ti atoms, 2 x 2 x 2."""
-        return float(0.1 * (n_atoms / 31) ** 2.2)
+        """Rough cost of one of four labels of a frame on one core, measured on 31 and 63 atoms.
+
+        A k-point takes 11 ms where matrices are real, else 29 ms (31 Ti atoms); a fifth of that is
+        spent again for each further setting.
+        """
+        side = (_VOLUME_PER_ATOM * n_atoms) ** (1 / 3)
+        points = max(1, math.ceil(2 * math.pi / side / self._spacing(self._parameters) - 1e-9))
+        kpoints = gamma_grid(self.options.kpoints or (points, points, points))
+        one = sum(0.011 if real else 0.029 for real in kpoints.real)
+        return float(0.4 * one * (n_atoms / 31) ** 2.6)
+
+    def denser(self, frame: Atoms) -> TbEngine:
+        """Give the same engine with one more k-point in every direction.
+
+        Raises
+        ------
+        EngineError
+            If there are no parameters for the frame.
+        """
+        one, two, three = self._grid_of(frame, self.parameters_of(frame))
+        options = self.options.model_copy(update={"kpoints": (one + 1, two + 1, three + 1)})
+        return replace(self, options=options)
 
     def parameters_of(self, frame: Atoms) -> TbParameters:
         """Parameters for a frame.
@@ -165,8 +217,11 @@ class TbEngine:
         parameters = self.parameters_of(frame)
         if not frame.pbc.all() or abs(frame.cell.volume) < 1e-6:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
-        grid = self.options.kpoints or grid_by_spacing(frame, self._spacing)
+        grid = self._grid_of(frame, parameters)
         return solve(Structure.of(frame, parameters), gamma_grid(grid))
+
+    def _grid_of(self, frame: Atoms, parameters: TbParameters) -> tuple[int, int, int]:
+        return self.options.kpoints or grid_by_spacing(frame, self._spacing(parameters))
 
     def calculator(self, setting: ElectronicSetting) -> Calculator:
         """Ase calculator (free energy, forces, stress) at this setting."""
@@ -244,12 +299,26 @@ def _read_stamped(path: Path, stamp: int, symbol: str | None) -> TbParameters:  
     return TbParameters.from_json(values)
 
 
-def _digest(path: Path | None) -> str:
-    """Hash of the file, or of all that ship."""
-    digest = hashlib.sha256()
-    for one in [path] if path is not None else sorted(SHIPPED.glob("*.json")):
-        try:
-            digest.update(one.read_bytes())
-        except OSError as error:
-            raise EngineError(f"parameters={one}: cannot be read ({error.strerror})") from error
-    return digest.hexdigest()[:16]
+def _shipped_digest() -> str:
+    """Hash of all parameters that ship: of an engine that may be given any metal."""
+    contents = "".join(load_parameters(metal).content() for metal in shipped_metals())
+    return hashlib.sha256(contents.encode()).hexdigest()[:16]
+
+
+def _make_for(options: TbOptions, symbols: Collection[str]) -> TbEngine:
+    return TbEngine(options, next(iter(symbols)) if len(set(symbols)) == 1 else None)
+
+
+def _lacks(symbols: Collection[str]) -> str:
+    missing = sorted(set(symbols) - set(shipped_metals()))
+    return f"ships no parameters for {', '.join(missing)}" if missing else ""
+
+
+ENTRY = EngineEntry(
+    name="tb",
+    help="tight binding with k-points: every smearing and electron number from one diagonalisation",
+    options=TbOptions,
+    make=TbEngine,
+    make_for=_make_for,
+    lacks=_lacks,
+)

@@ -6,6 +6,7 @@ Phys. Rev. B 54, 4519 (1996). `radial.py` writes the functions out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +63,9 @@ class TbParameters:
         constant (`radial.py`).
     repulsion
         Height of the continuation's repulsion, Ry.
+    kpoint_spacing
+        Largest distance between neighbouring k-points (1/Å, 2 pi included) at which the forces of
+        the metal are converged; None: the engine's default.
     free
         Shape (116,): which entries of `to_vector` a fit may change.
     source
@@ -82,6 +86,7 @@ class TbParameters:
     overlap: NDArray[np.float64]
     short_range: tuple[float, float] = (0.0, 0.0)
     repulsion: float = 0.0
+    kpoint_spacing: float | None = None
     free: NDArray[np.bool_] = field(default_factory=lambda: np.ones(116, dtype=bool))
     source: str = ""
     warnings: tuple[str, ...] = ()
@@ -121,6 +126,24 @@ class TbParameters:
                 f"parameters of {self.symbol}: short_range {self.short_range} must be two rising "
                 "distances within the cutoff"
             )
+        if self.kpoint_spacing is not None and not self.kpoint_spacing > 0:
+            raise EngineError(
+                f"parameters of {self.symbol}: kpoint_spacing {self.kpoint_spacing} must be a "
+                "distance above 0 in 1/Å"
+            )
+
+    def content(self) -> str:
+        """Hash (16 hexadecimal digits) of all that labels depend on: not of card and provenance."""
+        numbers = [
+            self.electrons,
+            self.cutoff_radius,
+            self.cutoff_width,
+            *self.short_range,
+            self.repulsion,
+            *self.to_vector(),
+        ]
+        text = " ".join([self.symbol, *(repr(float(number)) for number in numbers)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_vector(self) -> NDArray[np.float64]:
         """All 116 numbers that a fit may change: decay, on-site, hopping, overlap.
@@ -160,6 +183,7 @@ class TbParameters:
             "cutoff_width": self.cutoff_width,
             "short_range": list(self.short_range),
             "repulsion": self.repulsion,
+            "kpoint_spacing": self.kpoint_spacing,
             "decay": self.decay,
             "onsite": dict(zip(SHELLS, self.onsite.tolist(), strict=True)),
             "hopping": dict(zip(BONDS, self.hopping.tolist(), strict=True)),

@@ -7,26 +7,24 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=1)]
+from dosml.relabel.engines.base import KpointGrid  # noqa: TC001 - pydantic reads it
 
 
 class TbOptions(BaseModel):
-    """What a user may say about the engine tb.
-
-    Attributes
-    ----------
-    parameters
-        Parameter file, in dosml's format (`.json`) or in the NRL format; None: the parameters that
-        ship with dosml.
-    kpoints
-        Gamma-centred grid for all frames; None: by `kpoint_spacing`.
-    kpoint_spacing
-        Largest distance between neighbouring k-points, 1/Å (2 pi included, as VASP's KSPACING);
-        None: the engine's own.
-    """
+    """What a user may say about the engine tb."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    parameters: Path | None = None
-    kpoints: tuple[Count, Count, Count] | None = None
-    kpoint_spacing: Annotated[float, Field(gt=0)] | None = None
+    parameters: Path | None = Field(
+        default=None,
+        description="parameter file in dosml's format (.json) or in the NRL format; None: those "
+        "that ship with dosml",
+    )
+    kpoints: KpointGrid | None = Field(
+        default=None, description="grid around Gamma for all frames; None: by kpoint_spacing"
+    )
+    kpoint_spacing: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="largest distance between neighbouring k-points, 1/Å (2 pi included, as "
+        "VASP's KSPACING); None: the engine's own",
+    )

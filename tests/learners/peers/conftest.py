@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from dosml.learners.base import TrainingLabels
 from dosml.learners.peers import base, calculator, catalogue, environments, jobs, learner, process
+from dosml.relabel.dataset import LabelSet
 
 HERE = Path(__file__).parent
 
@@ -27,6 +27,7 @@ def _configure(settings, data):
 
 FAKE = base.Adapter(
     name="fake",
+    help="a stand-in",
     settings=FakeSettings,
     presets={"paper": {"epochs": 7, "cutoff": 6.0}},
     packages=("numpy",),
@@ -72,7 +73,7 @@ def data():
         atoms = bulk("Cu", cubic=True)
         atoms.rattle(0.1, seed=seed)
         frames.append(atoms)
-    return frames, TrainingLabels(
+    return frames, LabelSet(
         energies=np.full(6, -8.0),
         forces=[-atoms.positions for atoms in frames],
         stresses=np.tile([0.3, 0.3, 0.3, 0.0, 0.0, 0.0], (6, 1)),

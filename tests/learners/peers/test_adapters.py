@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from dosml.learners.peers.adapters import ADAPTERS
 from dosml.learners.peers.base import TrainingData
-from dosml.learners.peers.catalogue import ADAPTERS
 
 DATA = TrainingData(species=("Ti",), n_train=20, n_valid=2, mean_atoms=35.0, stress=True)
 

@@ -11,8 +11,8 @@ import pytest
 
 from dosml.errors import EnvironmentBuildError, EnvironmentMissingError, InputError
 from dosml.learners.peers import environments
-from dosml.learners.peers.catalogue import ADAPTERS
-from dosml.learners.registry import LEARNERS, make_learner, option_names
+from dosml.learners.peers.adapters import ADAPTERS
+from dosml.learners.registry import learner_names, make_learner, option_names
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_names() -> None:
     assert environments.environment_name("pet") == "metatrain"
     with pytest.raises(InputError, match="no environment named 'cace'"):
         environments.environment_name("cace")
-    assert set(environments.ENVIRONMENT_OF) == set(ADAPTERS) == set(LEARNERS) - {"sgp"}
+    assert set(environments.ENVIRONMENT_OF) == set(ADAPTERS) == set(learner_names()) - {"sgp"}
     assert "l_max" in option_names("nequip")
     assert "l_max" not in option_names("pet")
     with pytest.raises(InputError, match="no learner named 'cace'"):

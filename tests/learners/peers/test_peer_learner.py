@@ -92,7 +92,10 @@ def test_unknown_options_and_presets_are_named(fake) -> None:
         fake.make_settings({"epoch": 3})
     with pytest.raises(InputError, match="option validation of the learner fake cannot be 2"):
         fake.make_settings({"validation": 2})
-    with pytest.raises(InputError, match="no preset 'best': choose default or paper"):
+    with pytest.raises(
+        InputError,
+        match="option preset of the learner fake cannot be 'best': choose one of default, paper",
+    ):
         fake.make_settings({"preset": "best"})
     assert fake.make_settings({"preset": "paper"}).epochs == 7
     assert fake.make_settings({"preset": "paper", "epochs": 2}).epochs == 2

@@ -11,9 +11,9 @@ import pytest
 from ase.calculators.emt import EMT
 
 from dosml.errors import EnvironmentMissingError
-from dosml.learners.base import TrainingLabels
 from dosml.learners.peers.calculator import PeerCalculator
 from dosml.learners.registry import make_learner
+from dosml.relabel.dataset import LabelSet
 
 #: double precision where a peer has the choice: finite differences need it
 OPTIONS = {
@@ -37,7 +37,7 @@ def frame(seed: int) -> ase.Atoms:
     return atoms
 
 
-def labels_of(frames) -> TrainingLabels:
+def labels_of(frames) -> LabelSet:
     energies, forces, stresses = [], [], []
     for one in frames:
         atoms = one.copy()
@@ -46,7 +46,7 @@ def labels_of(frames) -> TrainingLabels:
         energies.append(atoms.get_potential_energy() - 100.0 * len(atoms))
         forces.append(atoms.get_forces())
         stresses.append(atoms.get_stress())
-    return TrainingLabels(np.array(energies), forces, np.array(stresses))
+    return LabelSet(np.array(energies), forces, np.array(stresses))
 
 
 @pytest.mark.parametrize("name", list(OPTIONS))

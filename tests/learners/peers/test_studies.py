@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from dosml.cli import app
 from dosml.errors import EnvironmentMissingError, InputError
-from dosml.learners.label_files import read_label_sets
 from dosml.learners.registry import make_learner
+from dosml.relabel.dataset import load
 
 runner = CliRunner()
 OPTIONS = {"cutoff": 4.0, "n_max": 4}
@@ -47,7 +47,7 @@ def scan(tmp_path_factory):
 
 def by_hand(scan, train, **options) -> np.ndarray:
     """Force % error on each held-out tier (cold, melt) of an sgp trained here."""
-    data = read_label_sets([scan / "label_sets" / "sigma_0.2.extxyz"])
+    data = load(scan)
     mine = data.take(train, [0])
     held = data.take([12, 13, 14, 15], [0])
     fitted = make_learner("sgp", {**OPTIONS, **options}).fit(mine.frames, mine.label_sets)
@@ -73,9 +73,11 @@ def test_transfer_of_the_sgp(scan, tmp_path, monkeypatch) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-3)
     # the melt teaches more about the cold crystal than the other way round
     assert table.loc[("cold", "melt"), "change"] > 0
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "points").iterdir()}
+    made = (tmp_path / "out" / "models").glob("*/predictions.npz")
+    kept = {path: path.stat().st_mtime_ns for path in made}
+    assert len(kept) == 2
     assert runner.invoke(app, words).exit_code == 0
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "points").iterdir()} == kept
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert (tmp_path / "out" / "figures" / "transfer_sgp_sigma_0.2.png").stat().st_size > 1000
 
 
@@ -105,7 +107,7 @@ def test_learning_curve_over_l(scan, tmp_path) -> None:
         (["learning-curve", "SCAN", "--label-sets", "sigma_9"], "there is sigma_0.2"),
         (
             ["learning-curve", "SCAN", "--learner-preset", "quick"],
-            "--learner-preset is no option of sgp: leave it out, or add a learner that has it",
+            "--learner-preset is no option of sgp: leave it out, or take one of the learners",
         ),
         (["transfer", "SCAN", "--train-on", "hot"], "the tiers are melt, cold"),
         (["transfer", "SCAN", "--learner", "sgp,sgp"], "different learners"),

@@ -1,4 +1,4 @@
-"""Where jobs run, without Slurm: settings, lock, leash, driver loop, scripts."""
+"""Where jobs run, without Slurm: settings, lock, leash, scripts, pilots."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dosml.errors import CampaignLockedError, EngineMissingError, InputError, LabelError
+from dosml.errors import CampaignLockedError, EngineMissingError, InputError
 from dosml.relabel.execution.arrays import write_array
-from dosml.relabel.execution.driver import LOSSES, run_tasks
-from dosml.relabel.execution.executors import process_executor
-from dosml.relabel.execution.lock import DriverLock, study_key
-from dosml.relabel.execution.settings import RunSettings, SlurmSettings, load_run_settings
+from dosml.relabel.execution.lock import DriverLock, folder_key
+from dosml.relabel.execution.settings import (
+    RunSettings,
+    SlurmSettings,
+    load_run_settings,
+    split_run_settings,
+)
 from dosml.relabel.execution.slurm import queued
 
 
@@ -68,6 +70,34 @@ def test_settings_that_cannot_be_used(tmp_path, text, words):
         load_run_settings(tmp_path / "absent.toml")
 
 
+def test_one_file_for_a_command_and_for_the_run():
+    values = {
+        "sigma": [0.2, 1.0], "executor": "slurm", "workers": 3, "slurm": {"pilots": 2}, "excutor": 1
+    }  # fmt: skip
+    run, rest = split_run_settings(values, shared=("workers",))
+    assert run == RunSettings(executor="slurm", workers=3, slurm=SlurmSettings(pilots=2))
+    # what is not of a run stays for the command, misspelled words too
+    assert rest == {"sigma": [0.2, 1.0], "workers": 3, "excutor": 1}
+    run, rest = split_run_settings({"workers": 3})
+    assert run is not None
+    assert (run.workers, rest) == (3, {})
+    assert split_run_settings({"sigma": [1.0]}) == (None, {"sigma": [1.0]})
+    assert split_run_settings({}) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"slurm": {"waltime": "1:00:00"}}, r"here: unknown key slurm\.waltime; did you mean wall"),
+        ({"slurm": 3}, r"here: slurm = 3 cannot be used: write a table, \[slurm\]"),
+        ({"workers": 0}, "here: workers = 0 cannot be used"),
+    ],
+)
+def test_run_settings_in_a_common_file_that_cannot_be_used(values, words):
+    with pytest.raises(InputError, match=words):
+        split_run_settings({"sigma": [1.0], **values}, source="here: ")
+
+
 def test_only_one_driver_at_a_time(tmp_path):
     with DriverLock(tmp_path) as lock:
         lock.recover(uses_slurm=False)
@@ -78,6 +108,11 @@ def test_only_one_driver_at_a_time(tmp_path):
             pass
     with DriverLock(tmp_path) as lock:
         assert lock.recover(uses_slurm=False) == []
+    with (
+        pytest.raises(InputError, match="cannot run in .*absent: No such file"),
+        DriverLock(tmp_path / "absent"),
+    ):
+        pass
 
 
 def test_a_lock_ends_with_its_process_and_the_interchange_is_ended(tmp_path):
@@ -149,52 +184,6 @@ def test_the_leash_passes_the_exit_code_on_and_names_a_missing_program():
     assert "cannot start no-such-vasp" in done.stderr
 
 
-def double(number: int) -> int:
-    return 2 * number
-
-
-def test_tasks_run_in_processes():
-    with process_executor(2) as pool:
-        assert sorted(run_tasks(pool, double, [1, 2, 3])) == [(1, 2), (2, 4), (3, 6)]
-
-
-class ManagerLost(Exception):  # noqa: N818 - Parsl's own name
-    """Stands for parsl's, which is recognised by its name."""
-
-
-class Flaky(ThreadPoolExecutor):
-    """Loses every task a given number of times."""
-
-    def __init__(self, losses: int) -> None:
-        super().__init__(1)
-        self.left: dict[int, int] = {}
-        self.losses = losses
-
-    def submit(self, function, task):
-        self.left[task] = self.left.get(task, self.losses) - 1
-        if self.left[task] >= 0:
-            lost: Future = Future()
-            lost.set_exception(ManagerLost("node gone"))
-            return lost
-        return super().submit(function, task)
-
-
-def test_lost_tasks_are_given_out_again_but_not_for_ever():
-    with Flaky(2) as pool:
-        assert dict(run_tasks(pool, double, [1, 2])) == {1: 2, 2: 4}
-    with Flaky(LOSSES + 1) as pool, pytest.raises(LabelError, match="lost its worker"):
-        list(run_tasks(pool, double, [1]))
-
-
-def die(_: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_process_is_explained():
-    with process_executor(1) as pool, pytest.raises(LabelError, match="worker process was killed"):
-        list(run_tasks(pool, die, [1]))
-
-
 def test_array_script(tmp_path):
     settings = RunSettings(
         slurm=SlurmSettings(
@@ -231,15 +220,22 @@ def test_gpus_are_pinned_and_pilots_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(SlurmProvider, "execute_wait", lambda *_: (1, "", "no Slurm here"))
     settings = RunSettings(
-        executor="slurm", slurm=SlurmSettings(gpus_per_node=4, jobs_per_node=4, nodes=2, pilots=3)
+        executor="slurm",
+        slurm=SlurmSettings(
+            gpus_per_node=4, jobs_per_node=4, nodes=2, pilots=3, setup="export OMP_NUM_THREADS=8"
+        ),
     )
     lock = DriverLock(tmp_path)
-    _, pilots = executors._parsl_config(settings, lock)
+    _, pilots = executors._parsl_config(settings, lock, one_thread=True)
     assert pilots.available_accelerators == ["0", "1", "2", "3"]  # one per worker
     assert pilots.workers_per_node == 4
     assert (pilots.provider.nodes_per_block, pilots.provider.max_blocks) == (2, 3)
     assert type(pilots.provider.launcher).__name__ == "SrunLauncher"
+    # the user's set-up has the last word on threads, but not on which Python is found
+    node = f"{pilots.provider.worker_init}\necho $OMP_NUM_THREADS $MKL_NUM_THREADS; which python"
+    said = subprocess.run(["bash", "-c", node], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["8", "1", str(Path(sys.executable).parent / "python")]
     assert "--gpus-per-node=4" in pilots.provider.scheduler_options
     assert lock.pilot_name == f"parsl.{pilots.label}."
-    assert study_key(tmp_path) in pilots.label
+    assert folder_key(tmp_path) in pilots.label
     assert "127.0.0.1" in pilots.all_addresses

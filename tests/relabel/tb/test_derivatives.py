@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.build import bulk
+from helpers.tb_point import FitPoint
 
-from dosml.relabel.engines.tb.gradients import FitPoint
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid
 from dosml.relabel.engines.tb.model import parameter_names
 from dosml.relabel.engines.tb.overlap_guard import SMALLEST
 from dosml.relabel.engines.tb.radial import radial_functions
 from dosml.relabel.engines.tb.solve import solve
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SCHEMES = ("fermi-dirac", "gaussian", "methfessel-paxton-1", "cold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.engines.tb import engine as engine_module
 from dosml.relabel.engines.tb import model
 from dosml.relabel.engines.tb.engine import TbEngine
+from dosml.relabel.engines.tb.kpoints import gamma_grid, grid_by_spacing
 from dosml.relabel.engines.tb.model import TbParameters, load_parameters
 from dosml.relabel.engines.tb.options import TbOptions
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SETTINGS = [
@@ -111,7 +113,7 @@ def test_options() -> None:
 
 
 def test_the_registry_knows_it(parameter_file) -> None:
-    engine = make_engine("tb", kpoints=(2, 2, 2), parameters=parameter_file)
+    engine = make_engine("tb", {"kpoints": (2, 2, 2), "parameters": parameter_file})
     assert engine == TbEngine(TbOptions(parameters=parameter_file, kpoints=(2, 2, 2)))
     assert engine.name == "tb"
     assert "not DFT" in engine.warning
@@ -129,6 +131,65 @@ def test_it_travels_and_its_fingerprint_follows_the_parameters(parameters, tmp_p
     values["decay"] *= 1.01
     path.write_text(json.dumps(values))
     assert engine.fingerprint() != first
+
+
+def test_the_next_grid_has_one_more_point_a_direction(engine, parameter_file, frame) -> None:
+    assert engine.denser(frame).options.kpoints == (3, 4, 3)
+    assert engine.denser(frame).options.parameters == parameter_file
+    loose = TbEngine(TbOptions(parameters=parameter_file, kpoint_spacing=0.6))
+    grid = grid_by_spacing(frame, 0.6)
+    assert loose.denser(frame).options.kpoints == tuple(number + 1 for number in grid)
+    label, denser = (one.label(frame, SETTINGS[0]) for one in (loose, loose.denser(frame)))
+    assert label.facts["kpoints"] < denser.facts["kpoints"]
+
+
+@pytest.fixture
+def shipped(parameters, tmp_path, monkeypatch):
+    """Parameters of a made-up metal and of the same by another name ship."""
+    monkeypatch.setattr(model, "SHIPPED", tmp_path)
+    for symbol, spacing in (("Ti", None), ("Zr", 0.7)):
+        one = replace(parameters, symbol=symbol, kpoint_spacing=spacing)
+        (tmp_path / f"{symbol}.json").write_text(json.dumps(one.to_json()))
+    return tmp_path
+
+
+def test_its_fingerprint_is_that_of_its_metal(shipped, parameters) -> None:
+    """A metal that comes or changes leaves the labels of the others what they are."""
+    titanium, zirconium = (make_engine("tb", {}, [one]) for one in ("Ti", "Zr"))
+    any_metal = make_engine("tb")
+    before = [one.fingerprint() for one in (titanium, zirconium, any_metal)]
+    assert len({json.dumps(one) for one in before}) == 3
+    changed = replace(parameters, symbol="Zr", decay=1.1).to_json()
+    (shipped / "Zr.json").write_text(json.dumps(changed))
+    after = [one.fingerprint() for one in (titanium, zirconium, any_metal)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, False]
+    card = parameters.to_json() | {"card": {"r": 1}, "source": "told anew"}
+    (shipped / "Ti.json").write_text(json.dumps(card))
+    assert titanium.fingerprint() == before[0]
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_metal_may_bring_its_spacing() -> None:
+    titanium, zirconium = (make_engine("tb", {}, [one]) for one in ("Ti", "Zr"))
+    assert titanium.fingerprint()["kpoint_spacing"] == engine_module.KPOINT_SPACING
+    assert zirconium.fingerprint()["kpoint_spacing"] == 0.7
+    assert "0.7 1/Å apart" in zirconium.warning
+    asked = make_engine("tb", {"kpoint_spacing": 0.3}, ["Zr"])
+    assert asked.fingerprint()["kpoint_spacing"] == 0.3
+    cell = bulk("Zr", "fcc", a=4.0)
+    points = zirconium.label(cell, SETTINGS[0]).facts["kpoints"]
+    grid = gamma_grid(grid_by_spacing(cell, 0.7))
+    assert points == len(grid.points)
+    assert titanium.seconds_per_label(31) > zirconium.seconds_per_label(31)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_metal_without_parameters_is_refused_before_anything_runs() -> None:
+    with pytest.raises(EngineError, match=r"no parameters for Cu \(it has Ti, Zr\)"):
+        make_engine("tb", {}, ["Cu"]).check(SETTINGS[0])
+    many = ElectronicSetting(Smearing("gaussian", 0.2), 13.5)
+    with pytest.raises(EngineError, match=r"18\.5 electrons on an atom"):
+        make_engine("tb", {}, ["Ti"]).check(many)
 
 
 def test_calculator(engine, frame) -> None:
@@ -162,6 +223,7 @@ def test_parameter_files_round_trip(parameters, tmp_path, monkeypatch) -> None:
         ({"electrons": 20}, "20 electrons an atom"),
         ({"cutoff_width": 3.0}, "six times its width"),
         ({"short_range": [3.0, 2.0]}, "two rising distances"),
+        ({"kpoint_spacing": 0.0}, "kpoint_spacing"),
         ({"decay": float("nan")}, "finite"),
     ],
 )

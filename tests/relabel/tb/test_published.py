@@ -10,12 +10,12 @@ from ase import Atoms
 from ase.build import bulk
 
 from dosml.errors import EngineError
+from dosml.relabel.dataset import reference_dataset
 from dosml.relabel.elements import element
-from dosml.relabel.engines.dataset import dataset_frames, dataset_labels
 from dosml.relabel.engines.tb.engine import TbEngine
 from dosml.relabel.engines.tb.nrl import read_nrl
 from dosml.relabel.engines.tb.options import TbOptions
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 pytestmark = pytest.mark.reference_data
@@ -103,12 +103,12 @@ def test_forces_and_their_change_with_smearing_follow_pbe(
     reference_data, metal, name, force, change
 ) -> None:
     engine = TbEngine(TbOptions(parameters=reference_data / "tb" / name, kpoints=(3, 3, 3)))
-    label_sets = dataset_labels(metal)
-    sharp, wide = label_sets[0], label_sets[-1]
+    data = reference_dataset(metal)
+    sharp, wide = data.label_sets[0], data.label_sets[-1]
     chosen = slice(0, None, 8)
     ours = []
-    theirs = [[label.forces for label in labels.labels[chosen]] for labels in (sharp, wide)]
-    for frame in dataset_frames(metal)[chosen]:
+    theirs = [labels.forces[chosen] for labels in (sharp, wide)]
+    for frame in data.frames[chosen]:
         labels = dict(engine.label_ladder(frame, [sharp.setting, wide.setting], [], Path("none")))
         ours.append([labels[one.setting].forces for one in (sharp, wide)])
     mine, pbe = np.array(ours).transpose(1, 0, 2, 3), np.array(theirs)

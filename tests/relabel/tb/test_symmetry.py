@@ -14,7 +14,7 @@ from dosml.relabel.engines.tb.kpoints import gamma_grid, grid_by_spacing
 from dosml.relabel.engines.tb.labels import density_of_states
 from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.tb.solve import solve
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 SETTING = ElectronicSetting(Smearing("methfessel-paxton-1", 0.3), -0.5)

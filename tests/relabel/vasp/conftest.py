@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.potcars import no_potcars, potcars
+from helpers.vasp_study import rattled, run_stand_in, settings
 
 from dosml.relabel.vasp.jobs import find_jobs, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))  # tests run with importlib imports
-from vasp_study import rattled, run_stand_in, settings, write_potcars
-
-
-@pytest.fixture
-def potcars(tmp_path, monkeypatch) -> Path:
-    """POTCAR library known to pymatgen."""
-    import pymatgen.io.vasp.inputs
-
-    folder = write_potcars(tmp_path / "potcars")
-    monkeypatch.setitem(pymatgen.io.vasp.inputs.SETTINGS, "PMG_VASP_PSP_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture
-def no_potcars(monkeypatch) -> None:
-    """No POTCAR library, whatever the machine has."""
-    import pymatgen.io.vasp.inputs
-
-    monkeypatch.delitem(pymatgen.io.vasp.inputs.SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+__all__ = ["no_potcars", "potcars"]
 
 
 @pytest.fixture

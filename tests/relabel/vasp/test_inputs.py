@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io.vasp import read_vasp
+from helpers.golden_cases import FILES, GOLDEN, cases, small_cell, write_case
+from helpers.vasp_study import ZVAL, rattled, settings
 from pydantic import ValidationError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from golden_cases import FILES, GOLDEN, cases, small_cell, write_case
-from vasp_study import ZVAL, rattled, settings
 
 from dosml.errors import CampaignMismatchError, EngineError, InputError
 from dosml.relabel.bands import EMPTY, band_count, reach
 from dosml.relabel.frames import canonical, frame_id
-from dosml.relabel.setting import ElectronicSetting
 from dosml.relabel.vasp.jobs import find_jobs, resolve_jobs, write_jobs
 from dosml.relabel.vasp.protocol import VaspProtocol
 from dosml.relabel.vasp.verify import requested_frame
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 quiet = {"on_progress": lambda _: None}
@@ -99,6 +96,23 @@ def test_written_poscar_is_the_frame(tmp_path):
     for job in find_jobs(tmp_path):
         assert frame_id(canonical(read_vasp(job.folder / "POSCAR"))) == job.frame_id
         assert requested_frame(job) in frames
+
+
+@pytest.mark.usefixtures("potcars")
+@pytest.mark.parametrize("preset", ["tm23", "matpes"])
+def test_the_denser_grid_has_one_more_point_a_direction(tmp_path, preset):
+    frame = small_cell("Ti")
+    protocol = VaspProtocol(preset=preset, kspacing={"Ti": 0.4})
+    write_jobs(tmp_path, [frame], settings(0.2), protocol, **quiet, denser=[frame])
+    plain, denser = sorted(find_jobs(tmp_path), key=lambda job: job.denser)
+    assert "_denser-" in denser.folder.parent.name
+    assert denser.record["kpoints"] == [4, 4, 5]
+    grid = (denser.folder / "KPOINTS").read_text().splitlines()
+    assert grid[2:4] == ["Gamma", "4 4 5"]
+    wanted, own = tags(plain.folder / "INCAR"), tags(denser.folder / "INCAR")
+    if preset == "matpes":  # VASP makes the grid itself
+        assert float(wanted.pop("KSPACING")) == 0.4
+    assert own == wanted
 
 
 @pytest.mark.usefixtures("potcars")

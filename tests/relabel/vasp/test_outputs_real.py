@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from ase.units import GPa
 
-from dosml.relabel.vasp.output import VaspOutputError, read_output
+from dosml.relabel.vasp.output import VaspOutputError
 from dosml.relabel.vasp.projected_dos import run_smearing
-from dosml.relabel.vasp.vasprun import head_facts, trajectory
+from dosml.relabel.vasp.vaspout import read_vaspout
+from dosml.relabel.vasp.vasprun import head_facts, read_vasprun, trajectory
 from dosml.theory.smearing_widths import vasp_energy_zero
 
 pytestmark = pytest.mark.reference_data
@@ -35,7 +36,7 @@ def pair(request, reference_data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = Vasprun(path, parse_potcar_file=False, parse_projected_eigen=False)
-    return read_output(path), theirs
+    return read_vasprun(path), theirs
 
 
 def test_energies_forces_and_structure_agree_with_pymatgen(pair):
@@ -68,7 +69,7 @@ def test_electrons_and_settings_agree_with_pymatgen(pair):
 
 
 def test_the_charged_cell_holds_one_electron_more_than_its_atoms(reference_data):
-    output = read_output(reference_data / "dos" / FILES["Si_charged"])
+    output = read_vasprun(reference_data / "dos" / FILES["Si_charged"])
     assert output.n_valence == 8
     assert output.n_electrons == 9
 
@@ -80,7 +81,7 @@ def test_vasp_54_shifts_the_names_of_the_last_energy_block_and_the_label_does_no
     path = reference_data / "dos" / FILES["Al"]
     last_block = gzip.decompress(path.read_bytes()).decode().rsplit("<energy>", 1)[1]
     assert '<i name="e_0_energy">     -0.00024694 </i>' in last_block
-    output = read_output(path)
+    output = read_vasprun(path)
     assert output.free_energy == -3.74204295
     assert output.energy_sigma_0 == -3.74198121
 
@@ -88,7 +89,7 @@ def test_vasp_54_shifts_the_names_of_the_last_energy_block_and_the_label_does_no
 @pytest.mark.parametrize("name", ["Al", "Na12Pd4"])
 def test_energies_obey_vasps_own_extrapolation(reference_data, name):
     """e_0 = ((N+1) F + E)/(N+2) for Methfessel-Paxton order 2 and for Gaussian smearing."""
-    output = read_output(reference_data / "dos" / FILES[name])
+    output = read_vasprun(reference_data / "dos" / FILES[name])
     smearing = run_smearing(output)
     assert smearing is not None
     expected = vasp_energy_zero(output.free_energy, output.energy_without_entropy, smearing)
@@ -103,7 +104,7 @@ def test_stress_has_ases_sign_and_unit(reference_data):
     free_energies = [-3.74044075, -3.74204295]
     first_kbar = 15.40962538
     slope = (free_energies[1] - free_energies[0]) / abs(volumes[1] - volumes[0])
-    last = read_output(path).stress
+    last = read_vasprun(path).stress
     mean = 0.5 * (-0.1 * GPa * first_kbar + last[:3].mean())
     assert mean == pytest.approx(slope, rel=0.05)
     assert slope < 0  # compressed: the free energy falls when the cell grows
@@ -111,7 +112,7 @@ def test_stress_has_ases_sign_and_unit(reference_data):
 
 def test_vaspout_h5(reference_data):
     pytest.importorskip("h5py", reason="vaspout.h5 needs the cluster extra")
-    output = read_output(reference_data / "dos" / "emmet_Si_vaspout.h5.gz")
+    output = read_vaspout(reference_data / "dos" / "emmet_Si_vaspout.h5.gz")
     assert output.version == "6.4.1"
     assert output.symbols == ("Si", "Si")
     assert output.n_valence == output.n_electrons == 8
@@ -135,12 +136,12 @@ def test_damage_is_named(reference_data, tmp_path, pack):
     suffix = {gzip.compress: ".gz", lzma.compress: ".xz", bytes: ""}[pack]
     good = tmp_path / f"vasprun.xml{suffix}"
     good.write_bytes(pack(content))
-    assert read_output(good).free_energy == -3.74204295
+    assert read_vasprun(good).free_energy == -3.74204295
     packed = good.read_bytes()
     cut = tmp_path / f"cut.xml{suffix}"
     cut.write_bytes(packed[: len(packed) * 2 // 3])
     with pytest.raises(VaspOutputError, match="cut off"):
-        read_output(cut)
+        read_vasprun(cut)
 
 
 def test_garbage_inside_is_named(reference_data, tmp_path):
@@ -150,12 +151,12 @@ def test_garbage_inside_is_named(reference_data, tmp_path):
         content.replace(b"<r>   -3.1341    1.0000 </r>", b"<r>  ********  1.0000 </r>")
     )
     with pytest.raises(VaspOutputError, match="damaged"):
-        read_output(path)
+        read_vasprun(path)
     path.write_bytes(content.replace(b'<varray name="forces" >', b'<varray name="farces" >'))
     with pytest.raises(VaspOutputError, match="damaged"):
-        read_output(path)
+        read_vasprun(path)
     path.write_text("hello")
     with pytest.raises(VaspOutputError, match="not a vasprun"):
-        read_output(path)
+        read_vasprun(path)
     with pytest.raises(VaspOutputError, match="no file"):
-        read_output(tmp_path / "absent.xml")
+        read_vasprun(tmp_path / "absent.xml")

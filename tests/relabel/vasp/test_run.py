@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vasp_study import STAND_IN, run_stand_in
+from helpers.vasp_study import STAND_IN, run_stand_in
 
 from dosml.errors import EngineMissingError, InputError
 from dosml.relabel.execution.settings import RunSettings

@@ -6,13 +6,14 @@ import contextlib
 
 import numpy as np
 import pytest
-from vasp_study import run_stand_in
+from helpers.vasp_study import run_stand_in
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.label import Label
 from dosml.relabel.vasp.jobs import find_jobs
 from dosml.relabel.vasp.labels import read_label
-from dosml.relabel.vasp.output import VaspOutputError, read_output
+from dosml.relabel.vasp.output import VaspOutputError
+from dosml.relabel.vasp.vaspout import read_vaspout
 from dosml.relabel.vasp.vasprun import dos_tables
 from dosml.relabel.vasp.verify import Refusal
 
@@ -117,7 +118,7 @@ def test_damaged_and_unreadable(job, monkeypatch):
     path = job.folder / "vaspout.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n rest of it is lost")
     with pytest.raises(VaspOutputError, match="cut off or damaged"):
-        read_output(path)
+        read_vaspout(path)
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(EngineMissingError, match=r"dosml\[cluster\]"):
-        read_output(path)
+        read_vaspout(path)

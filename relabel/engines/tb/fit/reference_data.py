@@ -16,10 +16,9 @@ from gpaw.setup import create_setup
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import EMPTY
+from dosml.relabel.dataset import reference_metals
 from dosml.relabel.elements import element
-from dosml.relabel.engines.dataset import dataset_metals
-from dosml.relabel.engines.gpaw import occupations
-from dosml.relabel.engines.gpaw_presets import PRESETS
+from dosml.relabel.engines.gpaw_presets import PRESETS, occupations
 from dosml.relabel.engines.gpaw_run import (
     ATTEMPTS,
     CONVERGENCE,
@@ -37,8 +36,9 @@ from dosml.relabel.engines.tb.fit.records import (
     write_data,
     write_record,
 )
-from dosml.relabel.setting import ElectronicSetting
+from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
+from dosml.version import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
     output = target / f"{symbol}.json.gz"
     known = {one.name: one for one in read_data(symbol, target)} if output.is_file() else {}
     cells = crystals(symbol)
-    if symbol not in dataset_metals():
+    if symbol not in reference_metals():
         cells += snapshots(symbol)
     start, records, failed = time.perf_counter(), [], []
     if all(cell.name in known for cell in cells):
@@ -112,10 +112,8 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
 
 
 def _facts(records: Sequence[Record]) -> dict[str, Any]:
-    from dosml.relabel.engines.gpaw import _versions
-
     return {
-        **_versions(),
+        **package_versions(("gpaw", "gpaw-data")),
         "method": FUNCTIONAL,
         "energy_cutoff_ev": PRESETS["laptop"].energy_cutoff,
         "scheme": SCHEME,

@@ -94,9 +94,11 @@ def fit_metal(
     samples = load_samples(metal.symbol, start.electrons, data)
     fitted = fit(samples, start, n_steps=n_steps, say=say, state_file=state_file)
     card = make_card(samples, fitted.parameters)
+    path = target / f"{metal.symbol}.json"
     parameters = replace(
         fitted.parameters,
         source=SOURCE,
+        kpoint_spacing=_kept_spacing(path),
         warnings=warnings_of(card, ground_state(metal.symbol)),
         card=card,
         provenance={
@@ -113,9 +115,18 @@ def fit_metal(
             "seconds": round(time.process_time() - began),
         },
     )
-    with whole_file(target / f"{metal.symbol}.json") as path:
-        path.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
     return parameters
+
+
+def _kept_spacing(path: Path) -> float | None:
+    """K-point spacing of the parameters that a fit replaces: it is measured apart from fits."""
+    try:
+        spacing = json.loads(path.read_text(encoding="utf-8"))["kpoint_spacing"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return None if spacing is None else float(spacing)
 
 
 def _rounded(values: Any) -> Any:

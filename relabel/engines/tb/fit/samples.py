@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
-from dosml.relabel.engines.dataset import dataset_frames, dataset_labels, dataset_metals
+from dosml.relabel.dataset import reference_dataset, reference_metals
 from dosml.relabel.engines.tb.fit.plan import WIDTHS
 from dosml.relabel.engines.tb.fit.records import Result, read_data
 from dosml.relabel.engines.tb.kpoints import KPoints, gamma_grid
@@ -111,7 +111,7 @@ def load_samples(symbol: str, electrons: float, folder: Path | None = None) -> S
     records = read_data(symbol) if folder is None else read_data(symbol, folder)
     read = [(one, _sample(one, electrons)) for one in records]
     crystals = tuple(sample for one, sample in read if one.kind == "crystal")
-    if symbol in dataset_metals():
+    if symbol in reference_metals():
         fit, test = _reference(symbol)
         return Samples(symbol, crystals, fit, test)
     parts = [
@@ -145,20 +145,29 @@ def _count(record: Record, fermi_level: float) -> float:
 
 def _reference(symbol: str) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Training and held-out snapshots of a metal of the reference set."""
-    sets = {one.setting.smearing.width: one for one in dataset_labels(symbol)}
+    data = reference_dataset(symbol)
+    sets = {
+        setting.smearing.width: labels
+        for setting, labels in zip(data.electronic, data.label_sets, strict=True)
+    }
     parts: dict[str, list[Sample]] = {"train": [], "test": []}
     taken: dict[str, int] = {}
-    for number, frame in enumerate(dataset_frames(symbol)):
-        tier, split = frame.info["tier"], frame.info["split"]
+    for number, (frame, tier, split) in enumerate(
+        zip(data.frames, data.tiers, data.roles, strict=True)
+    ):
         if split == "train":
             taken[tier] = taken.get(tier, 0) + 1
             if taken[tier] > REFERENCE_FRAMES_PER_TIER:
                 continue
         results = {}
         for width in WIDTHS:
-            label = sets[width].labels[number]
+            labels = sets[width]
+            assert labels.stresses is not None  # the shipped set has them
             results[width] = Result(
-                label.free_energy, label.forces, label.stress, label.fermi_level
+                float(labels.energies[number]),
+                labels.forces[number],
+                labels.stresses[number],
+                float(labels.facts["fermi_level_ev"][number]),
             )
         name = f"reference-{number:02d}-{tier}"
         parts[split].append(Sample(name, tier, frame, gamma_grid(REFERENCE_GRID), results, None))

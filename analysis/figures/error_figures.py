@@ -1,0 +1,204 @@
+"""Figures of errors: against the setting, against the d-DOS, and prediction against label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosml.analysis.figures.style import (
+    LINE_COLOUR,
+    TIER_COLOURS,
+    line_style,
+    new_figure,
+    scale_colours,
+    scan_axis,
+)
+from dosml.analysis.measures.columns import tier_column
+from dosml.analysis.statistics.label_noise import FACTOR, within_noise
+from dosml.analysis.statistics.scan import setting_name, shift_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from dosml.analysis.statistics.scan import ScanData
+
+#: About how many components a parity panel shows.
+PARITY_POINTS = 4000
+_PARITY_COLUMNS = 4
+
+
+def _bars(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Distances from a value to the ends of its interval, shape (2, n), zero where it has none."""
+    value, low, high = (
+        table[name].to_numpy(float) for name in (column, f"{column}_low", f"{column}_high")
+    )
+    # a percentile interval of a ratio need not hold the value itself
+    return np.asarray(np.nan_to_num(np.clip([value - low, high - value], 0, None)))
+
+
+def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
+    """Draw force % error with intervals, and the two parts of the ratio, against the setting.
+
+    Parameters
+    ----------
+    scan, table
+        A scan and its results table.
+    """
+    figure = new_figure(7.2, 3.1)
+    left, right = figure.subplots(1, 2)
+    x, ls = scan_axis(left, scan), line_style(scan)
+    scan_axis(right, scan)
+    # neighbours are moved aside so that their intervals do not hide each other
+    aside = 0.012 * (np.ptp(x) or 1.0)
+    for k, tier in enumerate(scan.tier_names):
+        column = tier_column(tier)
+        left.errorbar(
+            x + aside * (k + 1),
+            table[column],
+            yerr=_bars(table, column),
+            label=tier,
+            color=TIER_COLOURS.get(tier, f"C{2 + k}"),
+            marker="s",
+            ms=3.5,
+            lw=1,
+            ls=ls,
+            capsize=2,
+        )
+    left.errorbar(
+        x,
+        table["force_percent_error"],
+        yerr=_bars(table, "force_percent_error"),
+        label="all frames",
+        color="black",
+        marker="o",
+        ls=ls,
+        capsize=2.5,
+        zorder=5,
+    )
+    _draw_noise(left, x, table, ls)
+    left.set(ylabel="force error, 100 MAE/MAV (%)", title=scan.formula)
+    left.set_ylim(bottom=0)
+    left.legend()
+    for name, look in (("mav", {"marker": "s", "color": "C2"}), ("mae", {"color": "C1"})):
+        values = table[f"force_{name}_ev_per_angstrom"].to_numpy(float)
+        options: dict[str, Any] = {"marker": "o", "ls": ls, **look}
+        label = f"{name.upper()} ({values[0]:.3g} eV/Å at left)"
+        right.plot(x, values / values[0], label=label, **options)
+    right.set(ylabel="relative to the first setting", title="The two parts")
+    # the margin of a range that starts at zero, or markers at its top are cut
+    right.set_ylim(0, 1.05 * right.get_ylim()[1])
+    right.legend()
+    return figure
+
+
+def _draw_noise(axes: Axes, x: NDArray[np.float64], table: pd.DataFrame, ls: str) -> None:
+    """Draw the label noise, and empty the points whose error it could make."""
+    noise = table["label_noise_percent"].to_numpy(float)
+    if np.isnan(noise).all():
+        return
+    axes.plot(x, noise, color="#888888", marker="_", ls=":" if ls == "-" else ls, lw=1.2,
+              label="label noise")  # fmt: skip
+    marked = within_noise(table)
+    if marked.any():
+        values = table["force_percent_error"].to_numpy(float)
+        axes.plot(x[marked], values[marked], "o", color="black", mfc="white", zorder=6,
+                  label=f"below {FACTOR:g} x noise")  # fmt: skip
+
+
+def link_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
+    """Draw force % error against n_d(E_F) and against sharpness, smeared and bare.
+
+    Parameters
+    ----------
+    scan, table
+        A scan and its results table; settings without a d-DOS are left out.
+    """
+    table = table[[scan.has_d(setting) for setting in scan.settings]]
+    figure = new_figure(7.2, 3.4)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, column, label in zip(
+        panels,
+        ("n_d_fermi_{}states_per_ev_atom", "d_sharpness_{}states_per_ev2_atom"),
+        (r"$n_d(E_\mathrm{F})$ (states/eV/atom)", r"mean |$dn_d/dE$| (states/eV²/atom)"),
+        strict=True,
+    ):
+        _link_panel(axes, scan, table, column)
+        axes.set(xlabel=label)
+    panels[0].set(ylabel="force error, 100 MAE/MAV (%)")
+    panels[0].set_ylim(bottom=0)
+    shifted = "electrons_per_atom_shift" in scan.varies
+    panels[0].legend(loc="best" if shifted else "lower left")
+    labels = {"sigma_ev": "σ in eV", "electrons_per_atom_shift": "electrons added per atom"}
+    words = ", ".join(labels[name] for name in scan.varies)
+    figure.suptitle(
+        f"n = {len(table)} settings of one metal ({scan.formula}), labels: {words}. "
+        f"No claim of correlation.",
+        fontsize=9,
+    )
+    return figure
+
+
+def _link_panel(axes: Axes, scan: ScanData, table: pd.DataFrame, column: str) -> None:
+    colours = scale_colours(len(table))
+    y = table["force_percent_error"].to_numpy(float)
+    smeared = table[column.format("")].to_numpy(float)
+    bare = table[column.format("bare_")].to_numpy(float)
+    axes.plot(smeared, y, color="#888888", lw=1, ls=line_style(scan), zorder=1)
+    axes.plot(bare, y, color="#bbbbbb", lw=1, ls=":" if line_style(scan) == "-" else "none")
+    bars = _bars(table, "force_percent_error")
+    axes.errorbar(smeared, y, yerr=bars, fmt="none", ecolor="#888888", elinewidth=1, zorder=1)
+    axes.scatter(smeared, y, color=colours, s=36, zorder=3, label="smeared")
+    axes.scatter(bare, y, facecolor="white", edgecolor=colours, s=30, zorder=2, label="bare")
+    for k, setting in enumerate(scan.with_d):
+        shift = shift_text(setting.shift)
+        width = f"{setting.width:g}"
+        values = {"sigma_ev": width, "electrons_per_atom_shift": shift}
+        text = ", ".join(values[name] for name in scan.varies)
+        axes.annotate(text, (smeared[k], y[k]), (7, -9), textcoords="offset points", fontsize=8)
+    axes.set_xlim(0, 1.12 * max(smeared.max(), bare.max()))
+
+
+def parity_figure(scan: ScanData) -> Figure:
+    """Draw predicted against labelled force components, one panel per setting.
+
+    Parameters
+    ----------
+    scan
+        A scan.
+    """
+    count = len(scan.settings)
+    columns = min(count, _PARITY_COLUMNS)
+    rows = -(-count // columns)
+    figure = new_figure(max(3.0, 1.85 * columns), 2.1 * rows + 0.4)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    limit = 1.05 * max(float(np.abs(f).max()) for s in scan.settings for f in s.held_out.forces)
+    # the widest spread first, so that the smaller clouds lie on top of it
+    tiers = scan.tier_names[::-1] or [""]
+    for axes, setting in zip(panels, scan.settings, strict=False):
+        axes.plot([-limit, limit], [-limit, limit], color=LINE_COLOUR, lw=0.8)
+        for k, tier in enumerate(tiers):
+            chosen = [i for i, t in enumerate(scan.test_tiers) if not tier or t == tier]
+            old = np.concatenate([setting.held_out.forces[i].ravel() for i in chosen])
+            new = np.concatenate([setting.held_out.forces_predicted[i].ravel() for i in chosen])
+            every = max(1, round(len(old) * len(tiers) / PARITY_POINTS))
+            colour = TIER_COLOURS.get(tier, f"C{len(tiers) - k - 1}")
+            look: dict[str, Any] = {"color": colour, "ms": 2, "alpha": 0.6, "rasterized": True}
+            axes.plot(old[::every], new[::every], ".", label=tier, **look)
+        axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+        axes.locator_params(nbins=4)
+        axes.set_title(setting_name(setting))
+        error = f"{setting.held_out.force_sums().percent_error:.1f} %"
+        axes.text(0.04, 0.95, error, transform=axes.transAxes, va="top")
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    if scan.tier_names:
+        handles, labels = panels[0].get_legend_handles_labels()
+        handles, labels = handles[::-1], labels[::-1]
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), markerscale=4)
+    figure.supxlabel("labelled force component (eV/Å)", fontsize=9)
+    figure.supylabel("predicted (eV/Å)", fontsize=9)
+    return figure

@@ -1,0 +1,84 @@
+"""Learning curves with their fitted laws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.analysis.figures.style import new_figure, scale_colours
+from dosml.analysis.statistics.learning_curves import fit_power_law
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Up to this many curves have colours of their own; more are coloured in order.
+_DISTINCT = 6
+#: Ranges of less than this ratio have evenly spaced ticks.
+_NEAR = 4
+_MARKERS = "os^Dv<>P"
+
+
+def learning_curve_figure(
+    points: pd.DataFrame,
+    *,
+    by: Sequence[str],
+    error: str = "force_percent_error",
+    label: str = "force error, 100 MAE/MAV (%)",
+) -> Figure:
+    """Draw every seed's error, the geometric mean over seeds and the fitted law of each curve.
+
+    Parameters
+    ----------
+    points, by, error
+        As in `dosml.analysis.statistics.learning_curves.learning_curve_table`.
+    label
+        Label of the ordinate.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Both axes logarithmic; draw inside `dosml.analysis.figures.style.house_style`.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+    groups = list(points.groupby(list(by), sort=True))
+    figure = new_figure(4.8, 3.1 + 0.17 * len(groups))
+    axes = figure.subplots()
+    scale = scale_colours(len(groups))
+    for k, (key, group) in enumerate(groups):
+        colour = f"C{k}" if len(groups) <= _DISTINCT else scale[k]
+        grid = group.pivot_table(index="seed", columns="n_train", values=error).dropna(axis=1)
+        sizes = grid.columns.to_numpy(float)
+        law = fit_power_law(sizes, grid.to_numpy(float))
+        low, high = law.exponent_interval
+        between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
+        name = ", ".join(str(part) for part in key)
+        axes.plot(group["n_train"], group[error], ".", ms=3, color=colour, alpha=0.4)
+        axes.plot(
+            sizes,
+            np.exp(np.log(grid.to_numpy(float)).mean(axis=0)),
+            _MARKERS[k % len(_MARKERS)],
+            color=colour,
+            label=f"{name}: b = {law.exponent:.2f}{between}",
+        )
+        line = np.geomspace(sizes.min(), sizes.max(), 50)
+        axes.plot(line, law(line), color=colour, lw=1)
+    ticks = np.unique(points["n_train"].to_numpy(float))
+    axes.set(xscale="log", yscale="log", xlabel="training frames N", ylabel=label)
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    low, high = axes.get_ylim()
+    # decades and their parts are too far apart where errors are close to each other
+    near = high < _NEAR * low
+    axes.yaxis.set_major_locator(
+        MaxNLocator(6, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
+    )
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_title("error = a N$^{-b}$")
+    figure.legend(loc="outside lower center")
+    return figure

@@ -1,0 +1,137 @@
+"""One look for all figures, without pyplot and without touching the caller's settings."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from dosml.analysis.statistics.scan import ScanData
+
+#: Colours of the sampling tiers (Okabe and Ito); other tiers take the style's cycle.
+TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": "#D55E00"}
+#: Fermi level and reference lines.
+LINE_COLOUR = "#444444"
+
+
+@dataclass(frozen=True)
+class FigureRecord:
+    """A figure on disk.
+
+    Attributes
+    ----------
+    title
+        A few words.
+    caption
+        What is drawn, with definitions.
+    png, pdf
+        The two files.
+    """
+
+    title: str
+    caption: str
+    png: Path
+    pdf: Path
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw and save inside this: matplotlib's defaults plus dosml.mplstyle, not the user's own."""
+    import matplotlib as mpl
+
+    with as_file(files("dosml.analysis.figures") / "dosml.mplstyle") as path:
+        style = mpl.rc_params_from_file(path, use_default_template=True)
+    # the backend is the caller's; figures here are made and saved without one
+    parameters = {key: style[key] for key in style if not key.startswith("backend")}
+    with mpl.rc_context(rc=parameters):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches, outside pyplot's global list."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def save_figure(
+    figure: Figure, folder: Path, name: str, *, title: str, caption: str
+) -> FigureRecord:
+    """Save as PNG and PDF, each whole or not at all; the same data give the same bytes.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
+    with whole_file(png) as partial:
+        figure.savefig(partial, metadata={"Software": None})
+    with whole_file(pdf) as partial:
+        figure.savefig(partial, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    return FigureRecord(title=title, caption=caption, png=png, pdf=pdf)
+
+
+def save_figures(
+    figures: Iterable[tuple[str, str, str, Figure]], folder: Path
+) -> list[FigureRecord]:
+    """Draw figures in the house style and save each.
+
+    Parameters
+    ----------
+    figures
+        Name, title, caption and figure of each; a generator draws inside the style.
+    folder
+        Where to; made if it does not exist.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    with house_style():
+        return [
+            save_figure(figure, folder, name, title=title, caption=caption)
+            for name, title, caption, figure in figures
+        ]
+
+
+def scale_colours(count: int) -> list[tuple[float, float, float, float]]:
+    """Colours of an ordered quantity (σ), dark to light, safe for the colour-blind."""
+    import matplotlib as mpl
+
+    palette = mpl.colormaps["viridis"]
+    return [palette(0.85 * k / max(count - 1, 1)) for k in range(count)]
+
+
+def scan_axis(axes: Axes, scan: ScanData) -> NDArray[np.float64]:
+    """Label the abscissa with what the scan varies and return its values, shape (n_settings,)."""
+    if scan.varies == ["electrons_per_atom_shift"]:
+        axes.set_xlabel("electrons added per atom")
+        x = np.array([s.shift for s in scan.settings])
+    else:
+        axes.set_xlabel("smearing width σ (eV)")
+        x = np.array([s.width for s in scan.settings])
+    values = np.unique(x)
+    # settings themselves make the best ticks unless they would run into each other
+    if len(values) > 1 and np.diff(values).min() > 0.06 * np.ptp(values):
+        axes.set_xticks(values, [f"{v:g}" for v in values])
+    return x
+
+
+def line_style(scan: ScanData) -> str:
+    """Points are joined only where one quantity varies."""
+    return "none" if len(scan.varies) > 1 else "-"

@@ -1,0 +1,383 @@
+"""The one table of DOS measures: a new measure is one entry of it.
+
+Results of a scan, its report, `dosml dos`, the ranking of a survey, the documentation and the
+tests read it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.dos_curves import (
+    check_resolution,
+    mean_absolute_curvature,
+    mean_absolute_slope,
+)
+from dosml.analysis.measures.reading import DosReading
+from dosml.errors import InputError
+from dosml.theory.response_index import D_WEIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dosml.analysis.measures.reading import DosWindows
+    from dosml.theory.dos import ElectronicDos
+    from dosml.theory.smearing import Smearing
+
+_PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a DOS.
+
+    Attributes
+    ----------
+    name
+        Column in results.csv and everywhere else.
+    heading
+        A few words for people.
+    unit
+        Empty for a pure number.
+    definition
+        One or two sentences.
+    function
+        Reads the number from a `DosReading`; may raise ValueError.
+    window
+        Which of the `DosWindows` it looks at; None for the whole grid or one energy.
+    digits
+        Digits after the decimal point where people read it.
+    expected_sign
+        Sign that the thesis expects of the correlation with the force error: a larger, sharper
+        d-DOS at E_F and a half-filled band make forces harder, +1. 0: tried without an expected
+        sign. None: not tried, because it says what another measure says, or nothing of the d band.
+    of
+        "d": empty where there are no d states. "total": of all states.
+    smeared
+        Whether it needs a smearing, and a grid that is fine enough to show it.
+    """
+
+    name: str
+    heading: str
+    unit: str
+    definition: str
+    function: Callable[[DosReading], float]
+    window: Literal["moments", "sharpness"] | None = None
+    digits: int = 3
+    expected_sign: Literal[-1, 0, 1] | None = None
+    of: Literal["d", "total"] = "d"
+    smeared: bool = False
+
+    @property
+    def column(self) -> Column:
+        """The measure as a column of a table."""
+        return Column(self.name, self.heading, self.unit, self.definition, self.digits)
+
+
+def _filling_product(read: DosReading) -> float:
+    return read.moments.filling * (1 - read.moments.filling)
+
+
+def _slope(read: DosReading, *, smeared: bool) -> float:
+    curve = read.smeared_d if smeared else read.dos.d
+    return mean_absolute_slope(read.dos.energies, curve, read.windows.sharpness)
+
+
+def _curvature(read: DosReading, *, smeared: bool) -> float:
+    curve = read.smeared_d if smeared else read.dos.d
+    return mean_absolute_curvature(read.dos.energies, curve, read.windows.sharpness)
+
+
+def _chi(rank: int) -> Measure:
+    return Measure(
+        f"chi_{rank}_states2_per_ev_atom2",
+        f"chi_{rank}",
+        _PAIRS,
+        f"Response index of the d band at l = {rank}: (2 2 {rank}; 0 0 0)² = {D_WEIGHTS[rank]:.4f} "
+        "times the d response.",
+        lambda read: D_WEIGHTS[rank] * read.response,
+        window="moments",
+    )
+
+
+_ENTRIES: tuple[Measure, ...] = (
+    Measure(
+        "d_band_center_ev",
+        "d-band centre",
+        "eV",
+        "First moment of the bare d-DOS in the moments window, relative to E_F.",
+        lambda read: read.moments.centre,
+        window="moments",
+        expected_sign=0,
+    ),
+    Measure(
+        "d_band_width_ev",
+        "d-band width",
+        "eV",
+        "Root of the second central moment of the bare d-DOS in the moments window.",
+        lambda read: read.moments.width,
+        window="moments",
+        expected_sign=0,
+    ),
+    Measure(
+        "d_band_filling",
+        "d filling",
+        "",
+        "Share of the d weight in the moments window that the occupations f(e) of the setting "
+        "fill.",
+        lambda read: read.moments.filling,
+        window="moments",
+        expected_sign=0,
+    ),
+    Measure(
+        "d_filling_product",
+        "filling (1 - filling)",
+        "",
+        "d filling times what is left of it: N(10 - N)/100, largest for a half-filled band.",
+        _filling_product,
+        window="moments",
+        digits=4,
+        expected_sign=1,
+    ),
+    Measure(
+        "d_electrons_per_atom",
+        "d electrons",
+        "1/atom",
+        "Occupied d weight in the moments window.",
+        lambda read: read.moments.electrons,
+        window="moments",
+    ),
+    Measure(
+        "d_holes_per_atom",
+        "d holes",
+        "1/atom",
+        "Empty d weight in the moments window.",
+        lambda read: read.moments.states - read.moments.electrons,
+        window="moments",
+    ),
+    Measure(
+        "d_response_states2_per_ev_atom2",
+        "d response",
+        _PAIRS,
+        "∬ g_d(e) g_d(e') [f(e) - f(e')]/(e' - e) over pairs e < e' in the moments window, with "
+        "the setting's occupations: first-order response of the d band; times (2 2 l; 0 0 0)² it "
+        "is chi_l for l = 0, 2, 4.",
+        lambda read: read.response,
+        window="moments",
+        digits=2,
+        expected_sign=1,
+    ),
+    Measure(
+        "d_response_unsmeared_states2_per_ev_atom2",
+        "d response, unsmeared",
+        _PAIRS,
+        "The same integral of the same levels filled without smearing.",
+        lambda read: read.response_unsmeared,
+        window="moments",
+        digits=2,
+        expected_sign=1,
+        smeared=True,
+    ),
+    _chi(0),
+    _chi(2),
+    _chi(4),
+    Measure(
+        "n_d_fermi_states_per_ev_atom",
+        "n_d(E_F), smeared",
+        _STATES,
+        "d-DOS at E_F convolved with the setting's own -df/de: what a calculation smeared with "
+        "this σ prints. It falls with σ by construction.",
+        lambda read: float((read.dos.d * read.delta_weights).sum()),
+        expected_sign=1,
+        smeared=True,
+    ),
+    Measure(
+        "n_d_fermi_bare_states_per_ev_atom",
+        "n_d(E_F), bare",
+        _STATES,
+        "d-DOS at E_F with only the engine's fixed broadening.",
+        lambda read: float(np.interp(0.0, read.dos.energies, read.dos.d)),
+        expected_sign=1,
+    ),
+    Measure(
+        "n_d_unsmeared_fermi_states_per_ev_atom",
+        "n_d, unsmeared",
+        _STATES,
+        "Bare d-DOS at the Fermi level to which the same electrons would fill the same levels "
+        "without smearing: it changes only where levels change.",
+        lambda read: float(np.interp(read.unsmeared_level, read.dos.energies, read.dos.d)),
+        expected_sign=1,
+        smeared=True,
+    ),
+    Measure(
+        "n_total_fermi_states_per_ev_atom",
+        "n(E_F), smeared",
+        _STATES,
+        "DOS of all states at E_F, convolved with the setting's own -df/de.",
+        lambda read: float((read.dos.total * read.delta_weights).sum()),
+        of="total",
+        smeared=True,
+    ),
+    Measure(
+        "n_total_fermi_bare_states_per_ev_atom",
+        "n(E_F), bare",
+        _STATES,
+        "DOS of all states at E_F with only the engine's fixed broadening.",
+        lambda read: float(np.interp(0.0, read.dos.energies, read.dos.total)),
+        of="total",
+    ),
+    Measure(
+        "fermi_level_shift_ev",
+        "shift of E_F",
+        "eV",
+        "E_F of the setting (its chemical potential) minus the unsmeared Fermi level: how far "
+        "smearing alone moves E_F through the band.",
+        lambda read: -read.unsmeared_level,
+        of="total",
+        smeared=True,
+    ),
+    Measure(
+        "d_sharpness_states_per_ev2_atom",
+        "d sharpness, smeared",
+        "states/eV²/atom",
+        "Mean |dn_d/dE| of the smeared d-DOS over the sharpness window about E_F (its total "
+        "variation there divided by the window's length).",
+        lambda read: _slope(read, smeared=True),
+        window="sharpness",
+        digits=2,
+        expected_sign=1,
+        smeared=True,
+    ),
+    Measure(
+        "d_sharpness_bare_states_per_ev2_atom",
+        "d sharpness, bare",
+        "states/eV²/atom",
+        "The same of the bare d-DOS. It also holds the jaggedness that few frames and the "
+        "engine's broadening leave.",
+        lambda read: _slope(read, smeared=False),
+        window="sharpness",
+        digits=2,
+        expected_sign=1,
+    ),
+    Measure(
+        "d_curvature_states_per_ev3_atom",
+        "d curvature, smeared",
+        "states/eV³/atom",
+        "Mean |d²n_d/dE²| of the smeared d-DOS over the sharpness window.",
+        lambda read: _curvature(read, smeared=True),
+        window="sharpness",
+        digits=2,
+        expected_sign=1,
+        smeared=True,
+    ),
+    Measure(
+        "d_curvature_bare_states_per_ev3_atom",
+        "d curvature, bare",
+        "states/eV³/atom",
+        "The same of the bare d-DOS; it depends strongly on the engine's broadening.",
+        lambda read: _curvature(read, smeared=False),
+        window="sharpness",
+        digits=2,
+        expected_sign=1,
+    ),
+    Measure(
+        "smearing_weight_on_grid",
+        "-df/de on the grid",
+        "",
+        "Share of -df/de that lies on the DOS energy grid; below 1 the smeared values are too "
+        "small.",
+        lambda read: float(read.delta_weights.sum()),
+        digits=4,
+        of="total",
+        smeared=True,
+    ),
+)
+
+#: Every measure by name, in the order of tables.
+MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ENTRIES}
+
+
+def ranked() -> dict[str, Measure]:
+    """Give the measures that are tried against the force error."""
+    return {name: one for name, one in MEASURES.items() if one.expected_sign is not None}
+
+
+def measure_all(
+    dos: ElectronicDos | None,
+    smearing: Smearing | None,
+    windows: DosWindows,
+    *,
+    skip_unresolved: bool = False,
+) -> dict[str, float]:
+    """Read every measure from a (mean) DOS.
+
+    Parameters
+    ----------
+    dos, smearing, windows
+        See `DosReading`. Without a DOS every measure is nan, without d states every measure of
+        them, without a smearing every measure that needs one.
+    skip_unresolved
+        Give nan for measures that need a finer grid, instead of an error.
+
+    Returns
+    -------
+    dict
+        By name, in the order of `MEASURES`; units as the entries say.
+
+    Raises
+    ------
+    InputError
+        If the grid does not cover a window, or is coarser than the smearing width.
+    """
+    if dos is None:
+        return dict.fromkeys(MEASURES, math.nan)
+    resolved = smearing is not None
+    if smearing is not None and smearing.width < dos.step:
+        if not skip_unresolved:
+            check_resolution(dos.step, smearing)
+        resolved = False
+    reading = DosReading(dos, smearing, windows)
+    return {
+        one.name: math.nan
+        if (one.of == "d" and not reading.has_d) or (one.smeared and not resolved)
+        else _read(one, reading)
+        for one in MEASURES.values()
+    }
+
+
+def _read(measure: Measure, reading: DosReading) -> float:
+    try:
+        return float(measure.function(reading))
+    except ValueError as error:
+        raise InputError(f"{measure.heading} cannot be measured: {error}") from error
+
+
+def measure_markdown(measures: Iterable[Measure] | None = None) -> str:
+    """Write measures as the table of the documentation.
+
+    Parameters
+    ----------
+    measures
+        All of `MEASURES` by default.
+    """
+    signs = {1: "+", 0: "none", -1: "-", None: "not tried"}
+    lines = [
+        "| measure | column | unit | window | expected sign | definition |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in MEASURES.values() if measures is None else measures:
+        cells = (
+            one.heading,
+            f"`{one.name}`",
+            one.unit or "–",
+            one.window or "–",
+            signs[one.expected_sign],
+            one.definition.replace("|", "\\|"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

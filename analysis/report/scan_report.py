@@ -1,0 +1,181 @@
+"""One self-contained report.html: what was run, what was found, what cannot be concluded."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dosml.analysis.figures.learners import LEARNER_FIGURE
+from dosml.analysis.measures.columns import describe, format_value
+from dosml.analysis.report.findings import findings, limits, warnings
+from dosml.analysis.report.learner_section import learner_section
+from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
+from dosml.analysis.report.study_sections import study_sections
+from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
+from dosml.analysis.statistics.scan import setting_name
+from dosml.errors import InputError
+from dosml.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from dosml.analysis.figures.style import FigureRecord
+    from dosml.analysis.statistics.scan import ScanData
+
+#: The first table: a column, or a column with the ends of its interval in one cell.
+_MAIN = (
+    "sigma_ev",
+    "electrons_per_atom_shift",
+    "force_percent_error",
+    "force_percent_error_change",
+    "force_mae_ev_per_angstrom",
+    "force_mav_ev_per_angstrom",
+    "label_noise_percent",
+    "energy_mae_ev_per_atom",
+    "d_band_center_ev",
+    "d_band_width_ev",
+    "d_band_filling",
+    "n_d_fermi_states_per_ev_atom",
+    "n_d_fermi_bare_states_per_ev_atom",
+    "fermi_level_shift_ev",
+    "d_sharpness_states_per_ev2_atom",
+    "d_response_states2_per_ev_atom2",
+    "force_change_rms_ev_per_angstrom",
+    "force_change_direction_share",
+    "force_change_mean_angle_degrees",
+)
+
+
+def write_report(
+    path: Path,
+    scan: ScanData,
+    table: pd.DataFrame,
+    figures: Sequence[FigureRecord],
+    *,
+    learners: pd.DataFrame | None = None,
+) -> None:
+    """Write the report, whole or not at all, and beside it what it is made of (`report.json`).
+
+    Studies of trainings in the same folder (`study_sections`) are sections of it.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    scan, table
+        The scan and its `dosml.analysis.statistics.scan.summarise`.
+    figures
+        From `dosml.analysis.figures.scan_figures.draw_figures`; their PNG files are embedded.
+    learners
+        From `dosml.analysis.statistics.learner_table.learner_table` where the scan trained several.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    content = {
+        "formula": scan.formula,
+        "n_frames": len(scan.tiers),
+        "n_test": len(scan.test_tiers),
+        "settings": [setting_name(s) for s in scan.settings],
+        "engine": str(scan.facts.get("engine", "")),
+        "engine_warning": str(scan.facts.get("engine_warning", "")),
+        "given_limits": fact_lines(scan.facts.get("limits", [])),
+        "scheme": scan.reference.smearing.scheme,
+        "reference": setting_name(scan.reference),
+        "findings": findings(scan, table),
+        "warnings": warnings(scan, table),
+        "limits": limits(scan),
+        "figures": [
+            {"title": f.title, "caption": f.caption, "png": os.path.relpath(f.png, path.parent)}
+            for f in figures
+        ],
+        "main": _main_table(scan, table),
+        "mark": MARK_WORDS if within_noise(table).any() else "",
+        "every": _full_table(table),
+        "command": str(scan.facts.get("command", "")),
+        "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
+        "facts": fact_groups(scan.facts),
+        "bootstrap": f"{len(scan.weights)} resamples, seed {scan.bootstrap_seed}",
+        "learners": None if learners is None else learner_section(scan, learners),
+    }
+    with whole_file(path.with_name(CONTENT)) as partial:
+        partial.write_text(json.dumps(content, default=asdict, indent=1), encoding="utf-8")
+    _render(path, content)
+
+
+def rewrite_report(folder: Path) -> Path | None:
+    """Write the report of a finished scan again, with the studies that came to it since.
+
+    Parameters
+    ----------
+    folder
+        The campaign.
+
+    Returns
+    -------
+    Path or None
+        The report; None where the scan has not come to its report yet, or an older version of
+        dosml wrote it.
+
+    Raises
+    ------
+    InputError
+        If what the report is made of cannot be read.
+    DiskSpaceError
+        If the disk is full.
+    """
+    place = folder / CONTENT
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+        report = folder / "report.html"
+        _render(report, content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"cannot read {place} ({type(error).__name__}: {error}): run the scan again, it writes "
+            "the file anew"
+        ) from error
+    return report
+
+
+def _render(path: Path, content: Mapping[str, Any]) -> None:
+    folder = path.parent
+    figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
+    studies = study_sections(folder)
+    if content["learners"] is not None:
+        name, title, caption = LEARNER_FIGURE
+        drawn = folder / "figures" / f"{name}.png"
+        own = [picture(title, caption, drawn)] if drawn.is_file() else []
+        studies.insert(0, {**content["learners"], "figures": own})
+    html = page("report.html", **{"mark": "", **content, "figures": figures, "studies": studies})
+    with whole_file(path) as partial:
+        partial.write_text(html, encoding="utf-8")
+
+
+def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:
+    names = [
+        name
+        for name in _MAIN
+        if name in scan.varies or (name != "electrons_per_atom_shift" and table[name].notna().any())
+    ]
+    marked = within_noise(table)
+    return sortable_table(
+        table, [describe(name) for name in names], marks={"force_percent_error": (marked, MARK)}
+    )
+
+
+def _full_table(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Every column as a line: definition, unit and a value per setting."""
+    return [
+        {"column": describe(name), "values": [format_value(name, v) for v in table[name]]}
+        for name in table.columns
+    ]

@@ -1,0 +1,1 @@
+"""Tables of errors, intervals, correlations and learning curves."""

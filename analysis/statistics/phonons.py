@@ -1,0 +1,242 @@
+"""Phonon bands of a crystal from the forces of any calculator, by finite displacements (phonopy).
+
+Frequencies of modes that a crystal would fall away along are imaginary; as usual they are written
+as negative numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dosml.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    from ase import Atoms
+    from numpy.typing import NDArray
+
+#: Acoustic modes near Gamma come out a little below zero: only what is deeper counts, THz.
+IMAGINARY_BELOW_THZ = -0.05
+_INSTALL = "phonons need the package phonopy, which is not installed: pip install 'dosml[phonons]'"
+
+
+@dataclass(frozen=True)
+class PhononBands:
+    """Phonon bands along a path.
+
+    Attributes
+    ----------
+    q_points
+        Shape (n_q, 3), in reciprocal lattice vectors of the primitive cell.
+    distance
+        Length along the path, shape (n_q,), 1/Å (without 2 pi).
+    ticks
+        (distance, label) of the special points.
+    frequencies
+        Shape (n_q, 3 n_atoms of the primitive cell), THz, ascending; negative: imaginary.
+    n_atoms
+        Atoms of the supercell.
+    n_displacements
+        Displaced supercells whose forces were computed.
+    residual_force
+        Largest force component on the undisplaced crystal, eV/Å; taken away from the others.
+    """
+
+    q_points: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    ticks: tuple[tuple[float, str], ...]
+    frequencies: NDArray[np.float64]
+    n_atoms: int
+    n_displacements: int
+    residual_force: float
+
+
+def phonon_bands(
+    crystal: Atoms,
+    repeats: Sequence[int],
+    forces: Callable[[list[Atoms]], Sequence[NDArray[np.float64]]],
+    *,
+    displacement: float = 0.01,
+    points: int = 101,
+) -> PhononBands:
+    """Compute phonon bands along the standard path of the crystal's Bravais lattice.
+
+    Parameters
+    ----------
+    crystal
+        A unit cell.
+    repeats
+        Repetitions along each vector of `crystal` that make the supercell.
+    forces
+        Gives the forces on every supercell, shape (n_atoms, 3) each, eV/Å.
+    displacement
+        Length of the displacements, Å.
+    points
+        Points on the path.
+
+    Raises
+    ------
+    InputError
+        If phonopy is not installed, or a number is out of range.
+    """
+    try:
+        from phonopy import Phonopy
+        from phonopy.structure.atoms import PhonopyAtoms
+    except ImportError as error:
+        raise InputError(_INSTALL) from error
+    from ase import Atoms
+    from ase.cell import Cell
+
+    if not (displacement > 0 and points > 1 and len(repeats) == 3 and min(repeats) > 0):
+        raise InputError(
+            f"phonons need a positive displacement (Å), two points or more and three repetitions, "
+            f"got {displacement}, {points} and {tuple(repeats)}"
+        )
+    with warnings.catch_warnings():
+        # phonopy says at every call that it finds the primitive cell itself, as it was asked to
+        warnings.simplefilter("ignore")
+        phonon = Phonopy(
+            PhonopyAtoms(
+                symbols=crystal.get_chemical_symbols(),
+                cell=np.asarray(crystal.cell),
+                scaled_positions=crystal.get_scaled_positions(),
+            ),
+            supercell_matrix=np.diag(repeats),
+            primitive_matrix="auto",
+        )
+    # both signs: what is cubic in the displacement, the largest error, drops out
+    phonon.generate_displacements(distance=displacement, is_plusminus=True)
+    cells: list[Any] = [phonon.supercell]
+    cells += phonon.supercells_with_displacements or []
+    supercells = [
+        Atoms(cell.symbols, scaled_positions=cell.scaled_positions, cell=cell.cell, pbc=True)
+        for cell in cells
+    ]
+    residual, *displaced = (np.asarray(one, dtype=float) for one in forces(supercells))
+    phonon.produce_force_constants(forces=[one - residual for one in displaced], show_drift=False)
+    phonon.symmetrize_force_constants(show_drift=False)
+    path = Cell(phonon.primitive.cell).bandpath(npoints=points)
+    distance, special, labels = path.get_linear_kpoint_axis()
+    result = phonon.run_qpoints(path.kpts)
+    return PhononBands(
+        q_points=np.asarray(path.kpts),
+        distance=np.asarray(distance),
+        ticks=_ticks(special, labels),
+        frequencies=np.asarray(result.frequencies),
+        n_atoms=len(phonon.supercell),
+        n_displacements=len(displaced),
+        residual_force=float(np.abs(residual).max()),
+    )
+
+
+def _ticks(places: Sequence[float], labels: Sequence[str]) -> tuple[tuple[float, str], ...]:
+    """Join labels: where the path jumps, two of them share a place and are written "K|U"."""
+    ticks: dict[float, str] = {}
+    for place, label in zip(places, labels, strict=True):
+        x = round(float(place), 9)
+        ticks[x] = f"{ticks[x]}|{label}" if x in ticks else str(label)
+    return tuple(ticks.items())
+
+
+def phonon_table(bands: Mapping[str, PhononBands]) -> pd.DataFrame:
+    """Tabulate bands.
+
+    Parameters
+    ----------
+    bands
+        By name of the calculator.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per calculator, point and branch: "calculator", "point", "path_length_per_angstrom"
+        (without 2 pi), "q1", "q2", "q3", "label" (of special points), "branch", "frequency_thz"
+        (negative: imaginary).
+    """
+    import pandas as pd
+
+    rows = []
+    for name, one in bands.items():
+        marks = dict(one.ticks)
+        for point, (q, x, values) in enumerate(
+            zip(one.q_points, one.distance, one.frequencies, strict=True)
+        ):
+            label = next((mark for place, mark in marks.items() if abs(place - x) < 1e-8), "")
+            rows += [
+                {
+                    "calculator": name,
+                    "point": point,
+                    "path_length_per_angstrom": x,
+                    "q1": q[0],
+                    "q2": q[1],
+                    "q3": q[2],
+                    "label": label,
+                    "branch": branch,
+                    "frequency_thz": value,
+                }
+                for branch, value in enumerate(values)
+            ]
+    return pd.DataFrame(rows)
+
+
+def phonon_sentences(bands: Mapping[str, PhononBands]) -> list[str]:
+    """Say what the bands show: highest frequency, imaginary modes, and how two sets differ.
+
+    Parameters
+    ----------
+    bands
+        By name of the calculator; the second is what the first is compared with.
+    """
+    lines = [_describe(name, one) for name, one in bands.items()]
+    if len(bands) == 2:
+        (first, ours), (second, theirs) = bands.items()
+        difference = ours.frequencies - theirs.frequencies
+        worst = np.unravel_index(int(np.argmax(np.abs(difference))), difference.shape)
+        rms = float(np.sqrt(np.mean(difference**2)))
+        scale = float(np.sqrt(np.mean(theirs.frequencies**2)))
+        lines.append(
+            f"{first} against {second}: frequencies differ by {rms:.3f} THz (root mean square over "
+            f"the path, {100 * rms / scale:.1f} % of that of {second}), on average by "
+            f"{float(difference.mean()):+.3f} THz, at most by {difference[worst]:+.3f} THz at q = "
+            f"{_q(ours.q_points[worst[0]])}."
+        )
+    return lines
+
+
+def _describe(name: str, bands: PhononBands) -> str:
+    values = bands.frequencies
+    text = (
+        f"{name}: highest frequency {values.max():.2f} THz; {bands.n_displacements} displaced "
+        f"supercells of {bands.n_atoms} atoms, largest force on the undisplaced crystal "
+        f"{bands.residual_force:.4f} eV/Å. "
+    )
+    deep = values < IMAGINARY_BELOW_THZ
+    if not deep.any():
+        return text + (
+            f"No imaginary modes on the path (lowest {values.min():.3f} THz): small displacements "
+            f"do not break the crystal."
+        )
+    point = int(np.argmin(values.min(axis=1)))
+    share = 100 * float(deep.any(axis=1).mean())
+    return text + (
+        f"Imaginary modes at {share:.0f} % of the points: the crystal is not stable at this "
+        f"lattice, or the supercell is too small (try a longer one). The deepest, "
+        f"{abs(values.min()):.2f}i THz, is at q = {_q(bands.q_points[point])}, "
+        f"{_near(bands, point)}."
+    )
+
+
+def _near(bands: PhononBands, point: int) -> str:
+    x = bands.distance[point]
+    place, label = min(bands.ticks, key=lambda tick: abs(tick[0] - x))
+    return f"at {label}" if abs(place - x) < 1e-8 else f"nearest to {label}"
+
+
+def _q(q: NDArray[np.float64]) -> str:
+    return "(" + ", ".join(f"{value:.3g}" for value in q) + ")"

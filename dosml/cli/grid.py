@@ -1,0 +1,73 @@
+"""`dosml grid`: which options of a learner."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Unpack
+
+import typer
+
+from dosml.cli import study_options as options
+from dosml.cli.shared_options import make_reporter, named_options, spelled_out
+from dosml.errors import InputError
+
+
+@spelled_out(options.study_words("grid"))
+def grid(
+    targets: options.Targets = None,
+    *,
+    cutoff: Annotated[options.Text, typer.Option(help="Cutoffs in Å, a comma list.")] = None,
+    n_max: Annotated[options.Text, typer.Option(help="Radial functions, a comma list.")] = None,
+    l_max: Annotated[options.Text, typer.Option(help="Largest l, a comma list.")] = None,
+    zeta: Annotated[options.Text, typer.Option(help="Powers of the kernel, a comma list.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any option of the learner with its values, NAME=VALUE,VALUE; give it again for "
+            "more."
+        ),
+    ] = None,
+    **given: Unpack[options.GridOptions],
+) -> None:
+    """Compare options of a learner by force error on a part of the training frames.
+
+    The sgp is compared by likelihood too, and has values to try where none are given. Only the
+    best point meets the held-out frames. Run the same command again to continue one that was
+    stopped.
+    """
+    axes = {"cutoff": cutoff, "n_max": n_max, "l_max": l_max, "zeta": zeta}
+    texts = [f"{name}={value}" for name, value in axes.items() if value is not None]
+    from dosml.studies.open_study import GridSettings
+
+    own: dict[str, object] = {"targets": targets}
+    if texts or vary:
+        own["vary"] = _values([*texts, *(vary or ())])
+    settings = options.read_options(GridSettings, own, given)
+    from dosml.cli.tables import training_table
+    from dosml.studies.grid import grid as run
+
+    reporter = make_reporter()
+    result = run(settings, reporter)
+    front = list(result.table.columns)
+    varied = front[1 : front.index("n_train")]
+    reporter.console.print(training_table(result.table, varied))
+    for path in result.files:
+        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _values(texts: list[str]) -> dict[str, tuple[Any, ...]]:
+    """Read NAME=VALUE,VALUE,...
+
+    Raises
+    ------
+    InputError
+        If a text has another form, or a value is given twice.
+    """
+    found: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        words = [word for word in values.split(",") if word.strip()]
+        read = tuple(named_options("--vary", [f"{name}={word}"]) for word in words)
+        if not read:
+            raise InputError(f"--vary {text!r}: write NAME=VALUE,VALUE,...")
+        found[next(iter(read[0]))] = tuple(next(iter(one.values())) for one in read)
+    return found

@@ -1,0 +1,1 @@
+"""What is done on labelled data: scans, surveys, learning curves, transfer, grids, phonons."""

@@ -1,0 +1,108 @@
+"""Studies of trainings on the labels of a campaign, put into it so that its report shows them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from dosml.analysis.report.scan_report import rewrite_report
+from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
+from dosml.analysis.report.study_sections import STUDIES, label_file_hash
+from dosml.campaign import RECORD, Campaign, logger
+from dosml.errors import CampaignLockedError, DosmlError
+from dosml.files import whole_file
+from dosml.studies.scan import LABEL_SETS
+from dosml.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dosml.analysis.figures.style import FigureRecord
+    from dosml.progress import Reporter
+    from dosml.studies.open_study import LabelStudySettings, OpenStudy
+
+
+def attach_study(
+    settings: LabelStudySettings,
+    study: OpenStudy,
+    *,
+    tables: Sequence[Path],
+    figures: Sequence[FigureRecord] = (),
+    reporter: Reporter,
+) -> list[Path]:
+    """Copy the results of a finished study into the campaign it used, and rewrite the report.
+
+    A campaign that cannot be written is told in a warning: the study itself is finished.
+
+    Parameters
+    ----------
+    settings
+        Of the study. Labels that are in no campaign are left alone.
+    study
+        Its label sets and folder.
+    tables, figures
+        What the report shows of it.
+
+    Returns
+    -------
+    list of Path
+        The report, where it was rewritten.
+    """
+    campaign, own = study.source, study.folder
+    if campaign is None:
+        return []
+    record = campaign / RECORD
+    try:
+        place = _place(campaign / STUDIES, own)
+        for path in [*tables, *(figure.png for figure in figures)]:
+            with whole_file(place / path.name) as partial:
+                shutil.copyfile(path, partial)
+        labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
+        tiers = study.data.tiers
+        content = {
+            "study": settings.command,
+            "dosml": __version__,
+            "command": reporter.command,
+            "folder": str(own.resolve()),
+            "seed": settings.seed,
+            "train_frames": Counter(tiers[n] for n in study.data.train),
+            "test_frames": Counter(tiers[n] for n in study.data.test),
+            "label_files": {name: label_file_hash(path) for name, path in labels.items()},
+            "figures": [
+                {"title": one.title, "caption": one.caption, "file": one.png.name}
+                for one in figures
+            ],
+        }
+        with whole_file(place / STUDY_RECORD) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        subject = str(json.loads(record.read_text(encoding="utf-8"))["subject"])
+        with Campaign(campaign, subject):
+            logger.info("report with the study in %s", own)
+            report = rewrite_report(campaign)
+    except CampaignLockedError:
+        reporter.say(f"{campaign} is in use by another run: the report it writes shows this study")
+        return []
+    except (DosmlError, OSError, ValueError, KeyError) as error:
+        reporter.warn(f"the report of {campaign} does not show this study: {error}")
+        return []
+    if report is None:
+        reporter.say(f"{campaign}: its next report shows this study; run its scan again")
+        return []
+    return [report]
+
+
+def _place(studies: Path, study: Path) -> Path:
+    """Folder of a study inside a campaign: its own name, unless another study bears that."""
+    number = 1
+    while True:
+        place = studies / (study.name if number == 1 else f"{study.name}-{number}")
+        try:
+            found = json.loads((place / STUDY_RECORD).read_text(encoding="utf-8"))["folder"]
+        except (OSError, ValueError, KeyError):
+            return place
+        if found == str(study.resolve()):
+            return place
+        number += 1

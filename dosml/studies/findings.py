@@ -1,0 +1,187 @@
+"""From labels and predictions to the tables, figures and report of a scan."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.analysis.figures.electron_swap import swap_figure
+from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.dos_table import dos_table
+from dosml.analysis.statistics.electron_axis import electron_table
+from dosml.analysis.statistics.electron_swap import swap_table
+from dosml.analysis.statistics.results import SettingResult
+from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
+from dosml.analysis.statistics.tables import write_tables
+from dosml.plan import Labelling
+from dosml.version import run_versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.plan import ScanPlan
+    from dosml.relabel.dataset import Dataset, LabelSet
+    from dosml.trainings import Training
+
+#: What a scan of the electron number cannot show, for its report.
+ELECTRON_LIMITS = (
+    (
+        "The cells with added or removed electrons are charged (self-consistent engines add a "
+        "uniform background): no such metal exists. All bonds become weaker or stronger, so the "
+        "size of the forces changes with the shape of the band; look at MAE and MAV apart."
+    ),
+    (
+        "The frames are those of the neutral metal (or the user's own): at another electron number "
+        "they are not drawn from the dynamics of that setting."
+    ),
+    (
+        "A rigid-band line moves the Fermi level through the density of states of one calculated "
+        "setting. It is a prediction of DOS measures, not a result, and says nothing about forces."
+    ),
+)
+
+
+def write_findings(
+    folder: Path,
+    *,
+    plan: ScanPlan,
+    data: Dataset,
+    training: Training,
+    command: str,
+    seconds: float,
+    swap: Swap | None = None,
+    by_learner: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, Path]:
+    """Write `results.csv`, `results.parquet`, `figures/`, `report.html` and `report.json`.
+
+    Parameters
+    ----------
+    plan, data, training
+        What was asked for, the labels, and the models of the learner that the report is about.
+    command
+        What the user gave.
+    seconds
+        Wall time of this run so far.
+    swap
+        Comparison with another metal's electrons, if the scan was made for it.
+    by_learner
+        From `write_learner_findings`, if the scan trained several learners.
+
+    Returns
+    -------
+    table, report
+        One row per setting; where the report lies.
+    """
+    results = [
+        SettingResult(setting, labels.dos, labels.forces, held_out, *_noise(labels))
+        for setting, labels, held_out in zip(
+            data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
+        )
+    ]
+    scan = ScanData(
+        formula=formula_of(data.frames),
+        tiers=data.tiers,
+        test_tiers=[data.tiers[n] for n in data.test],
+        settings=results,
+        facts=_facts(plan, data, training, command, seconds),
+        bootstrap_seed=plan.settings.seed,
+        frames=data.frames,
+    )
+    table = summarise(scan)
+    write_tables(table, folder)
+    curves = dos_table(scan)
+    if not curves.empty:
+        write_tables(curves, folder, "d_dos")
+    if scan.angular is not None:
+        write_tables(scan.angular, folder, "angular_resolution")
+    if scan.power is not None:
+        write_tables(scan.power, folder, "angular_power")
+    if "electrons_per_atom_shift" in scan.varies:
+        write_tables(electron_table(scan, table), folder, "electron_axis")
+    figures = draw_figures(scan, table, folder / "figures")
+    if swap is not None:
+        compared = swap_table(swap, table)
+        write_tables(compared, folder, "electron_swap")
+        figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
+    report = folder / "report.html"
+    write_report(report, scan, table, figures, learners=by_learner)
+    return table, report
+
+
+def _noise(labels: LabelSet) -> tuple[float, float]:
+    """Label noise in eV/Å and in %, nan where it is not known."""
+    noise = labels.noise
+    return (math.nan, math.nan) if noise is None else (noise.ev_per_angstrom, noise.percent)
+
+
+def _noise_facts(plan: ScanPlan, data: Dataset) -> dict[str, object]:
+    """How the label noise was measured, or why it is not known."""
+    known = [labels.noise for labels in data.label_sets if labels.noise is not None]
+    if known:
+        frames = len(known[0].frames)
+        told = f"{frames} frame{'s' * (frames > 1)} against {known[0].grid}"
+        return {"label noise": told}
+    if isinstance(plan.source, Labelling) and plan.source.engine.denser(data.frames[0]) is None:
+        reason = f"the engine {plan.source.engine.name} has no denser grid of k-points"
+    elif isinstance(plan.source, Labelling):
+        reason = "no label on the denser grid came about (see dosml.log)"
+    else:
+        reason = "the labels do not tell it"
+    return {"label noise": f"not known: {reason}"}
+
+
+def _facts(
+    plan: ScanPlan, data: Dataset, training: Training, command: str, seconds: float
+) -> dict[str, object]:
+    workers, origin = plan.settings.workers, data.provenance
+    choice = plan.source.choice if isinstance(plan.source, Labelling) else ""
+    shifted = any(one.electrons_per_atom_shift for one in data.electronic)
+    facts: dict[str, object] = {
+        "command": command,
+        "engine": origin.engine + (f", {choice}" if choice else ""),
+        "frames": f"{len(data.train)} training and {len(data.test)} held out, "
+        f"{len(data.frames[0])} atoms in the first, from {origin.source}",
+        "held-out frames": [data.frame_ids[n] for n in data.test],
+        **_label_facts(data),
+        **_noise_facts(plan, data),
+        "wall time of the run that wrote this report": (
+            f"{seconds:.0f} s on {workers} process{'es' * (workers > 1)}"
+        ),
+        "seed": plan.settings.seed,
+        "learner": dict(zip(data.names, training.facts, strict=True)),
+        "engine settings": dict(origin.protocol),
+        "versions": {**run_versions(), **origin.versions},
+        "dropped_frames": list(data.dropped),
+        "engine_warning": origin.warning,
+        "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],
+        "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
+    }
+    if not isinstance(plan.source, Labelling):
+        facts["labels read from"] = str(plan.settings.labels)
+    return facts
+
+
+def _label_facts(data: Dataset) -> dict[str, object]:
+    """How the labels were made, as far as they say."""
+    n_labels = len(data.frames) * len(data.label_sets)
+
+    def column(name: str) -> list[float]:
+        values = [value for one in data.label_sets for value in one.facts.get(name, ())]
+        numbers = [float(value) for value in values if value is not None]
+        return [number for number in numbers if not math.isnan(number)]
+
+    facts: dict[str, object] = {"labels": str(n_labels)}
+    if seconds := column("seconds"):
+        facts["labels"] = f"{n_labels}, median {np.median(seconds):.1f} s each on one core"
+    if attempts := column("attempts"):
+        facts["labels that needed another attempt"] = sum(number > 1 for number in attempts)
+    if top := column("top_occupation"):
+        highest = max(map(abs, top))
+        facts["largest occupation of the highest band"] = f"{highest:.1e}" if highest else "0"
+    return facts

@@ -1,0 +1,322 @@
+"""Phonons of a crystal with a saved force field or an engine; forces are kept and read again."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.analysis.figures.phonons import phonon_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.statistics.phonons import (
+    PhononBands,
+    phonon_bands,
+    phonon_sentences,
+    phonon_table,
+)
+from dosml.analysis.statistics.tables import write_tables
+from dosml.errors import EngineError, FrameError, InputError
+from dosml.files import whole_file
+from dosml.learners.registry import load_model
+from dosml.relabel.engines.registry import engine_names, make_engine
+from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.frames import frame_id
+from dosml.relabel.store import content_hash
+from dosml.relabel.structures import PROTOTYPES, unit_cell
+from dosml.theory.setting import ElectronicSetting
+from dosml.theory.smearing import Smearing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+    from dosml.progress import Reporter
+    from dosml.relabel.execution.runner import Runner
+    from dosml.relabel.execution.settings import RunSettings
+
+#: eV/Å^3 in GPa.
+_GPA = 160.21766208
+
+
+@dataclass(frozen=True)
+class ForceSpec:
+    """What `force_source` needs to make a calculator, here or in another process."""
+
+    text: str
+    sigma: float | None
+    scheme: str | None
+    device: str | None
+
+
+@dataclass(frozen=True)
+class ForceSource:
+    """A calculator with a name for people and a key for kept forces."""
+
+    spec: ForceSpec
+    name: str
+    key: dict[str, str | float]
+    calculator: Calculator
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class ForceTask:
+    """Forces on one supercell, to be kept in a file."""
+
+    spec: ForceSpec
+    atoms: Atoms
+    path: Path
+
+
+def read_structure(text: str) -> Atoms:
+    """Make a crystal from `hcp-Os`, `Os` or a structure file.
+
+    Raises
+    ------
+    FrameError
+        If a file cannot be read.
+    InputError
+        If the prototype is unknown.
+    UnknownElementError
+        If the element is unknown.
+    """
+    path = Path(text)
+    if path.is_file():
+        import ase.io
+
+        try:
+            atoms = next(iter(ase.io.iread(str(path), index=-1)))
+        except Exception as error:  # each format of ase fails in its own way
+            raise FrameError(f"cannot read the structure {path}: {error}") from error
+        if not (atoms.pbc.all() and atoms.cell.rank == 3):
+            raise FrameError(f"{path} is not periodic in three directions: phonons need a crystal")
+        return atoms
+    prototype, dash, symbol = text.rpartition("-")
+    if dash and prototype not in PROTOTYPES:
+        raise InputError(
+            f"--structure {text}: no file of that name and no prototype {prototype!r}; write "
+            f"PROTOTYPE-ELEMENT such as hcp-Os, with one of {', '.join(PROTOTYPES)}"
+        )
+    return unit_cell(symbol, prototype or None)
+
+
+def force_source(
+    text: str, *, sigma: float | None, scheme: str | None, device: str | None
+) -> ForceSource:
+    """Find what computes forces: an engine's name or a saved model.
+
+    Parameters
+    ----------
+    text
+        One of the engines, or the file of a model (`models/.../sigma_0.2.npz` in a campaign).
+    sigma
+        Width of an engine's smearing in eV; 0.2 if None.
+    scheme
+        Scheme of an engine's smearing; None: the engine's own.
+    device
+        Where a model runs; None: where it was trained.
+
+    Raises
+    ------
+    InputError
+        If the text names neither.
+    LearnerError
+        If the file is no saved model.
+    EngineError
+        If the engine cannot do the setting.
+    """
+    path = Path(text)
+    spec = ForceSpec(str(path.resolve()) if path.is_file() else text, sigma, scheme, device)
+    if path.is_file():
+        name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return ForceSource(spec, name, {"model": digest}, load_model(path, device))
+    if text not in engine_names():
+        raise InputError(
+            f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
+            f"in a campaign folder) or one of {', '.join(engine_names())}"
+        )
+    engine = make_engine(text)
+    width = 0.2 if sigma is None else sigma
+    setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
+    engine.check(setting)
+    key = {**engine.fingerprint(), **setting.as_dict()}
+    name = f"{text}, σ = {setting.smearing.width:g} eV"
+    return ForceSource(spec, name, key, engine.calculator(setting), engine.warning)
+
+
+def sigma_of_model(path: str) -> float | None:
+    """Smearing width (eV) that a model's file name tells, such as sigma_0.2.npz; None if none."""
+    found = re.match(r"sigma_([0-9.]+?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
+    return float(found.group(1)) if found and Path(path).is_file() else None
+
+
+def run_phonons(
+    structure: str,
+    sources: list[ForceSource],
+    out: Path,
+    reporter: Reporter,
+    *,
+    min_length: float,
+    displacement: float,
+    points: int,
+    run: RunSettings,
+    workers: int,
+) -> list[str]:
+    """Compute, write and describe the phonons of a crystal.
+
+    Parameters
+    ----------
+    structure
+        As `read_structure` takes it.
+    sources
+        One or two; the second is what the first is compared with.
+    out
+        Folder for `phonons.csv`, `phonons.parquet`, `phonons.png`, `phonons.pdf`, `phonons.txt`
+        and the forces of every supercell, which are not computed twice.
+    reporter
+        Where lines go.
+    min_length
+        Shortest supercell vector, Å.
+    displacement
+        Length of the displacements, Å.
+    points
+        Points on the path.
+    run, workers
+        Where forces are computed; on this machine one supercell after the other in this process.
+
+    Returns
+    -------
+    list of str
+        What was found, in words.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    EngineError
+        If forces cannot be computed.
+    """
+    if not (math.isfinite(min_length) and min_length > 0):
+        raise InputError(f"--min-length must be a positive length in Å, got {min_length}")
+    crystal = read_structure(structure)
+    repeats = [max(1, math.ceil(min_length / length - 1e-9)) for length in crystal.cell.lengths()]
+    n_atoms = len(crystal) * math.prod(repeats)
+    reporter.say(
+        f"phonons of {structure}: supercell {' x '.join(map(str, repeats))} of {len(crystal)} "
+        f"atoms, {n_atoms} in all"
+    )
+    bands: dict[str, PhononBands] = {}
+    lines = []
+    out.mkdir(parents=True, exist_ok=True)
+    with open_runner(run, out, workers=workers, say=reporter.say) as runner:
+        for source in sources:
+            bands[source.name] = phonon_bands(
+                crystal,
+                repeats,
+                partial(_all_forces, source, out / "forces", runner, reporter),
+                displacement=displacement,
+                points=points,
+            )
+            lines += [_pressure(source, crystal, repeats)] if _has_stress(source) else []
+    lines = [*phonon_sentences(bands), *lines, *(s.warning for s in sources if s.warning)]
+    lines.append(
+        "The lattice is the one given (experimental constants for a named crystal), not relaxed "
+        "with the calculator."
+    )
+    write_tables(phonon_table(bands), out, "phonons")
+    with house_style():
+        figure = phonon_figure(bands, structure)
+        save_figure(figure, out, "phonons", title=structure, caption=lines[0])
+    with whole_file(out / "phonons.txt") as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
+
+
+def _all_forces(
+    source: ForceSource, folder: Path, runner: Runner, reporter: Reporter, cells: list[Atoms]
+) -> list[NDArray[np.float64]]:
+    """Read the forces on every supercell from the folder, after computing what is not there."""
+    paths = [
+        folder.resolve() / f"{content_hash({**source.key, 'frame': frame_id(atoms)})}.npy"
+        for atoms in cells
+    ]
+    tasks = [
+        ForceTask(source.spec, atoms, path)
+        for atoms, path in zip(cells, paths, strict=True)
+        if _read_forces(path, len(atoms)) is None
+    ]
+    done = len(cells) - len(tasks)
+    with reporter.bar(source.name[:12], len(cells)) as update:
+        update(done)
+        made = _computed_here(source, tasks) if runner.local else runner.run(compute_forces, tasks)
+        for number, _ in enumerate(made, done + 1):
+            update(number)
+    found = [_read_forces(path, len(atoms)) for atoms, path in zip(cells, paths, strict=True)]
+    kept = [one for one in found if one is not None]
+    if len(kept) < len(cells):
+        raise EngineError(
+            f"forces that were written to {folder} cannot be read: is the disk sound?"
+        )
+    return kept
+
+
+def _computed_here(
+    source: ForceSource, tasks: Sequence[ForceTask]
+) -> Iterator[tuple[ForceTask, None]]:
+    for task in tasks:
+        _compute(source, task)
+        yield task, None
+
+
+def compute_forces(task: ForceTask) -> None:
+    """Compute the forces of one task in any process, and keep them."""
+    _compute(_cached_source(task.spec), task)
+
+
+@cache
+def _cached_source(spec: ForceSpec) -> ForceSource:
+    return force_source(spec.text, sigma=spec.sigma, scheme=spec.scheme, device=spec.device)
+
+
+def _compute(source: ForceSource, task: ForceTask) -> None:
+    from ase.calculators.calculator import CalculationFailed
+
+    atoms = task.atoms.copy()
+    atoms.calc = source.calculator
+    try:
+        computed = np.asarray(atoms.get_forces(), dtype=float)
+    except (CalculationFailed, RuntimeError) as error:
+        raise EngineError(f"{source.name} gives no forces: {error}") from error
+    with whole_file(task.path) as partial_path:
+        np.save(partial_path, computed, allow_pickle=False)
+
+
+def _read_forces(path: Path, n_atoms: int) -> NDArray[np.float64] | None:
+    """Read the forces in a file; None where there are none, or none that can be used."""
+    try:
+        forces = np.asarray(np.load(path, allow_pickle=False), dtype=float)
+    except (ValueError, EOFError, OSError):
+        return None
+    return forces if forces.shape == (n_atoms, 3) and np.isfinite(forces).all() else None
+
+
+def _has_stress(source: ForceSource) -> bool:
+    return "stress" in source.calculator.implemented_properties
+
+
+def _pressure(source: ForceSource, crystal: Atoms, repeats: list[int]) -> str:
+    """Pressure on the crystal: how far the lattice is from the calculator's own."""
+    atoms = crystal.repeat(repeats)
+    atoms.calc = source.calculator
+    pressure = -float(np.mean(atoms.get_stress()[:3])) * _GPA
+    return f"{source.name}: pressure {pressure:+.1f} GPa on the undisplaced crystal."

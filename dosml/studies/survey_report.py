@@ -1,0 +1,82 @@
+"""From campaign folders of several metals to one report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dosml.analysis.report.survey_report import write_survey_report
+from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
+from dosml.analysis.statistics.survey import SurveyData
+from dosml.version import run_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dosml.progress import Reporter
+    from dosml.studies.survey import MetalOutcome
+
+_UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
+
+
+def report_campaigns(
+    folders: Sequence[Path],
+    out: Path,
+    reporter: Reporter,
+    *,
+    outcomes: Sequence[MetalOutcome] = (),
+) -> Path:
+    """Join finished campaigns and write the report of all their metals.
+
+    Parameters
+    ----------
+    folders
+        Campaign folders, or folders of surveys that hold some.
+    out
+        Where the report, its tables and figures go.
+    reporter
+        Where the answer is printed.
+    outcomes
+        What became of each metal where the scans were run just now.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    InputError
+        If a folder is no finished campaign, or the campaigns cannot be joined.
+    DiskSpaceError
+        If the disk is full.
+    """
+    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
+    settings = campaigns[0].settings
+    facts: dict[str, object] = {
+        "command": reporter.command,
+        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
+        "settings": {
+            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
+            for key in COMPARED
+            if settings.get(key) is not None
+        },
+        "versions": run_versions(),
+    }
+    if outcomes:
+        facts["wall time of the scans"] = {
+            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
+            for one in outcomes
+        }
+    survey = SurveyData(
+        campaigns=campaigns,
+        facts=facts,
+        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    )
+    reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
+    answer, report = write_survey_report(out, survey)
+    for warning in survey.warnings:
+        reporter.warn(warning)
+    reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
+    reporter.say(f"report: {report}")
+    return report

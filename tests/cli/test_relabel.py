@@ -1,0 +1,140 @@
+"""`dosml relabel` and `dosml dos` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+import ase.io
+import numpy as np
+import pytest
+from helpers.vasp_study import rattled, run_stand_in
+
+from dosml.relabel.vasp.jobs import find_jobs
+
+FE = "emmet_Fe_bcc_CompleteDos.json.gz"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def dosml(tmp_path, monkeypatch, capsys):
+    """Run the command line in this process, in the test's own folder."""
+    from dosml.cli import main
+
+    def run(*arguments) -> Done:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["dosml", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def frames(tmp_path):
+    path = tmp_path / "frames.extxyz"
+    ase.io.write(path, rattled("Ti", 2), format="extxyz")
+    return path
+
+
+@pytest.mark.usefixtures("no_potcars")
+def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
+    """Inputs without POTCARs, resolved later, run by hand, collected."""
+    study = tmp_path / "study"
+    options = ("--sigma", "0.2,2.0", "--electrons=-3,0", "--incar", "NEDOS=301", "--out", study)
+    done = dosml("relabel", frames, "--engine", "vasp", "--noise-frames", "1", *options)
+    assert done.returncode == 0, done.stderr
+    assert "12 input folders written" in done.stdout
+    assert "NELECT and NBANDS are open" in done.stdout.replace("\n", " ")
+    assert done.stderr == ""
+    refused = dosml("relabel", "resolve", study)
+    assert refused.returncode == 2
+    assert "PMG_VASP_PSP_DIR is not set" in refused.stderr
+    request.getfixturevalue("potcars")
+    done = dosml("relabel", "resolve", study)
+    assert done.returncode == 0, done.stderr
+    for job in find_jobs(study):
+        run_stand_in(job.folder)
+    done = dosml("relabel", "collect", study, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "8 labels; 0 jobs refused" in done.stdout
+    assert "label noise of sigma_2_electrons_-3: " in done.stdout
+    assert "(1 frames against one more k-point in every direction)" in done.stdout.replace("\n", "")
+    assert f"next: dosml smear-scan --labels {study}" in done.stdout.replace("\n", "")
+    names = {path.name for path in (study / "collected").glob("*.extxyz")}
+    assert names == {
+        f"sigma_{width}{shift}.extxyz" for width in ("0.2", "2") for shift in ("", "_electrons_-3")
+    }
+    for name in names:
+        read = ase.io.read(study / "collected" / name, index=":")
+        assert len(read) == 2
+        assert all(np.isfinite(atoms.info["REF_energy"]) for atoms in read)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("frames.extxyz", "--incar", "ISMEAR=-5"), "refused for labels"),
+        (("frames.extxyz", "--scheme", "tetrahedron"), "unknown smearing scheme"),
+        (("frames.extxyz", "--scheme", "cold"), "no cold smearing"),
+        (("frames.extxyz", "--sigma", "0.2,x"), "takes numbers"),
+        (("frames.extxyz", "--electrons=1,1"), "give each value once"),
+        (("frames.extxyz", "--engine", "castep"), "--engine castep"),
+        (("frames.extxyz", "--incar", "ENCUT"), "write NAME=VALUE"),
+        (("frames.extxyz", "--kspacing", "Ti=wide"), "--kspacing"),
+        (("absent.extxyz",), "no frame file"),
+        (("collect", "."), "write them first"),
+        (("sample", "absent.xml"), "no file absent.xml"),
+    ],
+)
+@pytest.mark.usefixtures("frames", "no_potcars")
+def test_errors_are_one_line(dosml, arguments, words):
+    done = dosml("relabel", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.reference_data
+def test_dos_of_iron_and_palladium(reference_data, tmp_path, dosml):
+    data = reference_data / "dos"
+    files = (data / FE, data / "quacc_Na12Pd4_vasprun.xml.gz")
+    done = dosml("dos", *files, "--window", "-10", "5", "--json", "--plot", "d.png")
+    assert done.returncode == 0, done.stderr
+    iron, palladium = json.loads(done.stdout)
+    assert iron["d_band_center_ev"] == pytest.approx(-0.60, abs=0.01)
+    assert iron["window_ev"] == [-10, 5]
+    assert 0 < iron["d_band_filling"] < 1
+    chi = [iron[f"chi_{rank}_states2_per_ev_atom2"] for rank in (0, 2)]
+    assert chi[1] == pytest.approx(chi[0] * 2 / 7)  # (2 2 2)^2 / (2 2 0)^2
+    assert palladium["smeared_in_file"] == "gaussian 0.05 eV"
+    assert (tmp_path / "d.png").stat().st_size > 10_000
+    table = dosml("dos", data / FE, "--window", "-10", "5", "--m-resolved")
+    assert "-0.604" in table.stdout
+    assert "-10 to 5" in table.stdout
+    assert "dx2-y2 centre" in table.stdout
+
+
+@pytest.mark.reference_data
+def test_dos_names_what_is_wrong_and_does_the_rest(reference_data, tmp_path, dosml):
+    (tmp_path / "bad.xml").write_text("<modeling>\n<calculation>")
+    aluminium = reference_data / "dos" / "pymatgen_Al_ismear2_vasprun.xml.gz"
+    done = dosml("dos", "bad.xml", aluminium)
+    assert done.returncode == 2
+    assert "bad.xml is cut off" in done.stderr
+    assert "no d states in the window" in done.stdout
+    done = dosml("dos", reference_data / "dos" / FE, "--window", "-100", "5")
+    assert done.returncode == 2
+    assert "narrow the window" in done.stderr
