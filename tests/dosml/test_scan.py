@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import ase.io
 import numpy as np
@@ -60,6 +61,13 @@ def first(settings):
     printed = io.StringIO()
     result = run_scan(resolve(settings), Reporter(Console(file=printed, width=120)))
     return result, printed.getvalue()
+
+
+@pytest.fixture
+def own(first, settings, tmp_path) -> SmearScanSettings:
+    """Settings of a copy of the finished campaign, for tests that change it."""
+    shutil.copytree(first[0].folder, tmp_path / "study")
+    return settings.model_copy(update={"out": tmp_path / "study"})
 
 
 def test_table_has_one_row_per_sigma_with_the_promised_columns(first) -> None:
@@ -126,19 +134,17 @@ def test_the_same_again_makes_nothing(first, settings) -> None:
     pd.testing.assert_frame_equal(second.table, result.table)
 
 
-def test_a_further_sigma_keeps_the_labels_that_are_there(first, settings) -> None:
-    assert first[0].folder == settings.folder
+def test_a_further_sigma_keeps_the_labels_that_are_there(own) -> None:
     printed = io.StringIO()
-    wider = settings.model_copy(update={"sigma": (0.5, 1.0, 2.0)})
+    wider = own.model_copy(update={"sigma": (0.5, 1.0, 2.0)})
     assert any("20 on disk" in line for line in resolve(wider).lines())
     run_scan(resolve(wider), Reporter(Console(file=printed, width=120)))
     assert "20 on disk, 10 to make" in printed.getvalue()
 
 
-def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(first, settings) -> None:
-    result, _ = first
-    store = LabelStore(result.folder / "labels", make_engine("xtb").fingerprint())
-    frames = ase.io.read(result.folder / "label_sets" / "sigma_2.extxyz", ":")
+def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(own) -> None:
+    store = LabelStore(own.folder / "labels", make_engine("xtb").fingerprint())
+    frames = ase.io.read(own.folder / "label_sets" / "sigma_2.extxyz", ":")
     broken = next(frame for frame in frames if frame.info["split"] == "train")
     identity = frame_id(broken)
     narrow = ElectronicSetting(Smearing("fermi-dirac", 0.5))
@@ -147,16 +153,16 @@ def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(first, settings
     label_path.unlink()
     store.put_failure(identity, narrow, LabelFailure("SCF not converged (put here by the test)"))
     printed = io.StringIO()
-    dropped = run_scan(resolve(settings), Reporter(Console(file=printed, width=120)))
+    dropped = run_scan(resolve(own), Reporter(Console(file=printed, width=120)))
     assert identity in printed.getvalue()
     assert len(dropped.dataset.dropped) == 1
     assert identity in dropped.report.read_text()
     for width in WIDTHS:
-        kept = ase.io.read(result.folder / "label_sets" / f"sigma_{width:g}.extxyz", ":")
+        kept = ase.io.read(own.folder / "label_sets" / f"sigma_{width:g}.extxyz", ":")
         assert identity not in {frame_id(frame) for frame in kept}
         assert len(kept) == 9
     # the failure is not tried again at every run, but it is when asked for
-    again_please = resolve(settings.model_copy(update={"retry_failed": True}))
+    again_please = resolve(own.model_copy(update={"retry_failed": True}))
     retried = run_scan(again_please, Reporter(Console(file=io.StringIO())))
     assert retried.dataset.dropped == ()
     again = store.get(identity, narrow)
@@ -164,10 +170,9 @@ def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(first, settings
     assert len(label) > 0
 
 
-def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
-    result, _ = first
-    store = LabelStore(result.folder / "labels", make_engine("xtb").fingerprint())
-    frames = ase.io.read(result.folder / "label_sets" / "sigma_2.extxyz", ":")
+def test_too_few_labelled_frames_are_one_clear_error(own) -> None:
+    store = LabelStore(own.folder / "labels", make_engine("xtb").fingerprint())
+    frames = ase.io.read(own.folder / "label_sets" / "sigma_2.extxyz", ":")
     tests = [frame_id(frame) for frame in frames if frame.info["split"] == "test"]
     narrow = ElectronicSetting(Smearing("fermi-dirac", 0.25))
     for frame in frames:
@@ -177,7 +182,7 @@ def test_too_few_labelled_frames_are_one_clear_error(first, settings) -> None:
         LabelError, match="none of 10 frames has a label at every one of 2 settings"
     ):
         run_scan(
-            resolve(settings.model_copy(update={"sigma": (0.25, 2.0)})),
+            resolve(own.model_copy(update={"sigma": (0.25, 2.0)})),
             Reporter(Console(file=io.StringIO())),
         )
 
