@@ -10,6 +10,8 @@ import dosml.studies.scan
 from dosml.cli import app
 from dosml.errors import DiskSpaceError, InputError, LabelError, UnknownElementError
 from dosml.progress import Reporter
+from dosml.relabel.elements import ELEMENTS
+from dosml.relabel.engines.registry import default_engine
 from dosml.studies.survey import SMALL, finished_before, run_survey, survey_plans
 
 
@@ -53,13 +55,23 @@ def test_what_is_done_is_not_touched_and_what_changed_is_done_again(tmp_path, sc
     outcomes = run_survey(plans(tmp_path, workers=1), tmp_path / "study", Reporter())
     assert all(o.reused for o in outcomes)
     assert len(scans.started) == 4
-    more = plans(tmp_path, "Ti Cu Au Pd Ni")
+    more = plans(tmp_path, "Ti Cu Au Pd Mo")
     run_survey(more, tmp_path / "study", Reporter())
-    assert scans.started[4:] == ["Ni"]
+    assert scans.started[4:] == ["Mo"]
     run_survey(plans(tmp_path, "Ti", seed=1), tmp_path / "study", Reporter())
     assert scans.started[5:] == ["Ti"]
     (tmp_path / "study" / "Cu" / "results.csv").unlink()
     assert finished_before(plans(tmp_path, "Cu")[0]) is None
+
+
+def test_metals_of_one_survey_have_one_engine(tmp_path):
+    without = [metal for metal in ELEMENTS if default_engine([metal]).name == "xtb"]
+    if not without:
+        pytest.skip("every metal has parameters of tight binding")
+    assert [plan.source.engine.name for plan in plans(tmp_path, "Ti")] == ["tb"]
+    joined = plans(tmp_path, f"Ti {without[0]}")
+    assert [plan.source.engine.name for plan in joined] == ["xtb", "xtb"]
+    assert all(without[0] in plan.source.choice for plan in joined)
 
 
 @pytest.mark.parametrize("error", [LabelError("no label\n converged"), RuntimeError("pool broke")])
