@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ase.neighborlist import neighbor_list
+
 from dosml.errors import EngineError, LabelError
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.tb.card_text import card_lines
@@ -215,11 +217,13 @@ class TbEngine:
         EngineError
             If the frame is not periodic, holds several elements or a metal without parameters.
         LabelError
-            If it cannot be diagonalised.
+            If it cannot be diagonalised, or holds a pair far closer than any that the parameters
+            were fitted to: their forces mean nothing there.
         """
         parameters = self.parameters_of(frame)
         if not frame.pbc.all() or abs(frame.cell.volume) < 1e-6:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
+        _refuse_closer_than_fitted(frame, parameters)
         grid = self._grid_of(frame, parameters)
         return solve(Structure.of(frame, parameters), gamma_grid(grid))
 
@@ -273,6 +277,23 @@ class TbEngine:
                 yield setting, label_of(bands, float(frame.cell.volume), setting, facts)
             except LabelError as error:
                 yield setting, LabelFailure(str(error))
+
+
+def _refuse_closer_than_fitted(frame: Atoms, parameters: TbParameters) -> None:
+    """Raise a LabelError for a pair below 0.9 of the shortest distance in the fit, if known.
+
+    Fitted functions that no data hold can run away within a few tenths of an ångström: molten
+    niobium at 0.82 of its shortest fitted distance had forces of 90 eV/Å.
+    """
+    fitted = parameters.provenance.get("shortest_distance_angstrom")
+    if fitted is None:
+        return
+    pairs = neighbor_list("d", frame, 0.9 * float(fitted))
+    if len(pairs):
+        raise LabelError(
+            f"two atoms are {pairs.min():.2f} Å apart; the parameters of {parameters.symbol} were "
+            f"fitted to {float(fitted):.2f} Å and more, and are not used below 0.9 of that"
+        )
 
 
 def _read_file(path: Path, symbol: str | None) -> TbParameters:
