@@ -48,10 +48,10 @@ def verdict(survey: SurveyData) -> Verdict:
     """Answer the question for the metals of a survey.
 
     "Yes" needs a DOS measure whose correlation with the force error at the reference setting is
-    significant after Holm's correction and predicts metals left out better than the mean of the
-    others. "No" needs every interval of the measures of the thesis below +`WEAK`, and errors that
-    are those of the force fields: three times the label noise or more in half of the metals or
-    more. Everything else is undecided.
+    significant after Holm's correction, has a bootstrap interval without zero, and predicts metals
+    left out better than the mean of the others. "No" needs every interval of the measures of the
+    thesis below +`WEAK`, and errors that are those of the force fields: three times the label
+    noise or more in half of the metals or more. Everything else is undecided.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ def verdict(survey: SurveyData) -> Verdict:
 
 def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
     n = int(ranking["n"].min())
-    passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0)]
+    # one metal far off can carry a permutation test; the interval over metals then holds zero
+    holds_zero = (ranking["pearson_low"] <= 0) & (ranking["pearson_high"] >= 0)
+    passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0) & ~holds_zero]
     expected = {name: one.expected_sign or 0 for name, one in ranked().items()}
     signs = np.array([expected[m] * np.sign(r) for m, r in _pairs(passed)])
     if len(passed) and (signs > 0).any():
@@ -132,7 +134,7 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
         )
     failed = (
         f"no measure of the d-DOS passes p < {LEVEL:g} after the correction for {len(ranking)} "
-        "tests and predicts metals left out"
+        "tests, has an interval without zero and predicts metals left out"
     )
     if smallest_p(n) * len(ranking) >= LEVEL:
         failed = (

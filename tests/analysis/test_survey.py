@@ -109,9 +109,23 @@ def test_a_measure_without_a_sign_is_no_evidence_of_sharpness(related):
     ranking = related.ranking.copy()
     ranking["pearson_p_holm"] = np.where(ranking["measure"] == "d_band_center_ev", 0.01, 1.0)
     ranking["loo_q2"] = 0.5
+    ranking["pearson_low"], ranking["pearson_high"] = 0.3, 0.9
     word, headline = _word(ranking, "σ = 0.2 eV")
     assert word == "In part"
     assert "d-band centre" in headline
+
+
+def test_no_yes_with_an_interval_that_holds_zero(related):
+    from dosml.analysis.report.verdict import _word
+
+    ranking = related.ranking.copy()
+    ranking["pearson"], ranking["pearson_p_holm"], ranking["loo_q2"] = 0.81, 0.04, 0.5
+    ranking["pearson_low"], ranking["pearson_high"] = 0.05, 0.95
+    assert _word(ranking, "σ = 0.2 eV")[0] == "Yes"
+    ranking["pearson_low"] = -0.08
+    word, headline = _word(ranking, "σ = 0.2 eV")
+    assert word == "Undecided"
+    assert "has an interval without zero" in headline
 
 
 def test_three_metals_are_too_few(tmp_path):
