@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from helpers.stand_in_peer import install
 from pydantic import Field
 
-from dosml.learners.peers import base, catalogue, environments, jobs, learner, process
+from dosml.learners.peers import base, catalogue
 from dosml.learners.registry import LEARNERS
 
 HERE = Path(__file__).parent
@@ -74,25 +74,6 @@ EMT_PEER = base.Adapter(
 @pytest.fixture
 def emt_peer(monkeypatch) -> str:
     """A peer with everything real but the training; this Python is its environment."""
-    here = environments.Environment(
-        name="emt-peer",
-        folder=Path(sys.prefix),
-        python_version="3",
-        created="",
-        size_mb=0,
-        seconds=0.0,
-        versions={"numpy": np.__version__},
-    )
-    real = jobs.worker_path
-
-    def worker_path(name):
-        return HERE / name if name == EMT_PEER.worker else real(name)
-
-    monkeypatch.setattr(environments, "find", lambda _: here)
-    monkeypatch.setitem(environments.ENVIRONMENT_OF, EMT_PEER.name, EMT_PEER.name)
-    monkeypatch.setitem(catalogue.ADAPTERS, EMT_PEER.name, EMT_PEER)
+    install(monkeypatch, EMT_PEER, HERE)
     monkeypatch.setitem(LEARNERS._own, EMT_PEER.name, catalogue.entry(EMT_PEER))
-    monkeypatch.setattr(learner, "worker_path", worker_path)
-    monkeypatch.setattr(process, "worker_path", worker_path)
-    monkeypatch.setenv("PYTHONPATH", str(real("worker_common.py").parent))
     return EMT_PEER.name

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ase.neighborlist import neighbor_list
-
 from dosml.errors import EngineError, LabelError
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.tb.card_text import card_lines
@@ -223,9 +221,9 @@ class TbEngine:
         parameters = self.parameters_of(frame)
         if not frame.pbc.all() or abs(frame.cell.volume) < 1e-6:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
-        _refuse_closer_than_fitted(frame, parameters)
-        grid = self._grid_of(frame, parameters)
-        return solve(Structure.of(frame, parameters), gamma_grid(grid))
+        structure = Structure.of(frame, parameters)
+        _refuse_closer_than_fitted(structure)
+        return solve(structure, gamma_grid(self._grid_of(frame, parameters)))
 
     def _grid_of(self, frame: Atoms, parameters: TbParameters) -> tuple[int, int, int]:
         return self.options.kpoints or grid_by_spacing(frame, self._spacing(parameters))
@@ -279,19 +277,20 @@ class TbEngine:
                 yield setting, LabelFailure(str(error))
 
 
-def _refuse_closer_than_fitted(frame: Atoms, parameters: TbParameters) -> None:
+def _refuse_closer_than_fitted(structure: Structure) -> None:
     """Raise a LabelError for a pair below 0.9 of the shortest distance in the fit, if known.
 
     Fitted functions that no data hold can run away within a few tenths of an ångström: molten
     niobium at 0.82 of its shortest fitted distance had forces of 90 eV/Å.
     """
+    parameters, distances = structure.parameters, structure.bonds.distances
     fitted = parameters.provenance.get("shortest_distance_angstrom")
-    if fitted is None:
+    if fitted is None or not len(distances):
         return
-    pairs = neighbor_list("d", frame, 0.9 * float(fitted))
-    if len(pairs):
+    closest = float(distances.min())
+    if closest < 0.9 * float(fitted):
         raise LabelError(
-            f"two atoms are {pairs.min():.2f} Å apart; the parameters of {parameters.symbol} were "
+            f"two atoms are {closest:.2f} Å apart; the parameters of {parameters.symbol} were "
             f"fitted to {float(fitted):.2f} Å and more, and are not used below 0.9 of that"
         )
 

@@ -1,14 +1,14 @@
 """A stand-in peer, run by this Python, with everything real but the physics."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk
+from helpers.stand_in_peer import install
 
-from dosml.learners.peers import base, calculator, catalogue, environments, jobs, learner, process
+from dosml.learners.peers import base, calculator
 from dosml.relabel.dataset import LabelSet
 
 HERE = Path(__file__).parent
@@ -41,26 +41,7 @@ FAKE = base.Adapter(
 @pytest.fixture
 def fake(monkeypatch):
     """The adapter of the stand-in peer; this Python is its environment."""
-    here = environments.Environment(
-        name="fake",
-        folder=Path(sys.prefix),
-        python_version="3",
-        created="",
-        size_mb=0,
-        seconds=0.0,
-        versions={"numpy": np.__version__},
-    )
-    real = jobs.worker_path
-
-    def worker_path(name):
-        return HERE / name if name == FAKE.worker else real(name)
-
-    monkeypatch.setattr(environments, "find", lambda _: here)
-    monkeypatch.setitem(environments.ENVIRONMENT_OF, "fake", "fake")
-    monkeypatch.setitem(catalogue.ADAPTERS, "fake", FAKE)
-    monkeypatch.setattr(learner, "worker_path", worker_path)
-    monkeypatch.setattr(process, "worker_path", worker_path)
-    monkeypatch.setenv("PYTHONPATH", str(real("worker_common.py").parent))
+    install(monkeypatch, FAKE, HERE)
     assert calculator.adapter("fake") is FAKE
     return FAKE
 

@@ -105,7 +105,7 @@ def test_unknown_options_and_presets_are_named(fake) -> None:
 DRIVER = """
 import sys, pickle
 from pathlib import Path
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {tests!r}]
 import conftest
 from dosml.learners.peers import environments, learner, process
 frames, labels, environment = pickle.loads(Path(sys.argv[1]).read_bytes())
@@ -145,7 +145,7 @@ def test_killed_driver_takes_its_worker_along_and_the_next_run_resumes(
         [
             sys.executable,
             "-c",
-            DRIVER.format(here=str(Path(__file__).parent)),
+            DRIVER.format(here=str(Path(__file__).parent), tests=str(Path(__file__).parents[2])),
             str(tmp_path / "data"),
             str(folder),
         ]
