@@ -47,7 +47,10 @@ class SgpModels:
         self.models = tuple(models)
         self._descriptor = shared.descriptor()
         self._builder = shared.pair_builder()
-        self._baselines = torch.stack([model.baseline for model in self.models])
+        # atoms with neighbours, atoms without: shape (n_sets, n_species, 2)
+        self._baselines = torch.stack(
+            [torch.stack([model.baseline, model.baseline_alone], dim=1) for model in self.models]
+        )
         weights = torch.stack([model.weights for model in self.models])
         #: per species: linear form (n_sets, d), quadratic form (n_sets, d, d), or weights
         self._maps = [
@@ -202,7 +205,8 @@ class SgpModels:
         """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
         local, slope = self._local(envs, batch)
         n_sets = len(self.models)
-        per_atom = local + self._baselines[:, batch.species]
+        alone = (envs.values.abs().sum(dim=1) == 0).long()
+        per_atom = local + self._baselines[:, batch.species, alone]
         energies = per_atom.new_zeros((n_sets, batch.n_frames))
         energies.index_add_(1, batch.frame, per_atom)
         pulled = self._descriptor.pull_back(batch, envs, slope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dosml.config_file import checked_options
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 #: Default cutoff in units of the cube root of the volume per atom: between the second and the
 #: third shell of fcc and hcp, beyond the second of bcc.
 REACH = 1.9
+#: Frames with more than so many times the median volume per atom do not decide the default cutoff.
+ROOMY = 3.0
 
 #: Values that a grid tries where none are given; cutoffs as multiples of the default.
 GRID_CUTOFFS = (0.85, 1.0, 1.2)
@@ -111,7 +114,8 @@ def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:
     settings
         Given settings; returned as they are where they have a cutoff.
     frames
-        Training frames.
+        Training frames; those of one atom without a cell, and those with much more room than
+        most, have no say.
 
     Raises
     ------
@@ -120,10 +124,15 @@ def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:
     """
     if settings.cutoff is not None:
         return settings
+    frames = [frame for frame in frames if len(frame) > 1 or all(frame.pbc)] or frames
     if not all(all(frame.pbc) and frame.cell.volume for frame in frames):
         raise LearnerError(
             "the default cutoff needs frames that are periodic in all directions: "
             "give a cutoff in Å for others"
         )
-    volume = sum(abs(frame.cell.volume) for frame in frames) / sum(map(len, frames))
+    volumes = np.array([abs(frame.cell.volume) for frame in frames])
+    atoms = np.array([len(frame) for frame in frames])
+    # an atom alone in a large box says nothing of the distances in the metal
+    usual = volumes / atoms <= ROOMY * np.median(volumes / atoms)
+    volume = float(volumes[usual].sum() / atoms[usual].sum())
     return settings.model_copy(update={"cutoff": round(REACH * volume ** (1 / 3), 2)})

@@ -56,7 +56,7 @@ def write_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
     for z, origin in zip(shared.species, shared.inducing.origins, strict=True):
         arrays[f"origin_{z}"] = origin
     arrays["lower"] = shared.lower.cpu().numpy()
-    for name in ("baseline", "weights", "spread"):
+    for name in ("baseline", "baseline_alone", "weights", "spread"):
         arrays[name] = getattr(model, name).cpu().numpy()
     text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     try:
@@ -123,6 +123,8 @@ def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, S
         model = SgpModel(
             Hyperparameters(**head["hyperparameters"]),
             tensor(arrays["baseline"]),
+            # older models have one baseline
+            tensor(arrays.get("baseline_alone", arrays["baseline"])),
             tensor(arrays["weights"]),
             tensor(arrays["spread"]),
             head["facts"],

@@ -88,6 +88,8 @@ class SgpModel:
         Signal and noises at the maximum of the likelihood.
     baseline
         Energy per atom of each species, eV, shape (n_species,).
+    baseline_alone
+        The same of atoms without a neighbour within the cutoff.
     weights
         Weights of the kernel at signal 1, shape (M,), eV.
     spread
@@ -99,6 +101,7 @@ class SgpModel:
 
     hyperparameters: Hyperparameters
     baseline: torch.Tensor
+    baseline_alone: torch.Tensor
     weights: torch.Tensor
     spread: torch.Tensor
     facts: dict[str, float | int | str]
