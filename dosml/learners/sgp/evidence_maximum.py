@@ -6,15 +6,16 @@ energies are useless. The evidence cannot see that this is a bad bargain: a set 
 force components and a few dozen energies, and the noise of one kind stands for the misfit of the
 model, which it takes to be independent from label to label. So the choice is:
 
-1. The evidence is maximised from `STARTS`, which differ in how far the labels are trusted.
-2. The highest maximum is taken if each kind's noise is below `DOUBTFUL` of the spread of its labels.
+1. The evidence is maximised from `STARTS`, which differ in how far the energies are trusted.
+2. The highest maximum is taken if the noise of each kind is below `DOUBTFUL` of the spread of its
+   labels.
 3. Else the doubtful noises are bounded by each of `CEILINGS` times the spread and the rest is
-   maximised again. All these and the maxima of step 1 are judged by the sum over the label kinds of
-   the expected relative error of labels that are left out (`marginal.held_out_errors` over the
-   spread): each kind counts the same, however many labels it has. Of those within a factor `NEAR`
-   of the smallest sum, the one with the highest evidence is taken.
-4. A kind whose noise or whose expected error is then still above `IGNORED` of the spread has not
-   been learnt, and is named.
+   maximised again. All these and the maxima of step 1 are judged by the sum over the label kinds
+   of the expected relative error of labels that are left out (`marginal.held_out_errors` over the
+   spread, 1 at most): each kind counts the same, however many labels it has. Of those within a
+   factor `NEAR` of the smallest sum, the one with the highest evidence is taken.
+4. A kind whose noise (or, where it was bounded, whose expected error) is then still above
+   `IGNORED` of the spread has not been learnt, and is named.
 """
 
 from __future__ import annotations
@@ -131,9 +132,12 @@ def _bounded(
 
 
 def _relative_error(evidence: Evidence, posterior: Posterior) -> float:
-    """Sum over the label kinds of the expected error of left-out labels over their spread."""
+    """Sum over the label kinds of the expected error of left-out labels over their spread.
+
+    Each counts 1 at most: worse than nothing is as good as nothing.
+    """
     return sum(
-        error / spread(evidence, kind)
+        min(1.0, error / spread(evidence, kind))
         for kind, error in posterior.held_out.items()
         if spread(evidence, kind) > 0
     )

@@ -140,7 +140,9 @@ class SgpLearner:
         tell = progress or _silent
         began, cpu_began = time.perf_counter(), time.process_time()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
-        if label_sets[0].stresses is not None and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
+        if label_sets[0].stresses is not None and not all(
+            all(frame.pbc) and frame.cell.volume for frame in frames
+        ):
             raise LearnerError(
                 "stress labels need frames that are periodic in all directions; "
                 "give stresses=None for others"
