@@ -18,7 +18,7 @@ from dosml.plan import long_trainings
 from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
 from dosml.studies.train import StudyResult, result_row
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,7 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
         reporter.say(
             f"{sum(getattr(one, 'before', False) for one in made)} of {len(tasks)} were done before"
         )
+        tell_warnings(made, reporter)
         rows: list[dict[str, Any]] = []
         for point, outcome in zip(points, made, strict=True):
             held_out = trained(outcome).held_out(data, data.test)

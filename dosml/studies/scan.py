@@ -22,7 +22,7 @@ from dosml.studies.labelling import make_dataset, with_dos_of
 from dosml.studies.learner_findings import write_learner_findings
 from dosml.studies.noise import with_label_noise
 from dosml.studies.scan_settings import ElectronScanSettings
-from dosml.trainings import TrainingStore, trained
+from dosml.trainings import TrainingStore, tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +115,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
             data = _dataset(plan, campaign, runner, reporter)
             save(data, campaign.folder / LABEL_SETS)
             trainings = _train(plan, data, campaign.folder / MODELS, runner, reporter)
+            tell_warnings(trainings.values(), reporter)
         record = {
             name: {one: str(path.relative_to(plan.folder)) for one, path in made.models.items()}
             for name, made in trainings.items()

@@ -15,7 +15,7 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.plan import long_trainings
 from dosml.studies.open_study import open_study, settings_beside
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
                 study.store.task(one, data, data.train, data.test, models=True) for one in learners
             ]
             made = [trained(one) for one in study.store.get_all(tasks, runner=study.runner)]
+        tell_warnings(made, reporter)
         rows: list[dict[str, Any]] = []
         tiers: list[dict[str, Any]] = []
         files: dict[str, Path] = {}

@@ -15,7 +15,7 @@ from dosml.plan import long_trainings
 from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
 from dosml.studies.train import StudyResult
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +49,7 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
         tasks = [study.store.task(learner, data, groups[tier], data.test) for learner, tier in keys]
         with reporter.bar("trainings", len(tasks)) as update:
             made = study.store.get_all(tasks, runner=study.runner, on_progress=update)
+        tell_warnings(made, reporter)
         held = {
             (learner.name, tier): trained(one).held_out(data, data.test)
             for (learner, tier), one in zip(keys, made, strict=True)

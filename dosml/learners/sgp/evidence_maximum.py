@@ -41,6 +41,13 @@ NEAR = 1.1
 #: Largest noise over spread of a doubtful kind, tried one after the other.
 CEILINGS = (0.1, 0.03, 0.01, 0.003, 0.001)
 
+#: Names of the label kinds and their units, for people.
+LABELS = {
+    "energy": ("energies", "eV per frame"),
+    "force": ("forces", "eV/Å"),
+    "stress": ("stresses", "eV/Å^3"),
+}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -98,6 +105,22 @@ def choose_hyperparameters(
     }
     evaluations = sum(count for _, _, count in found)
     return Choice(hypers, posterior, evaluations, bounded, tuple(sorted(ignored)))
+
+
+def ignored_text(evidence: Evidence, choice: Choice) -> str:
+    """Say which labels were not learnt, what was read, and what to do."""
+    lines = []
+    for kind in choice.ignored:
+        name, unit = LABELS[kind]
+        lines.append(
+            f"the {name} were not learnt: their noise is "
+            f"{choice.hyperparameters.noise(kind):.2g} {unit}, where the labels spread by "
+            f"{spread(evidence, kind):.2g} {unit}"
+        )
+    return (
+        "; ".join(lines) + ". Do not use these predictions; give stresses or more frames, raise "
+        "l_max, n_max or the cutoff, or look for wrong labels"
+    )
 
 
 def _above(evidence: Evidence, hypers: Hyperparameters, share: float) -> tuple[str, ...]:

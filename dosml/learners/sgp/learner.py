@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import check_training_data
 from dosml.learners.sgp.accumulate import NormalEquations
-from dosml.learners.sgp.evidence_maximum import choose_hyperparameters
+from dosml.learners.sgp.calibration import HeldForces
+from dosml.learners.sgp.evidence_maximum import choose_hyperparameters, ignored_text
 from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
@@ -22,13 +24,15 @@ from dosml.learners.sgp.trained import SgpModel, SharedBasis
 from dosml.memory import peak_memory_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ase import Atoms
     from numpy.typing import NDArray
 
     from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
+    from dosml.learners.sgp.calibration import ForceErrors
+    from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.targets import Baseline
     from dosml.relabel.dataset import LabelSet
 
@@ -158,7 +162,7 @@ class SgpLearner:
         chosen = time.perf_counter()
         equations = NormalEquations(inducing.gram(settings.zeta), settings.jitter, len(label_sets))
         shared = SharedBasis(settings, species, inducing, equations.lower)
-        self._stream(batches, targets, shared, equations, tell)
+        held = self._stream(batches, targets, shared, equations, tell)
         evidence, rotation = equations.finish()
         known: dict[str, float | int | str] = {
             "learner": self.name,
@@ -174,10 +178,11 @@ class SgpLearner:
             "n_parameters": inducing.size,
             "epochs": _PASSES,
         }
+        apart = held.calibration(shared.lower, rotation)
         models = []
         for k, (one, baseline) in enumerate(zip(evidence, targets.baselines, strict=True)):
             tell("likelihood", k, len(evidence))
-            models.append(self._solve(one, rotation, shared, baseline, known))
+            models.append(self._solve(one, rotation, shared, baseline, partial(apart, k), known))
         tell("likelihood", len(evidence), len(evidence))
         return SgpModels(shared, models)
 
@@ -238,9 +243,13 @@ class SgpLearner:
         shared: SharedBasis,
         equations: NormalEquations,
         tell: Progress,
-    ) -> None:
-        """Accumulate the normal equations of all label sets in one pass over the frames."""
+    ) -> HeldForces:
+        """Accumulate the normal equations of all label sets in one pass over the frames.
+
+        Returns what the frames set apart say of the forces.
+        """
         descriptor = shared.descriptor()
+        found = HeldForces(descriptor, self.settings.zeta)
         n_frames = len(batches.sizes)
         for part, batch in batches:
             tell("kernel", part.start, n_frames)
@@ -253,8 +262,15 @@ class SgpLearner:
                 dtype=getattr(torch, shared.settings.dtype),
                 chunk_elements=_CHUNK[self._device.type],
             )
-            equations.add(rows.only(targets.kept(part)), targets.rows(part, self._device))
+            for held in (False, True):
+                kept = targets.kept(part, held=held)
+                if kept["energy"].any():
+                    labels = targets.rows(part, kept, self._device)
+                    equations.add(rows.only(kept), labels, held=held)
+            apart = np.flatnonzero(targets.kept(part, held=True)["energy"]).tolist()
+            found.add(batch, rows, targets.forces(part, self._device), apart)
         tell("kernel", n_frames, n_frames)
+        return found
 
     def _peak_memory_mib(self) -> float:
         """Of the GPU where that is the device, else of this process."""
@@ -268,6 +284,7 @@ class SgpLearner:
         rotation: torch.Tensor,
         shared: SharedBasis,
         baseline: Baseline,
+        calibrated: Callable[[Evidence, Hyperparameters], ForceErrors],
         known: dict[str, float | int | str],
     ) -> SgpModel:
         """Hyperparameters and weights of one label set."""
@@ -284,12 +301,14 @@ class SgpLearner:
         white = best.signal**2 * (rotation @ solved.solution)
         weights = torch.linalg.solve_triangular(shared.lower.T, white[:, None], upper=True)[:, 0]
         spread = torch.linalg.solve_triangular(solved.factor, rotation.T, upper=False)
+        errors = calibrated(evidence, best)
         facts: dict[str, float | int | str] = {
             **known,
             "n_labels": sum(evidence.counts.values()),
             "signal_ev": best.signal,
             "energy_noise_ev": best.energy_noise,
             "force_noise_ev_per_angstrom": best.force_noise,
+            "force_error_scale": errors.scale,
             "log_likelihood": solved.log_likelihood,
             "likelihood_evaluations": choice.evaluations,
             "seconds_likelihood": time.perf_counter() - began,
@@ -298,6 +317,8 @@ class SgpLearner:
         facts["seconds_training"] = sum(float(facts[name]) for name in parts)
         facts["cpu_seconds"] = float(facts["cpu_seconds"]) + time.process_time() - cpu_began
         facts["peak_memory_mib"] = self._peak_memory_mib()
+        if choice.ignored:
+            facts["warning"] = ignored_text(evidence, choice)
         if "stress" in evidence.phi:
             facts["stress_noise_ev_per_angstrom3"] = best.stress_noise
         return SgpModel(
@@ -306,6 +327,7 @@ class SgpLearner:
             torch.as_tensor(baseline.alone, dtype=torch.float64, device=self._device),
             weights,
             spread,
+            errors,
             facts,
         )
 

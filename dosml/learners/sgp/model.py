@@ -66,6 +66,7 @@ class SgpModels:
         *,
         uncertainties: bool = False,
         force_uncertainties: bool = False,
+        noise: bool = False,
     ) -> list[Prediction]:
         """Predict every frame with every model; descriptors are computed once.
 
@@ -77,6 +78,10 @@ class SgpModels:
             Also give the standard deviation of each atom's energy (cost grows with M^2).
         force_uncertainties
             Also give the standard deviation of each force component (slow).
+        noise
+            Force uncertainties with the noise, calibrated on frames that were set apart: the
+            error to expect against a label. Without: what more labels would remove, which
+            tells frames apart that the model does not know.
 
         Returns
         -------
@@ -108,7 +113,11 @@ class SgpModels:
                 for k, values in enumerate(self._atom_spread(batch, envs)):
                     spreads[k].extend(np.split(values, cuts))
             if force_uncertainties:
-                for k, values in enumerate(force_spread(self.shared, self.models, batch, envs)):
+                for k, values in enumerate(
+                    force_spread(
+                        self.shared, self.models, batch, envs, forces=list(force) if noise else None
+                    )
+                ):
                     force_spreads[k].extend(np.split(values, cuts))
         return [
             Prediction(

@@ -48,7 +48,7 @@ class SgpSettings(BaseModel):
         description="Å; None: 1.9 times the cube root of the training frames' volume per atom",
     )
     n_max: int = Field(default=8, ge=1, le=24, description="radial functions")
-    l_max: int = Field(default=3, ge=0, le=12, description="largest angular momentum")
+    l_max: int = Field(default=4, ge=0, le=12, description="largest angular momentum")
     zeta: int = Field(default=2, ge=1, le=8, description="power of the kernel")
     pair_n_max: int = Field(
         default=16, ge=1, le=24, description="radial functions of B1 in B1+B2; no effect elsewhere"

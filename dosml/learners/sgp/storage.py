@@ -12,6 +12,7 @@ import torch
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
+from dosml.learners.sgp.calibration import ForceErrors
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
 from dosml.learners.sgp.settings import sgp_settings
@@ -47,6 +48,7 @@ def write_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
         "settings": shared.settings.model_dump(),
         "species": list(shared.species),
         "hyperparameters": asdict(model.hyperparameters),
+        "force_errors": asdict(model.force_errors),
         "facts": model.facts,
     }
     arrays = {
@@ -123,10 +125,11 @@ def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, S
         model = SgpModel(
             Hyperparameters(**head["hyperparameters"]),
             tensor(arrays["baseline"]),
-            # older models have one baseline
+            # older models have one baseline, and no measured force errors
             tensor(arrays.get("baseline_alone", arrays["baseline"])),
             tensor(arrays["weights"]),
             tensor(arrays["spread"]),
+            ForceErrors(**head.get("force_errors", {})),
             head["facts"],
         )
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:

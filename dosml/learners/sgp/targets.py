@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ase import Atoms
     from numpy.typing import NDArray
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PULL = 0.01
 #: The same of atoms without neighbours, whose energies are known where there are any.
 _PULL_ALONE = 1e-9
+
+#: Variances are calibrated on every so many-th frame, where there are at least so many frames.
+HOLD_EVERY, FEWEST_TO_HOLD = 5, 10
 
 
 @dataclass(frozen=True)
@@ -116,42 +119,77 @@ class Targets:
         self._energies = energies - np.stack(
             [with_neighbours @ one.bound + alone @ one.alone for one in self.baselines], axis=1
         )
+        self._held = held_frames(
+            np.array([np.sqrt(np.mean(np.square(force))) for force in label_sets[0].forces])
+        )
         self.stress = label_sets[0].stresses is not None
 
-    def rows(self, part: slice, device: torch.device) -> dict[str, torch.Tensor]:
+    def rows(
+        self, part: slice, kept: Mapping[str, NDArray[np.bool_]], device: torch.device
+    ) -> dict[str, torch.Tensor]:
         """Labels of some frames by kind, each (n_rows, n_sets), in the order of kernel rows.
 
         Parameters
         ----------
         part
             Which frames.
+        kept
+            Which of their kernel rows, from `kept`.
         device
             Where the tensors go.
         """
         out = {
             "energy": self._energies[part],
-            "force": np.stack(
-                [np.concatenate(labels.forces[part]).ravel() for labels in self._label_sets],
-                axis=1,
-            ),
+            "force": self.forces(part, torch.device("cpu")).numpy(),
         }
         if self.stress:
             stresses = [labels.stresses for labels in self._label_sets]
             out["stress"] = np.stack([s[part].ravel() for s in stresses if s is not None], axis=1)
-        kept = self.kept(part)
         return {
             kind: torch.as_tensor(values[kept[kind]], dtype=torch.float64, device=device)
             for kind, values in out.items()
         }
 
-    def kept(self, part: slice) -> dict[str, NDArray[np.bool_]]:
-        """Which kernel rows of some frames, by label kind, the model can follow."""
-        frames = np.array([one.any() for one in self._bound[part]])
+    def forces(self, part: slice, device: torch.device) -> torch.Tensor:
+        """Give the forces of all atoms of some frames, shape (3 n_atoms, n_sets), eV/Å."""
+        stacked = [np.concatenate(labels.forces[part]).ravel() for labels in self._label_sets]
+        return torch.as_tensor(np.stack(stacked, axis=1), dtype=torch.float64, device=device)
+
+    def kept(self, part: slice, *, held: bool) -> dict[str, NDArray[np.bool_]]:
+        """Which kernel rows of some frames the model can follow, by label kind.
+
+        Parameters
+        ----------
+        part
+            Which frames.
+        held
+            Whether of the frames that calibrate the variances, or of the others.
+        """
+        mine = self._held[part] == held
+        atoms = [bound & one for bound, one in zip(self._bound[part], mine, strict=True)]
+        frames = np.array([one.any() for one in atoms])
         return {
             "energy": frames,
-            "force": np.repeat(np.concatenate(self._bound[part]), 3),
+            "force": np.repeat(np.concatenate(atoms), 3),
             "stress": np.repeat(frames, 6),
         }
+
+
+def held_frames(size: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which frames calibrate the variances: every fifth in the order of their forces.
+
+    In that order, because errors grow with forces: a draw without the hot frames would call the
+    model better than it is. Of a few frames none are set apart.
+
+    Parameters
+    ----------
+    size
+        Root mean square force of each frame, eV/Å.
+    """
+    held = np.zeros(len(size), dtype=bool)
+    if len(size) >= FEWEST_TO_HOLD:
+        held[np.argsort(size, kind="stable")[HOLD_EVERY // 2 :: HOLD_EVERY]] = True
+    return held
 
 
 def _counts(numbers: Sequence[NDArray[np.int64]], species: Sequence[int]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from dosml.learners.sgp.geometry import PairBuilder
 from dosml.learners.sgp.joint import JointDescriptor
 
 if TYPE_CHECKING:
+    from dosml.learners.sgp.calibration import ForceErrors
     from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.kernel import Inducing
     from dosml.learners.sgp.settings import SgpSettings
@@ -95,6 +96,8 @@ class SgpModel:
     spread
         C^-1 Q^T with B = C C^T, shape (M, M): the part of the predictive variance that the
         labels did not remove.
+    force_errors
+        From variance and noise to force errors that were measured.
     facts
         What is known of the training: see `dosml.learners.sgp.model.SgpModels.facts`.
     """
@@ -104,4 +107,5 @@ class SgpModel:
     baseline_alone: torch.Tensor
     weights: torch.Tensor
     spread: torch.Tensor
+    force_errors: ForceErrors
     facts: dict[str, float | int | str]
