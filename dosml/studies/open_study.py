@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -95,6 +95,7 @@ class TrainSettings(LabelStudySettings):
     command: ClassVar[str] = "train"
 
     l_max: int | None = Field(default=None, ge=0)
+    across: Literal["sigma"] | None = None
 
 
 class TransferSettings(LabelStudySettings):

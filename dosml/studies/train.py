@@ -14,6 +14,7 @@ from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.plan import long_trainings
+from dosml.studies.across import check_across, join_across
 from dosml.studies.open_study import open_study, settings_beside
 from dosml.trainings import tell_warnings, trained
 from dosml.version import run_versions
@@ -61,6 +62,8 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
     learners = settings.make_learners()
     with open_study(settings, reporter) as study:
         data = study.data
+        names = [learner.name for learner in learners]
+        able = check_across(data, names) if settings.across else []
         for line in long_trainings(learners, len(data.names)):
             reporter.say(line)
         if study.runner.local:
@@ -74,6 +77,14 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
             ]
             made = [trained(one) for one in study.store.get_all(tasks, runner=study.runner)]
         tell_warnings(made, reporter)
+        joined: dict[str, Path] = {}
+        joined_tables: list[Path] = []
+        for learner, training in zip(learners, made, strict=True):
+            if learner.name in able:
+                prefix = f"{learner.name}-" if len(learners) > 1 else ""
+                model, tables = join_across(study, training, learner.name, prefix)
+                joined[f"{prefix}across_sigma"] = model
+                joined_tables += tables
         rows: list[dict[str, Any]] = []
         tiers: list[dict[str, Any]] = []
         files: dict[str, Path] = {}
@@ -97,7 +108,10 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
         tables += write_tables(pd.DataFrame(rows), study.folder, "training")
     settings_files = [settings_file(path) for path in files.values()]
     return StudyResult(
-        study.folder, pd.DataFrame(rows), (*files.values(), *settings_files, *tables), files
+        study.folder,
+        pd.DataFrame(rows),
+        (*files.values(), *settings_files, *tables, *joined.values(), *joined_tables),
+        {**files, **joined},
     )
 
 

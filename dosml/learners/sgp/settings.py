@@ -49,6 +49,12 @@ class SgpSettings(BaseModel):
     )
     n_max: int = Field(default=8, ge=1, le=24, description="radial functions")
     l_max: int = Field(default=4, ge=0, le=12, description="largest angular momentum")
+    degree_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=2,
+        description="degree l of B2 is weighted with this to the power l; 1 as FLARE",
+    )
     zeta: int = Field(default=2, ge=1, le=8, description="power of the kernel")
     pair_n_max: int = Field(
         default=16, ge=1, le=24, description="radial functions of B1 in B1+B2; no effect elsewhere"

@@ -58,6 +58,7 @@ class SharedBasis:
                 len(self.species),
                 pair_n_max=settings.pair_n_max,
                 pair_weight=settings.pair_weight,
+                degree_decay=settings.degree_decay,
                 device=device,
             )
         return Descriptor(
@@ -66,6 +67,7 @@ class SharedBasis:
             settings.n_max,
             settings.l_max,
             len(self.species),
+            degree_decay=settings.degree_decay,
             device=device,
         )
 
