@@ -4,21 +4,22 @@ Models of several label sets on the same frames share their inducing environment
 
     F(R; sigma) = sum_j c_j(sigma) k(R, R_j),      c_j(sigma_t) known at the label sets' sigma_t.
 
-In between, each c_j is a Gaussian process over sigma with an unknown mean and a second, small
-kernel
+In between, each c_j is a Gaussian process over sigma with a mean that is linear in u and a second,
+small kernel, the same for all j (the covariance is K_uu^-1 x kappa: all functions F(R; .) are
+smooth in the same way),
 
-    kappa(sigma, sigma') = exp(-(u - u')^2 / 2 length^2),     u = sigma or u = log sigma,
+    u = log(sigma^2 + (0.3 eV)^2) / 2,
+    kappa = (1 + r + r^2 / 3) exp(-r),   r = sqrt(5) |u - u'| / length,
 
-the same for all j: the covariance is K_uu^-1 x kappa, so all functions F(R; .) are smooth in the
-same way, and c(sigma) = sum_t a_t(sigma) c(sigma_t) with
+so that c(sigma) = sum_t a_t(sigma) c(sigma_t) by universal kriging: O(T^3). Below the width of what
+a density of states has at the Fermi level, smearing acts with sigma^2 (Sommerfeld), far above it
+with the logarithm. The length is that of highest restricted likelihood, which needs only the T x T
+matrix of scalar products C^T K_uu C of the fitted functions. The baselines, which hold nearly all
+of F's change with sigma, are a cubic spline in
+sqrt(sigma^2 + (0.3 eV)^2).
 
-    a = kappa_T^-1 k + kappa_T^-1 1 (1 - 1.kappa_T^-1 k) / (1.kappa_T^-1 1)
-
-(ordinary kriging: the a_t add up to 1, so what does not depend on sigma is kept). The coordinate u
-and the length are those of highest restricted likelihood, which needs only the T x T matrix of
-scalar products C^T K_uu C of the fitted functions. With a' = da/dsigma the same sums give
-dF/dsigma: the electronic entropy S = -dF/dsigma, in units of k_B where sigma is k_B T
-(Fermi-Dirac), and the sum of the generalised entropies of any other scheme
+With a' = da/dsigma the same sums give dF/dsigma: the electronic entropy S = -dF/dsigma, in units of
+k_B where sigma is k_B T (Fermi-Dirac), and the sum of the generalised entropies of any other scheme
 (`dosml.theory.smearing`).
 """
 
@@ -139,7 +140,8 @@ class AcrossSigma:
             raise InputError(
                 f"sigma {sigma:g} eV is outside the labels of this model, {low:g} to {high:g} eV"
             )
-        return SgpModels(self.shared, [self._mixed(part) for part in self.kernel.weights(sigma)])
+        pairs = zip(self.kernel.weights(sigma), self.kernel.baseline_weights(sigma), strict=True)
+        return SgpModels(self.shared, [self._mixed(*pair) for pair in pairs])
 
     def predict(self, frames: Sequence[Atoms], sigma: float) -> SigmaPrediction:
         """Predict frames at one sigma.
@@ -179,7 +181,6 @@ class AcrossSigma:
             **basis_head(self.shared, _FORMAT, _VERSION),
             "scheme": self.scheme,
             "widths_ev": self.kernel.nodes.tolist(),
-            "logarithmic": self.kernel.logarithmic,
             "length": self.kernel.length,
             "hyperparameters": [asdict(one.hyperparameters) for one in self.models],
             "facts": [one.facts for one in self.models],
@@ -220,9 +221,7 @@ class AcrossSigma:
                 )
                 for k in range(len(head["widths_ev"]))
             )
-            kernel = SigmaKernel(
-                np.array(head["widths_ev"], dtype=float), bool(head["logarithmic"]), head["length"]
-            )
+            kernel = SigmaKernel(np.array(head["widths_ev"], dtype=float), head["length"])
             return cls(shared, models, kernel, str(head["scheme"]))
         except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:
             raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error
@@ -257,19 +256,19 @@ class AcrossSigma:
                 )
         return cls.join(first, [model for _, model in parts], widths, scheme)
 
-    def _mixed(self, shares: NDArray[np.float64]) -> SgpModel:
-        """Model whose weights and baselines are a sum over the nodes."""
+    def _mixed(self, shares: NDArray[np.float64], baseline_shares: NDArray[np.float64]) -> SgpModel:
+        """Model whose weights and baselines are sums over the nodes."""
 
-        def total(name: str) -> torch.Tensor:
+        def total(name: str, over: NDArray[np.float64]) -> torch.Tensor:
             stack = torch.stack([getattr(one, name) for one in self.models])
-            return torch.as_tensor(shares, device=stack.device) @ stack
+            return torch.as_tensor(over, device=stack.device) @ stack
 
         nearest = self.models[int(np.argmax(shares))]
         return SgpModel(
             nearest.hyperparameters,
-            total("baseline"),
-            total("baseline_alone"),
-            total("weights"),
+            total("baseline", baseline_shares),
+            total("baseline_alone", baseline_shares),
+            total("weights", shares),
             nearest.spread,
             nearest.force_errors,
             dict(nearest.facts),

@@ -23,7 +23,7 @@ ROOMY = 3.0
 
 #: Values that a grid tries where none are given; cutoffs as multiples of the default.
 GRID_CUTOFFS = (0.85, 1.0, 1.2)
-GRID_VALUES = {"n_max": (4, 8, 12), "l_max": (2, 3, 4), "zeta": (1, 2)}
+GRID_VALUES = {"n_max": (4, 6, 8), "l_max": (2, 4, 6), "zeta": (1, 2)}
 
 
 class SgpSettings(BaseModel):
@@ -33,8 +33,8 @@ class SgpSettings(BaseModel):
     `l_max` is the largest angular momentum, `cutoff` is in Å, and `zeta` is the power of the
     normalised dot-product kernel.
 
-    The defaults were chosen on 30 training frames of 31 atoms labelled with GFN1-xTB (Ti, Cu) and
-    20 of Mo labelled with DFT: see benchmarks/NOTES.md.
+    The defaults were chosen on 60 and 100 training frames of five metals labelled with DFT: see
+    docs/sgp.md.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,10 +47,10 @@ class SgpSettings(BaseModel):
         gt=0,
         description="Å; None: 1.9 times the cube root of the training frames' volume per atom",
     )
-    n_max: int = Field(default=8, ge=1, le=24, description="radial functions")
-    l_max: int = Field(default=4, ge=0, le=12, description="largest angular momentum")
+    n_max: int = Field(default=6, ge=1, le=24, description="radial functions")
+    l_max: int = Field(default=6, ge=0, le=12, description="largest angular momentum")
     degree_decay: float = Field(
-        default=1.0,
+        default=0.6,
         gt=0,
         le=2,
         description="degree l of B2 is weighted with this to the power l; 1 as FLARE",

@@ -6,56 +6,50 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: eV: smearing acts on forces with sigma^2 below, and with log sigma above: the width of what a
+#: density of states has at the Fermi level.
+SOFT = 0.3
 #: Lengths that are tried, in units of the range of u.
-LENGTHS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
-#: Added to the diagonal of kappa: nodes that almost coincide, flat limits.
-NUGGET = 1e-10
+LENGTHS = (0.5, 1.0, 2.0, 4.0)
+#: Added to the diagonal of kappa: nodes that almost coincide.
+NUGGET = 1e-12
 
 
 @dataclass(frozen=True)
 class SigmaKernel:
-    """The small kernel over sigma.
+    """From values at the label sets' sigma to any sigma in between.
 
     Attributes
     ----------
     nodes
         sigma of the label sets, ascending, shape (T,), eV.
-    logarithmic
-        Whether u is log sigma.
     length
-        In units of u.
+        Of the kernel of the weights, in units of u.
     """
 
     nodes: NDArray[np.float64]
-    logarithmic: bool
     length: float
 
-    def _u(self, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.log(sigma) if self.logarithmic else sigma
-
-    def gram(self) -> NDArray[np.float64]:
-        """Kernel between the nodes, shape (T, T)."""
-        u = self._u(self.nodes)
-        square = ((u[:, None] - u[None, :]) / self.length) ** 2
-        return np.exp(-square / 2) + NUGGET * np.eye(len(u))
-
     def weights(self, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Shares a_t of the nodes at one sigma, and their derivatives (1/eV), shape (T,) each."""
-        u = self._u(np.array([sigma]))[0]
-        apart = (u - self._u(self.nodes)) / self.length
-        kernel = np.exp(-(apart**2) / 2)
-        slope = -apart / self.length * kernel / (sigma if self.logarithmic else 1.0)
-        gram = self.gram()
-        solved = np.linalg.solve(gram, np.stack([kernel, slope, np.ones_like(kernel)], axis=1))
-        share, slopes, one = solved.T
-        return (
-            share + one * (1 - share.sum()) / one.sum(),
-            slopes - one * slopes.sum() / one.sum(),
-        )
+        """Shares a_t of the nodes' weights at one sigma, and their derivatives (1/eV), (T,)."""
+        u, slope = _coordinate(np.array(sigma))
+        shares, slopes = _kriging(_coordinate(self.nodes)[0], float(u), self.length)
+        return shares, slopes * float(slope)
+
+    def baseline_weights(self, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the same of the baselines, which are much larger and much smoother in sigma.
+
+        A cubic spline in v = sqrt(sigma^2 + SOFT^2) ("not a knot": of three nodes a parabola, of
+        four one cubic), so that the entropy goes to 0 with sigma.
+        """
+        soft, slope = _soft(np.array(sigma))
+        spline = CubicSpline(_soft(self.nodes)[0], np.eye(len(self.nodes)))
+        return spline(float(soft)), spline(float(soft), 1) * float(slope)
 
     def log_likelihood(self, products: NDArray[np.float64]) -> float:
         """Restricted log likelihood per function, up to a constant, its amplitude profiled out.
@@ -65,22 +59,61 @@ class SigmaKernel:
         products
             Scalar products of the fitted functions, shape (T, T).
         """
-        gram = self.gram()
+        u = _coordinate(self.nodes)[0]
+        gram = _gram(u, self.length)
         inverse = np.linalg.inv(gram)
-        one = inverse.sum(axis=1)
-        projected = inverse - np.outer(one, one) / one.sum()
-        amplitude = float(np.sum(projected * products)) / (len(gram) - 1)
-        log_determinant = np.linalg.slogdet(gram)[1]
-        return -0.5 * (
-            (len(gram) - 1) * np.log(max(amplitude, 1e-300)) + log_determinant + np.log(one.sum())
-        )
+        mean = np.stack([np.ones_like(u), u], axis=1)
+        inner = mean.T @ inverse @ mean
+        projected = inverse - inverse @ mean @ np.linalg.solve(inner, mean.T @ inverse)
+        free = len(u) - 2
+        amplitude = max(float(np.sum(projected * products)) / free, 1e-300)
+        determinants = np.linalg.slogdet(gram)[1] + np.linalg.slogdet(inner)[1]
+        return -0.5 * float(free * np.log(amplitude) + determinants)
 
 
 def best_kernel(nodes: NDArray[np.float64], products: NDArray[np.float64]) -> SigmaKernel:
-    """Coordinate and length of highest restricted likelihood."""
-    trials = []
-    for logarithmic in (False, True):
-        u = np.log(nodes) if logarithmic else nodes
-        trials += [SigmaKernel(nodes, logarithmic, length * np.ptp(u)) for length in LENGTHS]
-    # of u = sigma and u = log sigma the likelihoods compare: the functions are the same
+    """Length of highest restricted likelihood."""
+    span = float(np.ptp(_coordinate(nodes)[0]))
+    trials = [SigmaKernel(nodes, length * span) for length in LENGTHS]
     return max(trials, key=lambda one: one.log_likelihood(products))
+
+
+def _coordinate(sigma: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return u = log(sigma^2 + SOFT^2) / 2 and du/dsigma."""
+    square = sigma**2 + SOFT**2
+    return np.log(square) / 2, sigma / square
+
+
+def _soft(sigma: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return v = sqrt(sigma^2 + SOFT^2) and dv/dsigma."""
+    soft = np.sqrt(sigma**2 + SOFT**2)
+    return soft, sigma / soft
+
+
+def _matern(r: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matern kernel of order 5/2 of a signed distance, and its slope."""
+    a = np.sqrt(5) * np.abs(r)
+    return (1 + a + a**2 / 3) * np.exp(-a), -5 / 3 * r * (1 + a) * np.exp(-a)
+
+
+def _gram(u: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    return _matern((u[:, None] - u[None, :]) / length)[0] + NUGGET * np.eye(len(u))
+
+
+def _kriging(
+    nodes: NDArray[np.float64], at: float, length: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Universal kriging with a mean that is linear in the coordinate: shares and their slopes.
+
+    Shares a = K^-1 k + K^-1 H (H^T K^-1 H)^-1 (h - H^T K^-1 k) give back what is linear.
+    """
+    inverse = np.linalg.inv(_gram(nodes, length))
+    mean = np.stack([np.ones_like(nodes), nodes], axis=1)
+    spread = inverse @ mean
+    inner = mean.T @ spread
+    value, slope = _matern((at - nodes) / length)
+
+    def shares(kernel: NDArray[np.float64], trend: list[float]) -> NDArray[np.float64]:
+        return inverse @ kernel + spread @ np.linalg.solve(inner, trend - spread.T @ kernel)
+
+    return shares(value, [1.0, at]), shares(slope / length, [0.0, 1.0])
