@@ -39,6 +39,10 @@ Incar = Annotated[
     list[str] | None,
     typer.Option(help="Change an INCAR tag: TAG=VALUE, as often as needed; it is recorded."),
 ]
+ForceIncar = Annotated[
+    bool,
+    typer.Option("--force-incar", help="Take INCAR tags that are on no list of VASP's tags too."),
+]
 Potcar = Annotated[
     list[str] | None, typer.Option(help="Take another POTCAR: ELEMENT=NAME, such as Ti=Ti_sv.")
 ]
@@ -67,6 +71,7 @@ def inputs(
     ] = "0",
     preset: Annotated[str, typer.Option(help="tm23 or matpes.")] = "tm23",
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     kspacing: Annotated[
         str | None,
         typer.Option(
@@ -105,6 +110,7 @@ def inputs(
     protocol = vasp_protocol(
         preset=preset,
         incar=incar,
+        force_incar=force_incar,
         kspacing=kspacing,
         potcars=potcar,
         potcar_functional=potcar_functional,
@@ -232,6 +238,7 @@ def aimd(
     ] = 7.0,
     seed: Annotated[int, typer.Option(help="Chooses the vacancy.")] = 0,
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     potcar: Potcar = None,
     potcar_functional: Functional = None,
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
@@ -249,6 +256,7 @@ def aimd(
     protocol = vasp_protocol(
         preset="tm23",
         incar=incar,
+        force_incar=force_incar,
         kspacing=None,
         potcars=potcar,
         potcar_functional=potcar_functional,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -112,36 +109,9 @@ class VaspOutput:
         return np.asarray(symmetric.ravel()[[0, 4, 8, 5, 2, 1]] * EV_PER_A3_PER_KBAR)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Whole content of a plain, gzip, xz or bzip2 file.
-
-    Raises
-    ------
-    VaspOutputError
-        If it is not there, or its compressed stream is cut off or damaged.
-    """
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-    try:
-        with openers.get(path.suffix, open)(path, "rb") as handle:
-            content: bytes = handle.read()
-    except FileNotFoundError as error:
-        raise VaspOutputError(f"no file {path}") from error
-    except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        # EOFError, BadGzipFile (an OSError), LZMAError: the stream is cut off or damaged
-        raise VaspOutputError(
-            f"{path} cannot be read ({error}): the file is cut off or damaged; run the job again"
-        ) from error
-    return content
-
-
 def find_output(folder: Path) -> Path | None:
     """Find the main output in a job folder; None if there is none."""
     for name in OUTPUT_NAMES:
         if (folder / name).exists():
             return folder / name
     return None
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether the name says vaspout.h5."""
-    return ".h5" in path.suffixes or ".hdf5" in path.suffixes

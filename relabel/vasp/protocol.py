@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dosml.relabel.elements import element
+from dosml.relabel.vasp.incar_tags import check_value
+from dosml.relabel.vasp.species import symbol_of
 from dosml.theory.smearing_widths import to_vasp
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ SETTING_TAGS = {"ISMEAR": "--scheme", "SIGMA": "--sigma", "NELECT": "--electrons
 DEFAULT_KSPACING = 0.22
 #: Os without its 5p shell has 8 valence electrons: 3 fewer than Au, the electron swap of the paper.
 TM23_POTCARS = {"Os": "Os"}
+_POTCAR = re.compile(r"[A-Za-z0-9._]+")
 _TAG = re.compile(r"[A-Z][A-Z0-9_]*")
 
 IncarValue = bool | int | float | str
@@ -66,8 +69,22 @@ class VaspProtocol(BaseModel):
                 raise ValueError("KSPACING is given with --kspacing")
             if tag in {"NSW", "IBRION"}:
                 raise ValueError(f"{tag} cannot be changed: a label is a static calculation")
+            check_value(tag, value)
             checked[tag] = value
         return checked
+
+    @field_validator("potcars")
+    @classmethod
+    def _own_potcars(cls, potcars: dict[str, str]) -> dict[str, str]:
+        for symbol, name in potcars.items():
+            if not _POTCAR.fullmatch(name):
+                raise ValueError(f"--potcar {symbol}={name}: give a name of the library, as Ti_sv")
+            if symbol_of(name) != symbol:
+                raise ValueError(
+                    f"--potcar {symbol}={name}: {name} is a POTCAR of {symbol_of(name)}, not of "
+                    f"{symbol}"
+                )
+        return potcars
 
     @model_validator(mode="after")
     def _spacings(self) -> VaspProtocol:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.errors import EngineMissingError
-from dosml.relabel.vasp.output import VaspOutput, VaspOutputError, read_bytes
+from dosml.relabel.vasp.content import read_bytes
+from dosml.relabel.vasp.output import VaspOutput, VaspOutputError
+from dosml.relabel.vasp.species import symbol_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,7 @@ def read_vaspout(path: Path) -> VaspOutput:
 
 
 def dos_tables(
-    path: Path,
+    path: Path, raw: bytes | None = None
 ) -> tuple[VaspOutput, NDArray[np.float64], list[str], NDArray[np.float64] | None]:
     """DOS of a vaspout.h5, in the layout of `dosml.relabel.vasp.vasprun.dos_tables`.
 
@@ -62,11 +64,11 @@ def dos_tables(
         return _read(file), total, fields, partial
 
     result: tuple[VaspOutput, NDArray[np.float64], list[str], NDArray[np.float64] | None]
-    result = _open(path, read)
+    result = _open(path, read, raw)
     return result
 
 
-def _open(path: Path, read: Callable[[Any], Any]) -> Any:
+def _open(path: Path, read: Callable[[Any], Any], raw: bytes | None = None) -> Any:
     try:
         import h5py
     except ImportError as error:
@@ -74,11 +76,13 @@ def _open(path: Path, read: Callable[[Any], Any]) -> Any:
             f"{path} needs the package h5py, which is not installed: pip install 'dosml[cluster]', "
             "or give the vasprun.xml instead"
         ) from error
-    content = io.BytesIO(read_bytes(path))
+    content = io.BytesIO(read_bytes(path) if raw is None else raw)
     try:
         with h5py.File(content, "r") as file:
             return read(file)
-    except (OSError, KeyError, ValueError, IndexError) as error:
+    except VaspOutputError:
+        raise
+    except Exception as error:  # h5py fails in many ways on a damaged file
         raise VaspOutputError(
             f"{path} is not a vaspout.h5 that can be read ({error}): the file is cut off or "
             "damaged; run the job again"
@@ -90,7 +94,7 @@ def _read(file: Any) -> VaspOutput:
     types = [_text(one) for one in file["results/positions/ion_types"]]
     counts = [int(one) for one in file["results/positions/number_ion_types"]]
     symbols = tuple(
-        name.split("_")[0] for name, count in zip(types, counts, strict=True) for _ in range(count)
+        symbol_of(name) for name, count in zip(types, counts, strict=True) for _ in range(count)
     )
     tags = [_text(tag) for tag in file[f"{_STEPS}/energies_tags"]]
     energies = dict(zip(tags, np.asarray(file[f"{_STEPS}/energies"])[-1], strict=True))
