@@ -227,7 +227,7 @@ def right_handed(atoms: Atoms) -> Atoms:
 
 def exchange_vectors(atoms: Atoms) -> Atoms:
     """Exchange the first two cell vectors of a crystal; no atom moves."""
-    exchanged = atoms.copy()
+    exchanged: Atoms = atoms.copy()
     exchanged.set_cell(atoms.cell[[1, 0, 2]], scale_atoms=False)
     exchanged.pbc = atoms.pbc[[1, 0, 2]]
     return exchanged

@@ -23,7 +23,7 @@ from ase.data import chemical_symbols
 
 from dosml.relabel.vasp.content import read_bytes
 from dosml.relabel.vasp.fortran import number, table
-from dosml.relabel.vasp.output import VaspOutputError
+from dosml.relabel.vasp.output import DosTables, VaspOutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,20 +54,13 @@ class Doscar:
         eV.
     symbols
         Chemical symbol of every atom; empty strings where the file does not say.
-    total
-        Shape (n_spins, n_grid, 2): energy (eV, absolute) and DOS; nan where a field overflowed.
-    fields
-        Orbital names of the partial DOS.
-    partial
-        Shape (n_atoms, n_components, n_grid, n_fields), or None where the file has none; of the
-        four components of a non-collinear run the first is the charge.
+    tables
+        Energies (eV, absolute), total and partial DOS.
     """
 
     fermi_level: float
     symbols: tuple[str, ...]
-    total: NDArray[np.float64]
-    fields: list[str]
-    partial: NDArray[np.float64] | None
+    tables: DosTables
 
 
 def read_doscar(path: Path, raw: bytes | None = None) -> Doscar:
@@ -110,16 +103,16 @@ def _parse(lines: list[bytes], path: Path) -> Doscar:
         raise VaspOutputError(
             f"{path} is cut off: it holds the DOS of {len(blocks)} of {atoms_said} atoms"
         )
-    tables = np.stack([total[:, [0, 1 + spin]] for spin in range(n_spins)])
+    printed = np.stack([total[:, [0, 1 + spin]] for spin in range(n_spins)])
     named = [_LOBSTER.search(lines[begin]) for begin in begins]
     if any(named) or b"LOBSTER" in lines[_HEAD - 2].upper():
         symbols, fields, partial = _lobster(named, blocks, n_spins, path)
-        return Doscar(0.0, symbols, tables, fields, partial)
+        return Doscar(0.0, symbols, DosTables(printed, fields, partial))
     symbols = ("",) * (len(blocks) or atoms_said)
     if not blocks:
-        return Doscar(fermi_level, symbols, tables, [], None)
+        return Doscar(fermi_level, symbols, DosTables(printed, [], None))
     fields, partial = _orbitals(np.stack(blocks)[:, :, 1:], n_spins, components_said)
-    return Doscar(fermi_level, symbols, tables, fields, partial)
+    return Doscar(fermi_level, symbols, DosTables(printed, fields, partial))
 
 
 def _counts(line: bytes) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,11 +61,11 @@ def _read_one(path: Path, job: VaspJob) -> Label | Refusal:
             from dosml.relabel.vasp.vaspout import dos_tables
         else:
             from dosml.relabel.vasp.vasprun import dos_tables
-        tables = dos_tables(path, raw)
-        refusal = refuse(tables[0], job, frame, path)
+        output, tables = dos_tables(path, raw)
+        refusal = refuse(output, job, frame, path)
         if refusal is not None:
             return refusal
-        read = projected_dos(*tables)
+        read = projected_dos(output, tables, path)
         # what overflowed in the DOS does not touch energy and forces
         whole = np.isfinite(read.total).all() and (read.d is not None or not read.lost)
         dos = read.electronic_dos() if whole else None
@@ -74,7 +73,7 @@ def _read_one(path: Path, job: VaspJob) -> Label | Refusal:
         return Refusal("damaged", str(error))
     except (InputError, ValueError) as error:
         return Refusal("damaged", f"the DOS in {path} cannot be used: {error}")
-    return _label(tables[0], dos, path, len(frame), read.lost)
+    return _label(output, dos, path, len(frame), read.lost)
 
 
 def _label(
@@ -93,7 +92,7 @@ def _label(
             "electronic_steps": output.electronic_steps,
             "energy_sigma_0_ev": output.energy_sigma_0,
             "source": path.name,
-            **{f"source_{name}": value for name, value in asdict(Stamp.of(path)).items()},
+            **Stamp.of(path).facts("source_"),
             **({"lost": "; ".join(lost)} if lost else {}),
         },
     )
@@ -133,10 +132,9 @@ def _is_current(label: Label, job: VaspJob) -> bool:
     if not source.exists():
         return find_output(job.folder) is None
     try:
-        stamp = Stamp(**{name: label.facts[f"source_{name}"] for name in Stamp.__annotations__})
+        return Stamp.of_facts(label.facts, "source_").fits(source)
     except KeyError:
         return False  # of a version that went by time stamps alone
-    return stamp.fits(source)
 
 
 def table_facts(label: Label) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from dosml.errors import InputError
 from dosml.relabel.vasp.content import recognise
 from dosml.relabel.vasp.fortran import number
-from dosml.relabel.vasp.output import VaspOutput, VaspOutputError
+from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutputError
 from dosml.theory.dos import ElectronicDos
 from dosml.theory.smearing_widths import from_vasp, vasp_occupations
 
@@ -158,27 +158,16 @@ def read_dos(path: Path) -> ProjectedDos:
         from dosml.relabel.vasp.doscar import read_doscar
 
         read = read_doscar(path, raw)
-        return _projected(
-            read.total,
-            read.fields,
-            read.partial,
-            fermi_level=read.fermi_level,
-            symbols=read.symbols,
-        )
+        return _projected(read.tables, path, fermi_level=read.fermi_level, symbols=read.symbols)
     if kind == "vaspout.h5":
-        from dosml.relabel.vasp.vaspout import dos_tables as read_tables
+        from dosml.relabel.vasp.vaspout import run_dos
     else:
-        from dosml.relabel.vasp.vasprun import dos_tables as read_tables
-    return projected_dos(*read_tables(path, raw))
+        from dosml.relabel.vasp.vasprun import run_dos
+    return projected_dos(*run_dos(path, raw), path)
 
 
-def projected_dos(
-    output: VaspOutput,
-    total: NDArray[np.float64],
-    fields: Sequence[str],
-    partial: NDArray[np.float64] | None,
-) -> ProjectedDos:
-    """DOS from what `dos_tables` of `vasprun` or `vaspout` returned.
+def projected_dos(run: DosRun, tables: DosTables, path: Path) -> ProjectedDos:
+    """DOS from what `run_dos` or `dos_tables` of `vasprun` or `vaspout` returned.
 
     Raises
     ------
@@ -186,34 +175,28 @@ def projected_dos(
         If the grid is not uniform, or the projections hold no d orbitals.
     """
     return _projected(
-        total,
-        fields,
-        partial,
-        fermi_level=output.fermi_level,
-        symbols=output.symbols,
-        smearing=run_smearing(output),
-        occupations=run_occupations(output),
-        lost=[output.facts["lost"]] if "lost" in output.facts else [],
+        tables,
+        path,
+        fermi_level=run.fermi_level,
+        symbols=run.symbols,
+        smearing=run_smearing(run),
+        occupations=vasp_occupations(*_smearing_tags(run)),
+        lost=[run.facts["lost"]] if "lost" in run.facts else [],
     )
 
 
-def run_smearing(output: VaspOutput) -> Smearing | None:
+def run_smearing(run: DosRun) -> Smearing | None:
     """Smearing that VASP used; None for tetrahedra (ISMEAR -4, -5) and fixed occupations."""
-    ismear, sigma = _smearing_tags(output)
+    ismear, sigma = _smearing_tags(run)
     try:
         return from_vasp(ismear, sigma)
     except ValueError:
         return None
 
 
-def run_occupations(output: VaspOutput) -> str:
-    """Say how VASP filled the levels."""
-    return vasp_occupations(*_smearing_tags(output))
-
-
-def _smearing_tags(output: VaspOutput) -> tuple[int, float]:
+def _smearing_tags(run: DosRun) -> tuple[int, float]:
     """ISMEAR and SIGMA (eV), or VASP's defaults where the file names neither."""
-    tags = {**output.incar, **output.parameters}
+    tags = {**run.incar, **run.parameters}
     try:
         return int(number(tags.get("ISMEAR", "1"))), number(tags.get("SIGMA", "0.2"))
     except ValueError as error:
@@ -221,9 +204,8 @@ def _smearing_tags(output: VaspOutput) -> tuple[int, float]:
 
 
 def _projected(
-    total: NDArray[np.float64],
-    fields: Sequence[str],
-    partial: NDArray[np.float64] | None,
+    tables: DosTables,
+    path: Path,
     *,
     fermi_level: float,
     symbols: tuple[str, ...],
@@ -231,26 +213,28 @@ def _projected(
     occupations: str = "",
     lost: Sequence[str] = (),
 ) -> ProjectedDos:
+    total, fields, partial = tables
     n_spins = len(total)
     lost = list(lost)
     if not np.isfinite(fermi_level):
         raise VaspOutputError(
-            "the Fermi level is no number (asterisks?) or missing: without it the DOS has no zero"
+            f"the Fermi level in {path} is no number (asterisks?) or missing: without it the DOS "
+            "has no zero"
         )
     energies = total[0, :, 0]
     if np.isnan(energies).any():
-        energies = _filled(energies)
+        energies = _filled(energies, path)
         lost.append("energies of the DOS overflowed (asterisks) and were filled in from the others")
     values = total[..., 1]
     if np.isnan(values).any():
         lost.append("the total DOS is left out: a number of it overflowed (asterisks)")
         values = np.full_like(values, math.nan)
-    d = None if partial is None else _d_part(partial[:, :n_spins], fields)
+    d = None if partial is None else _d_part(partial[:, :n_spins], fields, path)
     if d is not None and np.isnan(d).any():
         lost.append("the d part is left out: a number of it overflowed (asterisks)")
         d = None
     return ProjectedDos(
-        energies=_uniform(energies),
+        energies=_uniform(energies, path),
         fermi_level=fermi_level,
         total=values,
         d=d,
@@ -261,17 +245,17 @@ def _projected(
     )
 
 
-def _filled(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+def _filled(energies: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Make a uniform grid from those of its energies that could be printed."""
     known = np.flatnonzero(np.isfinite(energies))
     if len(known) < 2:
-        raise VaspOutputError("the energies of the DOS are no numbers (asterisks)")
+        raise VaspOutputError(f"the energies of the DOS in {path} are no numbers (asterisks)")
     step = (energies[known[-1]] - energies[known[0]]) / (known[-1] - known[0])
     exact = energies[known[0]] + step * (np.arange(len(energies)) - known[0])
     return np.where(np.isfinite(energies), energies, exact)
 
 
-def _uniform(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+def _uniform(energies: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Undo the rounding of the printed grid (four decimals are coarse for a fine grid).
 
     Raises
@@ -281,11 +265,11 @@ def _uniform(energies: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     exact = np.linspace(energies[0], energies[-1], len(energies))
     if np.abs(exact - energies).max() > 2e-3 * (exact[1] - exact[0]) + 1.01e-3:
-        raise VaspOutputError("the energy grid of the DOS is not uniform")
+        raise VaspOutputError(f"the energy grid of the DOS in {path} is not uniform")
     return exact
 
 
-def _d_part(partial: NDArray[np.float64], fields: Sequence[str]) -> NDArray[np.float64]:
+def _d_part(partial: NDArray[np.float64], fields: Sequence[str], path: Path) -> NDArray[np.float64]:
     """Columns of the d orbitals, shape (n_atoms, n_spins, n_grid, 5 or 1)."""
     if "d" in fields:
         return partial[..., [list(fields).index("d")]]
@@ -294,7 +278,10 @@ def _d_part(partial: NDArray[np.float64], fields: Sequence[str]) -> NDArray[np.f
         for names in D_NAMES
     ]
     if -1 in columns:
-        raise VaspOutputError(f"no d orbitals among the projections ({', '.join(fields)})")
+        raise VaspOutputError(
+            f"{path} has no d orbitals among its projections ({', '.join(fields)}): "
+            "LORBIT = 11 gives them"
+        )
     return partial[..., columns]
 
 
@@ -322,4 +309,5 @@ def _from_complete_dos(path: Path, raw: bytes) -> ProjectedDos:
             f"{path} is not a pymatgen CompleteDos that can be read "
             f"({type(error).__name__}: {error})"
         ) from error
-    return _projected(total, fields, partial, fermi_level=fermi_level, symbols=symbols)
+    tables = DosTables(total, fields, partial)
+    return _projected(tables, path, fermi_level=fermi_level, symbols=symbols)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+_NUMBERS = ("bytes", "changed_ns", "inode_changed_ns")
 _CHUNK = 4 * 1024**2
 
 
@@ -43,6 +45,24 @@ class Stamp:
         """
         status = path.stat()
         return cls(_sha256(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def facts(self, prefix: str) -> dict[str, str | int]:
+        """Plain values for a table, under names that begin with `prefix`."""
+        return {f"{prefix}{name}": value for name, value in asdict(self).items()}
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, object], prefix: str) -> Stamp:
+        """Inverse of `facts`.
+
+        Raises
+        ------
+        KeyError
+            If one of them is missing.
+        """
+        return cls(
+            str(facts[f"{prefix}sha256"]),
+            *(int(str(facts[f"{prefix}{name}"])) for name in _NUMBERS),
+        )
 
     def fits(self, path: Path) -> bool:
         """Whether a file holds the same bytes; False where it cannot be read."""

@@ -11,13 +11,13 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from dosml.relabel.vasp.content import read_bytes
 from dosml.relabel.vasp.fortran import number, table
-from dosml.relabel.vasp.output import VaspOutput, VaspOutputError
+from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutput, VaspOutputError
 from dosml.relabel.vasp.sections import Section, sections
 from dosml.relabel.vasp.vasprun_parts import (
     atoms_of,
@@ -30,10 +30,12 @@ from dosml.relabel.vasp.vasprun_parts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+AnyRun = TypeVar("AnyRun", bound=DosRun)
 _ROW = re.compile(rb"<r>([^<]*)</r>")
 _FIELD = re.compile(rb"<field[^>]*>\s*([^<]*?)\s*</field>")
 _SPIN = re.compile(rb"<set[^<>]*comment\s*=\s*[\"']\s*spin\s*\d+\s*[\"']")
@@ -61,10 +63,8 @@ def read_vasprun(path: Path) -> VaspOutput:
         ) from error
 
 
-def dos_tables(
-    path: Path, raw: bytes | None = None
-) -> tuple[VaspOutput, NDArray[np.float64], list[str], NDArray[np.float64] | None]:
-    """Tables of the `<dos>` of the last ionic step, on the regular mesh of k-points.
+def dos_tables(path: Path, raw: bytes | None = None) -> tuple[VaspOutput, DosTables]:
+    """Read a label's output and its DOS.
 
     Parameters
     ----------
@@ -73,34 +73,43 @@ def dos_tables(
     raw
         Its content, where that was read before.
 
-    Returns
-    -------
-    output
-        The rest of the file.
-    total
-        Shape (n_spins, n_grid, 2): energy (eV, absolute) and DOS; nan where a field overflowed.
-    fields
-        Orbital names of the partial DOS, without the energy.
-    partial
-        Shape (n_atoms, n_components, n_grid, n_fields), or None where the file has none; of the
-        four components of a non-collinear run the first is the charge.
-
     Raises
     ------
     VaspOutputError
         As `read_vasprun`, and if the file holds no DOS.
     """
+    return _with_dos(path, raw, _read)
+
+
+def run_dos(path: Path, raw: bytes | None = None) -> tuple[DosRun, DosTables]:
+    """Read the DOS of any run, also of one that has no forces.
+
+    Raises
+    ------
+    VaspOutputError
+        If the file is missing, cut off, damaged, or holds no DOS.
+    """
+
+    def facts(raw: bytes, run: Section, path: Path) -> DosRun:
+        return DosRun(**_run_facts(raw, run, _last_calculation(run, path)))
+
+    return _with_dos(path, raw, facts)
+
+
+def _with_dos(
+    path: Path, raw: bytes | None, read: Callable[[bytes, Section, Path], AnyRun]
+) -> tuple[AnyRun, DosTables]:
     raw = read_bytes(path) if raw is None else raw
     try:
         run = _finished(raw, path)
-        output = _read(raw, run, path)
-        found = _regular(_last_calculation(run, path), "dos")
-        if found is None:
+        dos = _regular(_last_calculation(run, path), "dos")
+        if dos is None:
             raise VaspOutputError(f"{path} holds no density of states")
-        total, fields, partial = _dos(raw, found, len(output.symbols))
+        output = read(raw, run, path)
+        total, fields, partial = _dos(raw, dos, len(output.symbols))
         if math.isnan(output.fermi_level):
             output = _with_fermi_level(output, total)
-        return output, total[..., :2], fields, partial
+        return output, DosTables(total[..., :2], fields, partial)
     except _DAMAGED as error:
         raise VaspOutputError(
             f"the DOS in {path} cannot be read ({type(error).__name__}: {error})"
@@ -156,9 +165,23 @@ def _regular(step: Section, name: str) -> Section | None:
     return found[-1] if found else None
 
 
+def _run_facts(raw: bytes, run: Section, step: Section) -> dict[str, Any]:
+    """Fields of `DosRun`."""
+    parameters = tags_of(raw, run, "parameters")
+    dos = _regular(step, "dos")
+    return {
+        "incar": tags_of(raw, run, "incar"),
+        "parameters": parameters,
+        "symbols": atoms_of(raw, run)[0],
+        "fermi_level": math.nan if dos is None else _fermi_level(raw, dos),
+        "n_electrons": number(parameters.get("NELECT", "nan")),
+    }
+
+
 def _read(raw: bytes, run: Section, path: Path) -> VaspOutput:
     step = _last_calculation(run, path)
-    incar, parameters = tags_of(raw, run, "incar"), tags_of(raw, run, "parameters")
+    facts = _run_facts(raw, run, step)
+    incar, parameters = facts["incar"], facts["parameters"]
     symbols, n_valence = atoms_of(raw, run)
     electronic = step.all("scstep")
     energies = energies_of(raw, electronic[-1]) if electronic else {}
@@ -174,13 +197,12 @@ def _read(raw: bytes, run: Section, path: Path) -> VaspOutput:
     free_energy = energies_of(raw, step)["e_fr_energy"]
     if not (math.isfinite(free_energy) and np.isfinite(forces).all()):
         raise ValueError("the free energy or a force is no number (asterisks?)")
-    dos = _regular(step, "dos")
     kpoints = kpoints_of(raw, run)
+    if math.isnan(facts["n_electrons"]):
+        raise KeyError("NELECT")
     return VaspOutput(
+        **facts,
         version=named(raw, run.last("generator")).get("version", "unknown"),
-        incar=incar,
-        parameters=parameters,
-        symbols=symbols,
         n_valence=n_valence,
         cell=cell,
         scaled_positions=scaled,
@@ -189,8 +211,6 @@ def _read(raw: bytes, run: Section, path: Path) -> VaspOutput:
         energy_sigma_0=energies.get("e_0_energy", math.nan),
         forces=forces,
         stress_kbar=stress if stress is not None and np.isfinite(stress).all() else None,
-        fermi_level=math.nan if dos is None else _fermi_level(raw, dos),
-        n_electrons=number(parameters["NELECT"]),
         n_bands=int(parameters["NBANDS"]),
         kpoints=kpoints[0],
         top_occupation=_top_occupation(raw, _regular(step, "eigenvalues"), kpoints[1]),
@@ -247,7 +267,7 @@ def _dos(
     return total, fields, values.reshape(n_atoms, -1, n_grid, 1 + len(fields))[..., 1:]
 
 
-def _with_fermi_level(output: VaspOutput, total: NDArray[np.float64]) -> VaspOutput:
+def _with_fermi_level(output: AnyRun, total: NDArray[np.float64]) -> AnyRun:
     """Take a Fermi level that overflowed from the integrated DOS: where it holds NELECT electrons.
 
     Raises

@@ -22,7 +22,7 @@ h5py = pytest.importorskip("h5py", reason="vaspout.h5 needs the cluster extra")
 
 def to_h5(folder, *, converged: int | None) -> None:
     """Write the content of vasprun.xml in the layout of a real vaspout.h5 (see the Si file)."""
-    output, total, fields, partial = dos_tables(folder / "vasprun.xml")
+    output, (total, fields, partial) = dos_tables(folder / "vasprun.xml")
     n_atoms = len(output.symbols)
     with h5py.File(folder / "vaspout.h5", "w") as file:
         for tag, text in output.incar.items():
