@@ -71,10 +71,11 @@ def table(rows: Sequence[bytes], columns: int | None = None) -> NDArray[np.float
     """
     if not rows:
         raise ValueError("a table has no rows")
-    if columns is None:
-        columns = Counter(len(row.split()) for row in rows).most_common(1)[0][0]
     joined = b"\n".join(rows)
-    if _is_plain(joined):
+    plain = _is_plain(joined)
+    if columns is None:
+        columns = len(rows[0].split()) if plain else _columns(rows)
+    if plain:
         # text mode of numpy is several times faster than float() on every word
         values = np.fromstring(joined, dtype=np.float64, sep=" ")
         if values.size == len(rows) * columns:
@@ -93,6 +94,11 @@ def _is_plain(text: bytes) -> bool:
     if b"0-" in kinds or b".-" in kinds:
         return False
     return b".." not in kinds.translate(None, b"0-eE")
+
+
+def _columns(rows: Sequence[bytes]) -> int:
+    counts = Counter(max(len(row.split()), len(_TOKEN.findall(row))) for row in rows)
+    return counts.most_common(1)[0][0]
 
 
 def _by_row(rows: Sequence[bytes], columns: int) -> NDArray[np.float64]:
