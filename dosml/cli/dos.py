@@ -135,6 +135,8 @@ def _measure(
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)
+    if not np.isfinite(curve.total).all():
+        smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
     row: dict[str, Any] = {
         "file": str(path),
@@ -155,8 +157,6 @@ def _measure(
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
     notes = [] if np.any(curve.d[_within(curve, used)]) else ["no d states in the window"]
     notes += read.lost
-    if not np.isfinite(curve.total).all():
-        smearing = None  # how many electrons there are is not known then
     if smearing is not None and smearing.width < curve.step:
         notes.append(
             f"smeared measures need a grid finer than {curve.step:.3g} eV (NEDOS, EMIN, EMAX)"

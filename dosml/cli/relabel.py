@@ -206,6 +206,9 @@ def collect(
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
     reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
+    if found.lost:
+        job, words = found.lost[0]
+        reporter.warn(f"{len(found.lost)} labels lost a part, the first {job}: {words}")
     for line in found.dropped_settings:
         reporter.warn(f"setting left out: {line}")
     if found.dropped:
@@ -273,7 +276,11 @@ def aimd(
 @app.command()
 def sample(
     trajectories: Annotated[
-        list[Path], typer.Argument(help="vasprun.xml (or .gz, .xz) of finished trajectories.")
+        list[Path],
+        typer.Argument(
+            help="vasprun.xml of finished trajectories, of any name and also compressed, or their "
+            "folders."
+        ),
     ],
     *,
     drop: Annotated[float, typer.Option(help="Equilibration left out, fs.")] = 5000.0,

@@ -71,6 +71,8 @@ class Collection:
         Frames and settings that were left out, with the reason.
     refused
         Every job without a label.
+    lost
+        Job and words, for every label of which something overflowed (asterisks).
     noise
         Label set -> what the jobs on a denser grid of k-points tell of it, where there are any.
     """
@@ -82,6 +84,7 @@ class Collection:
     dropped: tuple[str, ...]
     dropped_settings: tuple[str, ...]
     refused: tuple[Refused, ...]
+    lost: tuple[tuple[str, str], ...]
     noise: Mapping[str, LabelNoise]
 
 
@@ -162,6 +165,13 @@ def collect(
         dropped=() if unpaired else datasets[0].dropped,
         dropped_settings=() if unpaired else datasets[0].dropped_settings,
         refused=tuple(refused),
+        lost=tuple(
+            (job, words)
+            for dataset in datasets
+            for labels in dataset.label_sets
+            for job, words in zip(labels.facts["job"], labels.facts["lost"], strict=True)
+            if words
+        ),
         noise={
             labels.name: labels.noise
             for dataset in datasets

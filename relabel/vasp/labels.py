@@ -140,7 +140,7 @@ def _is_current(label: Label, job: VaspJob) -> bool:
 def table_facts(label: Label) -> dict[str, Any]:
     """Facts of a label for the table: energies in eV, force in eV/Å, pressure in eV/Å^3.
 
-    The pressure is positive where the cell is compressed.
+    The pressure is positive where the cell is compressed; "lost" says which numbers overflowed.
     """
     return {
         "free_energy_ev": label.free_energy,
@@ -149,4 +149,5 @@ def table_facts(label: Label) -> dict[str, Any]:
         "pressure_ev_per_a3": None if label.stress is None else -float(label.stress[:3].mean()),
         "electronic_steps": int(label.facts["electronic_steps"]),
         "vasp_version": str(label.facts["vasp_version"]),
+        "lost": str(label.facts.get("lost", "")),
     }

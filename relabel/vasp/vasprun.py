@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from dosml.relabel.vasp.content import read_bytes
+from dosml.relabel.vasp.content import read_bytes, recognise
 from dosml.relabel.vasp.fortran import number, table
 from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutput, VaspOutputError
 from dosml.relabel.vasp.sections import Section, sections
@@ -328,7 +328,9 @@ def trajectory(path: Path) -> tuple[dict[str, str], tuple[str, ...], list[StepSt
     VaspOutputError
         If the file cannot be read.
     """
-    raw = read_bytes(path)
+    path, raw, kind = recognise(path)
+    if kind != "vasprun.xml":
+        raise VaspOutputError(f"{path} is a {kind}: give the vasprun.xml of the dynamics")
     run = _run(raw, path)
     try:
         tags = {**tags_of(raw, run, "incar"), **tags_of(raw, run, "parameters")}

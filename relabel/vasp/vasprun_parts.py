@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: No cell of atoms has a smaller volume, Å^3.
+_FLAT = 1e-3
+
 
 def tags_of(raw: bytes, run: Section, name: str) -> dict[str, str]:
     """Tags of a run's "incar" or "parameters", as text."""
@@ -102,7 +105,7 @@ def structure_of(raw: bytes, section: Section) -> tuple[NDArray[np.float64], NDA
     Raises
     ------
     ValueError
-        If one of them is not there, or holds a number that overflowed.
+        If one of them is not there, holds a number that overflowed, or the cell is flat.
     """
     tree = parsed(section.text(raw))
     cell = _rows(tree.find("crystal/varray[@name='basis']"))
@@ -111,6 +114,8 @@ def structure_of(raw: bytes, section: Section) -> tuple[NDArray[np.float64], NDA
         raise ValueError("a structure has no cell or no positions")
     if not (np.isfinite(cell).all() and np.isfinite(scaled).all()):
         raise ValueError("a structure has a number that overflowed (asterisks)")
+    if abs(np.linalg.det(cell)) < _FLAT:
+        raise ValueError("a structure has a cell without a volume")
     return cell, scaled
 
 

@@ -143,7 +143,7 @@ def test_dos_says_what_overflowed_and_goes_on(tmp_path, dosml):
     (found,) = json.loads(done.stdout)
     assert found["d_band_center_ev"] is None
     assert "the d part is left out: a number of it overflowed (asterisks)" in found["note"]
-    total = next(line for line in text.splitlines() if line.startswith("<r>  -1.5000"))
+    total = next(line for line in text.splitlines() if line.startswith("<r>   -1.5000"))
     (tmp_path / "vasprun.xml").write_text(text.replace(total, total[:13] + "*" * 11 + total[24:]))
     done = dosml("dos", "vasprun.xml", "--json", "--sigma", "1")
     assert done.returncode == 0, done.stderr

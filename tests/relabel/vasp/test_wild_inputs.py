@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from dosml.relabel.frames import canonical, frame_id, read_frames
 from dosml.relabel.label import Label
 from dosml.relabel.structures import right_handed
 from dosml.relabel.vasp.aimd import write_aimd
+from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.drive import study_status, work_part
 from dosml.relabel.vasp.incar_tags import check_tags
 from dosml.relabel.vasp.jobs import find_jobs, write_jobs
@@ -243,6 +245,19 @@ def test_a_copied_study_is_done(finished, tmp_path):
     os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert first.stat().st_size == before.st_size
     assert study_status(copy) == {"done": len(jobs) - 1, "to do": 1}
+
+
+def test_a_label_that_lost_its_stress_is_a_label(finished):
+    path = find_jobs(finished)[0].folder / "vasprun.xml"
+    begin, vectors = path.read_text().split('<varray name="stress" >', 1)
+    path.write_text(
+        begin + re.sub(r"<v> *\S+", "<v>" + 17 * "*", '<varray name="stress" >' + vectors, count=1)
+    )
+    found = collect(finished, unpaired=False, workers=1, on_progress=lambda _: None)
+    assert found.refused == ()
+    ((job, words),) = found.lost
+    assert path.parent == finished / job
+    assert "stress is left out" in words
 
 
 def test_the_result_of_a_job_is_what_was_kept(finished):
