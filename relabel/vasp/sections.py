@@ -13,16 +13,22 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 #: Sections that divide a file. Rows and cells of tables are not among them: they are the most.
 _WORDS = """
 modeling generator incar kpoints parameters primitive_cell atominfo calculation scstep structure
 eigenvalues eigenvalues_kpoints_opt projected projected_kpoints_opt electronvelocities
-electronvelocities_kpoints_opt dos total partial energy dielectricfunction opticaltransitions
-dynmat born_charges separator crystal field
+electronvelocities_kpoints_opt dos total partial energy dielectricfunction dynmat born_charges
 """
 _NAMES = _WORDS.split()
+#: The only ones whose inside is divided; in all others only their own end is looked for.
+_DIVIDED = frozenset({"modeling", "calculation", "dos"})
 _TAG = re.compile(rb"<(/?)(" + b"|".join(name.encode() for name in _NAMES) + rb")\b([^<>]*)>")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 #: Tags of VASP that a section's text may hold; every other "<" was written by the user.
@@ -33,32 +39,33 @@ _FOREIGN_LESS = re.compile(
     rb"volumetricdata|atom_name|\w*opt)\b[^<>]*>)"
 )
 _AND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
-@dataclass
+@dataclass(slots=True)
 class Section:
-    """One section of a file.
+    """One section of a file; a long trajectory has half a million of them.
 
     Attributes
     ----------
     name
         Of its tag.
-    attributes
-        Of its opening tag.
     begin, inner, end
         Where its opening tag begins, where that ends, and where its closing tag ends; `end` is -1
         where the file stops before.
+    attributes
+        Of its opening tag.
     children
-        Sections directly inside, in the order of the file.
+        Sections directly inside, in the order of the file; none where the inside is not divided.
     """
 
     name: str
-    attributes: dict[str, str]
     begin: int
     inner: int
     end: int = -1
-    children: list[Section] = field(default_factory=list)
+    attributes: Mapping[str, str] = _NOTHING
+    children: Sequence[Section] = ()
 
     @property
     def whole(self) -> bool:
@@ -84,27 +91,36 @@ def sections(raw: bytes) -> list[Section]:
     Closing tags that belong to no open section are passed over, as are the openings that a closing
     tag leaves behind.
     """
-    root = Section("", {}, 0, 0)
-    stack = [root]
+    found: list[Section] = []
+    # each section that is open, with the list of its children
+    stack: list[tuple[Section | None, list[Section]]] = [(None, found)]
     for match in _TAG.finditer(raw):
         closing, name, rest = match[1], match[2].decode(), match[3]
+        top = stack[-1][0]
+        if top is not None and top.name not in _DIVIDED and not (closing and name == top.name):
+            continue
         if not closing:
-            one = Section(name, _attributes(rest), match.start(), match.end())
-            stack[-1].children.append(one)
+            one = Section(name, match.start(), match.end(), attributes=_attributes(rest))
+            stack[-1][1].append(one)
             if rest.rstrip().endswith(b"/"):
                 one.end = match.end()
+            elif name in _DIVIDED:
+                inside: list[Section] = []
+                one.children = inside
+                stack.append((one, inside))
             else:
-                stack.append(one)
-        elif any(one.name == name for one in stack[1:]):
-            while (one := stack.pop()).name != name:
+                stack.append((one, []))
+        elif any(one is not None and one.name == name for one, _ in stack):
+            while (closed := stack.pop()[0]) is not None and closed.name != name:
                 pass
-            one.end = match.end()
-    return root.children
+            if closed is not None:
+                closed.end = match.end()
+    return found
 
 
-def _attributes(text: bytes) -> dict[str, str]:
+def _attributes(text: bytes) -> Mapping[str, str]:
     if not text:
-        return {}
+        return _NOTHING
     return {
         name.decode(): value.decode("latin-1").strip() for name, value in _ATTRIBUTE.findall(text)
     }

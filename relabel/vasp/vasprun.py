@@ -194,7 +194,7 @@ def _read(raw: bytes, run: Section, path: Path) -> VaspOutput:
     forces = vectors_of(raw, step, "forces")
     if forces is None or forces.shape != scaled.shape or scaled.shape != (len(symbols), 3):
         raise ValueError(f"forces of {len(symbols)} atoms are expected")
-    free_energy = energies_of(raw, step)["e_fr_energy"]
+    free_energy = energies_of(raw, step.last("energy"))["e_fr_energy"]
     if not (math.isfinite(free_energy) and np.isfinite(forces).all()):
         raise ValueError("the free energy or a force is no number (asterisks?)")
     kpoints = kpoints_of(raw, run)

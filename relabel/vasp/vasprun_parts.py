@@ -32,18 +32,24 @@ def named(raw: bytes, section: Section | None) -> dict[str, str]:
     VASP prints NELM among "electronic convergence", and again, with another meaning, among
     "response functions".
     """
+    return {} if section is None else _items(parsed(section.text(raw)))
+
+
+def _items(tree: ET.Element) -> dict[str, str]:
     found: dict[str, str] = {}
-    if section is not None:
-        for item in parsed(section.text(raw)).iter():
-            if item.tag in {"i", "v"} and "name" in item.attrib:
-                found.setdefault(item.attrib["name"].strip(), (item.text or "").strip())
+    for item in tree.iter():
+        if item.tag in {"i", "v"} and "name" in item.attrib:
+            found.setdefault(item.attrib["name"].strip(), (item.text or "").strip())
     return found
 
 
-def energies_of(raw: bytes, section: Section) -> dict[str, float]:
-    """Energies (eV) of the last `<energy>` directly inside a calculation or electronic step."""
-    energy = section.last("energy")
-    return {name: number(text) for name, text in named(raw, energy).items() if text}
+def energies_of(raw: bytes, section: Section | None) -> dict[str, float]:
+    """Energies (eV) of an `<energy>`, or of the last one of an electronic step."""
+    if section is None:
+        return {}
+    tree = parsed(section.text(raw))
+    energies = tree.findall("energy") or [tree]
+    return {name: number(text) for name, text in _items(energies[-1]).items() if text}
 
 
 def atoms_of(raw: bytes, run: Section) -> tuple[tuple[str, ...], float]:

@@ -249,10 +249,9 @@ def test_a_copied_study_is_done(finished, tmp_path):
 
 def test_a_label_that_lost_its_stress_is_a_label(finished):
     path = find_jobs(finished)[0].folder / "vasprun.xml"
-    begin, vectors = path.read_text().split('<varray name="stress" >', 1)
-    path.write_text(
-        begin + re.sub(r"<v> *\S+", "<v>" + 17 * "*", '<varray name="stress" >' + vectors, count=1)
-    )
+    begin, stress = path.read_text().split('<varray name="stress" >', 1)
+    stress = re.sub(r"<v> *\S+", "<v>" + 17 * "*", stress, count=1)
+    path.write_text(f'{begin}<varray name="stress" >{stress}')
     found = collect(finished, unpaired=False, workers=1, on_progress=lambda _: None)
     assert found.refused == ()
     ((job, words),) = found.lost
