@@ -35,8 +35,8 @@ _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _FOREIGN_LESS = re.compile(
     rb"<(?!/?(?:"
     + b"|".join(name.encode() for name in _NAMES)
-    + rb"|i|v|r|c|rc|set|array|varray|dimension|atoms|types|generation|time|nmr\w*|kpointlabels|"
-    rb"volumetricdata|atom_name|\w*opt)\b[^<>]*>)"
+    + rb"|i|v|r|c|rc|crystal|field|separator|set|array|varray|dimension|atoms|types|generation|time|"
+    rb"nmr\w*|kpointlabels|volumetricdata|atom_name|\w*opt)\b[^<>]*>)"
 )
 _AND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -49,22 +49,20 @@ class Section:
 
     Attributes
     ----------
-    name
-        Of its tag.
+    name, attributes
+        Of its opening tag.
     begin, inner, end
         Where its opening tag begins, where that ends, and where its closing tag ends; `end` is -1
         where the file stops before.
-    attributes
-        Of its opening tag.
     children
         Sections directly inside, in the order of the file; none where the inside is not divided.
     """
 
     name: str
+    attributes: Mapping[str, str]
     begin: int
     inner: int
     end: int = -1
-    attributes: Mapping[str, str] = _NOTHING
     children: Sequence[Section] = ()
 
     @property
@@ -100,7 +98,7 @@ def sections(raw: bytes) -> list[Section]:
         if top is not None and top.name not in _DIVIDED and not (closing and name == top.name):
             continue
         if not closing:
-            one = Section(name, match.start(), match.end(), attributes=_attributes(rest))
+            one = Section(name, _attributes(rest), match.start(), match.end())
             stack[-1][1].append(one)
             if rest.rstrip().endswith(b"/"):
                 one.end = match.end()
@@ -134,7 +132,10 @@ def parsed(text: bytes) -> ET.Element:
     xml.etree.ElementTree.ParseError
         If it is no XML, even so.
     """
-    cleaned = text.translate(None, _CONTROL)
-    cleaned = _AND.sub(b"&amp;", _FOREIGN_LESS.sub(b"&lt;", cleaned))
+    cleaned = _AND.sub(b"&amp;", text.translate(None, _CONTROL))
     # VASP declares ISO-8859-1, in which every byte is a character
-    return ET.fromstring(b'<?xml version="1.0" encoding="ISO-8859-1"?>' + cleaned)  # noqa: S314 - no document type gets here
+    head = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
+    try:
+        return ET.fromstring(head + cleaned)  # noqa: S314 - no document type gets here
+    except ET.ParseError:
+        return ET.fromstring(head + _FOREIGN_LESS.sub(b"&lt;", cleaned))  # noqa: S314 - as above
