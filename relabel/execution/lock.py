@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dosml.config_file import first_problem
 from dosml.errors import CampaignLockedError, InputError
 from dosml.files import FileLock, whole_file
 from dosml.relabel.execution.slurm import cancel_and_wait, queued, slurm_is_here
@@ -172,9 +173,10 @@ class DriverLock:
         except FileNotFoundError:
             return _DriverRecord()
         except (OSError, ValueError) as error:
+            why = first_problem(error) if isinstance(error, ValueError) else error.strerror
             raise InputError(
-                f"{path} is not the record of a run ({' '.join(str(error).split())}): it says what "
-                "an earlier run has left in Slurm's queue; look there (squeue --me), cancel what "
+                f"{path} is not the record of a run ({why}): it says what an "
+                "earlier run has left in Slurm's queue; look there (squeue --me), cancel what "
                 "belongs to this folder, remove the file and run again"
             ) from error
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from dosml.config_file import first_problem
 from dosml.errors import CampaignMismatchError, InputError
 from dosml.files import whole_file
 from dosml.relabel.vasp.species import symbol_of
@@ -65,6 +66,7 @@ def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
     CampaignMismatchError
         If the study was begun with another POTCAR of that name.
     """
+    _check_functional(functional)
     facts = _pins(study).get(f"{functional}/{symbol}")
     pinned = facts
     if facts is not None and potcar_path(study, symbol).exists():
@@ -92,6 +94,16 @@ def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
     return facts
 
 
+def _check_functional(functional: str) -> None:
+    from pymatgen.io.vasp.inputs import PotcarSingle
+
+    if functional not in PotcarSingle.functional_dir:
+        raise InputError(
+            f"--potcar-functional {functional}: choose one of "
+            f"{', '.join(PotcarSingle.functional_dir)}"
+        )
+
+
 def potcar_path(study: Path, symbol: str) -> Path:
     """Path of the study's own copy of a POTCAR, which the job folders link to."""
     return study / "potcars" / f"POTCAR.{symbol}"
@@ -104,9 +116,10 @@ def _pins(study: Path) -> dict[str, PotcarFacts]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
+        why = first_problem(error) if isinstance(error, ValueError) else error.strerror
         raise InputError(
-            f"{path} is not the list of a study's POTCARs ({' '.join(str(error).split())}): put it "
-            "back as it was, or begin a new folder"
+            f"{path} is not the list of a study's POTCARs ({why}): put it back as it was, or begin "
+            "a new folder"
         ) from error
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dosml.config_file import first_problem
 from dosml.errors import InputError
 from dosml.relabel.vasp.potcars import PotcarFacts  # noqa: TC001 - pydantic reads it
 from dosml.relabel.vasp.protocol import VaspProtocol  # noqa: TC001 - pydantic reads it
@@ -57,14 +58,12 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         JobRecord.model_validate(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    except ValueError as error:
         raise InputError(
-            f"{path} is not the record of a job ({where}: {first['msg']}): "
-            "write the inputs again with the same command"
+            f"{path} is not the record of a job ({first_problem(error)}): write the inputs again "
+            "with the same command"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read ({error}): write the inputs again with the same command"
         ) from error

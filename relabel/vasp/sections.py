@@ -35,8 +35,8 @@ _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _FOREIGN_LESS = re.compile(
     rb"<(?!/?(?:"
     + b"|".join(name.encode() for name in _NAMES)
-    + rb"|i|v|r|c|rc|crystal|field|separator|set|array|varray|dimension|atoms|types|generation|time|"
-    rb"nmr\w*|kpointlabels|volumetricdata|atom_name|\w*opt)\b[^<>]*>)"
+    + rb"|i|v|r|c|rc|crystal|field|separator|set|array|varray|dimension|atoms|types|generation|"
+    rb"time|nmr\w*|kpointlabels|volumetricdata|atom_name|\w*opt)\b[^<>]*>)"
 )
 _AND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
