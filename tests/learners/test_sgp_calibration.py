@@ -105,12 +105,10 @@ def test_calibrated_on_dft(reference_data, metal):
     names = {"Mo": ("maml_Mo_AIMD", "maml_Mo_Test"), "Ni": ("zuo2020_Ni_train", "zuo2020_Ni_test")}
     train, test = (load_files([folder / f"{name}.extxyz"]) for name in names[metal])
     train = train.take(
-        sorted(np.random.default_rng(0).permutation(len(train.frames))[:40].tolist())
+        sorted(np.random.default_rng(0).permutation(len(train.frames))[:60].tolist())
     )
     test = test.take(list(range(0, len(test.frames), 3)))
-    models = SgpLearner(SgpSettings(n_inducing=200, n_max=4, l_max=3)).fit(
-        train.frames, train.label_sets
-    )
+    models = SgpLearner(SgpSettings(n_inducing=300, l_max=4)).fit(train.frames, train.label_sets)
     z = z_of(models, test.frames, test.label_sets[0], noise=True)
     # forces that vanish by symmetry have neither error nor variance
     z = z[np.abs(np.concatenate(test.label_sets[0].forces)) > 1e-6]
