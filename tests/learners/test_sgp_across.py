@@ -10,7 +10,7 @@ from dosml.errors import InputError, LearnerError
 from dosml.learners.sgp.across import AcrossSigma
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.settings import SgpSettings
-from dosml.learners.sgp.sigma_kernel import SOFT, SigmaKernel, best_kernel
+from dosml.learners.sgp.sigma_kernel import SOFT, SigmaKernel
 from dosml.relabel.dataset import LabelSet
 from dosml.relabel.engines.registry import make_engine
 from dosml.theory.setting import ElectronicSetting
@@ -126,7 +126,7 @@ def test_calculator_takes_sigma_and_is_consistent(molybdenum, models, tmp_path):
 
 def test_shares_of_the_nodes():
     """They add up to 1, and give back a baseline of their own form, and its slope."""
-    kernel = SigmaKernel(np.array(NODES), 1.0)
+    kernel = SigmaKernel(np.array(NODES))
 
     def soft(sigma):
         return 3 - 2 * np.sqrt(np.square(sigma) + SOFT**2)
@@ -139,15 +139,6 @@ def test_shares_of_the_nodes():
         assert shares @ soft(kernel.nodes) == pytest.approx(soft(sigma), abs=1e-9)
         slope = (soft(sigma + 1e-6) - soft(sigma - 1e-6)) / 2e-6
         assert slopes @ soft(kernel.nodes) == pytest.approx(slope, abs=1e-6)
-
-
-def test_length_follows_the_functions():
-    """Rough functions of sigma get a shorter kernel than smooth ones."""
-    nodes = np.linspace(0.2, 2.0, 9)
-    rng = np.random.default_rng(0)
-    rough = rng.normal(size=(50, 9))
-    smooth = np.stack([np.sin(nodes * 1.5 + phase) for phase in rng.uniform(0, 6, 50)])
-    assert best_kernel(nodes, rough.T @ rough).length < best_kernel(nodes, smooth.T @ smooth).length
 
 
 def test_refusals(tmp_path):

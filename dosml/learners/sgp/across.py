@@ -13,8 +13,7 @@ smooth in the same way),
 
 so that c(sigma) = sum_t a_t(sigma) c(sigma_t) by universal kriging: O(T^3). Below the width of what
 a density of states has at the Fermi level, smearing acts with sigma^2 (Sommerfeld), far above it
-with the logarithm. The length is that of highest restricted likelihood, which needs only the T x T
-matrix of scalar products C^T K_uu C of the fitted functions. The baselines, which hold nearly all
+with the logarithm. The length is four times the range of u. The baselines, which hold nearly all
 of F's change with sigma, are a cubic spline in
 sqrt(sigma^2 + (0.3 eV)^2).
 
@@ -32,10 +31,10 @@ import numpy as np
 import torch
 
 from dosml.errors import InputError, LearnerError
-from dosml.learners.sgp.calibration import ForceErrors
+from dosml.learners.sgp.force_errors import ForceErrors
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.model import SgpModels
-from dosml.learners.sgp.sigma_kernel import SigmaKernel, best_kernel
+from dosml.learners.sgp.sigma_kernel import SigmaKernel
 from dosml.learners.sgp.storage import (
     basis_arrays,
     basis_head,
@@ -112,10 +111,8 @@ class AcrossSigma:
             )
         order = np.argsort(widths)
         chosen = tuple(models[k] for k in order)
-        functions = shared.lower.T @ torch.stack([one.weights for one in chosen], dim=1)
-        products = (functions.T @ functions).cpu().numpy()
         nodes = np.asarray(widths, dtype=float)[order]
-        return cls(shared, chosen, best_kernel(nodes, products), scheme)
+        return cls(shared, chosen, SigmaKernel(nodes), scheme)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -181,7 +178,6 @@ class AcrossSigma:
             **basis_head(self.shared, _FORMAT, _VERSION),
             "scheme": self.scheme,
             "widths_ev": self.kernel.nodes.tolist(),
-            "length": self.kernel.length,
             "hyperparameters": [asdict(one.hyperparameters) for one in self.models],
             "facts": [one.facts for one in self.models],
         }
@@ -208,20 +204,23 @@ class AcrossSigma:
         try:
             shared = read_basis(head, arrays, device)
             nothing = torch.zeros((0, 0), dtype=torch.float64)
+
+            def tensor(name: str, number: int) -> torch.Tensor:
+                return torch.as_tensor(arrays[name][number], device=shared.settings.device)
+
             models = tuple(
                 SgpModel(
                     Hyperparameters(**head["hyperparameters"][k]),
-                    *(
-                        torch.as_tensor(arrays[n][k], device=shared.settings.device)
-                        for n in _ARRAYS
-                    ),
+                    tensor("baseline", k),
+                    tensor("baseline_alone", k),
+                    tensor("weights", k),
                     nothing,
                     ForceErrors(),
                     head["facts"][k],
                 )
                 for k in range(len(head["widths_ev"]))
             )
-            kernel = SigmaKernel(np.array(head["widths_ev"], dtype=float), head["length"])
+            kernel = SigmaKernel(np.array(head["widths_ev"], dtype=float))
             return cls(shared, models, kernel, str(head["scheme"]))
         except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:
             raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 
@@ -47,7 +47,7 @@ class AcrossCalculator(Calculator):
         "entropy",
         "internal_energy",
     ]
-    default_parameters: ClassVar[dict[str, Any]] = {"sigma": None}
+    default_parameters = {"sigma": None}  # noqa: RUF012 (ase declares it so)
 
     def __init__(self, model: AcrossSigma, sigma: float | None = None) -> None:
         self.model = model

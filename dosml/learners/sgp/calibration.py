@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from dosml.learners.sgp.force_errors import ForceErrors
 from dosml.learners.sgp.force_variance import force_prior
 from dosml.learners.sgp.likelihood import posterior
 
@@ -40,29 +41,6 @@ SYMMETRIC = 1e-10
 #: Shares of the noise that do not grow with the forces of a frame; the best is taken. A tenth is
 #: kept: of a few frames the coldest do not tell how small errors become.
 FLAT = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-
-
-@dataclass(frozen=True)
-class ForceErrors:
-    """From variance and noise to the error to expect; see the module.
-
-    Attributes
-    ----------
-    scale
-        Of the standard deviation.
-    flat
-        Share of the noise that does not grow with the forces of a frame.
-    mean_square
-        Mean square force of the frames set apart, (eV/Å)^2.
-    """
-
-    scale: float = 1.0
-    flat: float = 1.0
-    mean_square: float = 1.0
-
-    def noise_share(self, squares: torch.Tensor) -> torch.Tensor:
-        """Noise^2 in units of that of the model, from mean square forces of frames."""
-        return self.flat + (1 - self.flat) * squares / self.mean_square
 
 
 class HeldForces:

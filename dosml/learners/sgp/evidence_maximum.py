@@ -140,7 +140,7 @@ def _bounded(
     Each kind alone, since the noise of one may be large only because of the other; and energies
     with stresses, which are often given up together.
     """
-    groups = [(kind,) for kind in kinds]
+    groups: list[tuple[str, ...]] = [(kind,) for kind in kinds]
     if {"energy", "stress"} <= set(kinds):
         groups.append(("energy", "stress"))
     found = []

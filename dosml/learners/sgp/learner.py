@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
-    from dosml.learners.sgp.calibration import ForceErrors
+    from dosml.learners.sgp.force_errors import ForceErrors
     from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.targets import Baseline
     from dosml.relabel.dataset import LabelSet

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 #: eV: smearing acts on forces with sigma^2 below, and with log sigma above: the width of what a
 #: density of states has at the Fermi level.
 SOFT = 0.3
-#: Lengths that are tried, in units of the range of u.
-LENGTHS = (0.5, 1.0, 2.0, 4.0)
+#: Length of the kernel in units of the range of u: four label sets cannot decide it, and long ones
+#: were best for titanium and molybdenum (docs/sgp.md).
+LENGTH = 4.0
 #: Added to the diagonal of kappa: nodes that almost coincide.
 NUGGET = 1e-12
 
@@ -28,17 +29,14 @@ class SigmaKernel:
     ----------
     nodes
         sigma of the label sets, ascending, shape (T,), eV.
-    length
-        Of the kernel of the weights, in units of u.
     """
 
     nodes: NDArray[np.float64]
-    length: float
 
     def weights(self, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Shares a_t of the nodes' weights at one sigma, and their derivatives (1/eV), (T,)."""
         u, slope = _coordinate(np.array(sigma))
-        shares, slopes = _kriging(_coordinate(self.nodes)[0], float(u), self.length)
+        shares, slopes = _kriging(_coordinate(self.nodes)[0], float(u))
         return shares, slopes * float(slope)
 
     def baseline_weights(self, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -50,32 +48,6 @@ class SigmaKernel:
         soft, slope = _soft(np.array(sigma))
         spline = CubicSpline(_soft(self.nodes)[0], np.eye(len(self.nodes)))
         return spline(float(soft)), spline(float(soft), 1) * float(slope)
-
-    def log_likelihood(self, products: NDArray[np.float64]) -> float:
-        """Restricted log likelihood per function, up to a constant, its amplitude profiled out.
-
-        Parameters
-        ----------
-        products
-            Scalar products of the fitted functions, shape (T, T).
-        """
-        u = _coordinate(self.nodes)[0]
-        gram = _gram(u, self.length)
-        inverse = np.linalg.inv(gram)
-        mean = np.stack([np.ones_like(u), u], axis=1)
-        inner = mean.T @ inverse @ mean
-        projected = inverse - inverse @ mean @ np.linalg.solve(inner, mean.T @ inverse)
-        free = len(u) - 2
-        amplitude = max(float(np.sum(projected * products)) / free, 1e-300)
-        determinants = np.linalg.slogdet(gram)[1] + np.linalg.slogdet(inner)[1]
-        return -0.5 * float(free * np.log(amplitude) + determinants)
-
-
-def best_kernel(nodes: NDArray[np.float64], products: NDArray[np.float64]) -> SigmaKernel:
-    """Length of highest restricted likelihood."""
-    span = float(np.ptp(_coordinate(nodes)[0]))
-    trials = [SigmaKernel(nodes, length * span) for length in LENGTHS]
-    return max(trials, key=lambda one: one.log_likelihood(products))
 
 
 def _coordinate(sigma: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -101,12 +73,13 @@ def _gram(u: NDArray[np.float64], length: float) -> NDArray[np.float64]:
 
 
 def _kriging(
-    nodes: NDArray[np.float64], at: float, length: float
+    nodes: NDArray[np.float64], at: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Universal kriging with a mean that is linear in the coordinate: shares and their slopes.
 
     Shares a = K^-1 k + K^-1 H (H^T K^-1 H)^-1 (h - H^T K^-1 k) give back what is linear.
     """
+    length = LENGTH * float(np.ptp(nodes))
     inverse = np.linalg.inv(_gram(nodes, length))
     mean = np.stack([np.ones_like(nodes), nodes], axis=1)
     spread = inverse @ mean

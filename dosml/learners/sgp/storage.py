@@ -12,7 +12,7 @@ import torch
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
-from dosml.learners.sgp.calibration import ForceErrors
+from dosml.learners.sgp.force_errors import ForceErrors
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
 from dosml.learners.sgp.settings import sgp_settings

@@ -13,7 +13,7 @@ from dosml.learners.sgp.geometry import PairBuilder
 from dosml.learners.sgp.joint import JointDescriptor
 
 if TYPE_CHECKING:
-    from dosml.learners.sgp.calibration import ForceErrors
+    from dosml.learners.sgp.force_errors import ForceErrors
     from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.kernel import Inducing
     from dosml.learners.sgp.settings import SgpSettings
