@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ase.io
-from rich.console import Console
 
 from dosml.campaign import RECORD
 from dosml.errors import InputError
@@ -35,6 +34,7 @@ from dosml.studies.scan_settings import (
 )
 from dosml.studies.survey import run_survey, survey_plans
 from dosml.studies.survey_report import report_campaigns
+from dosml.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -301,4 +301,4 @@ def _reporter(command: str, *, progress: bool) -> Reporter:
     words = f"dosml.{command.replace('-', '_')}(...) from Python"
     if progress:
         return Reporter(command=words)
-    return _QuietReporter(Console(quiet=True), words)
+    return _QuietReporter(make_console(quiet=True), words)

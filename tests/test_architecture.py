@@ -22,6 +22,7 @@ LEAVES = {
     "dosml.errors",
     "dosml.files",
     "dosml.memory",
+    "dosml.paths",
     "dosml.registry",
     "dosml.version",
 }

@@ -1,0 +1,217 @@
+"""How a command ends early: one line that says what to do, and an exit code; never a traceback.
+
+What a user can meet has a sentence here or is a `DosmlError`. The last net, which writes the
+traceback to a file, is for bugs only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import sys
+import tempfile
+import traceback
+import unicodedata
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
+
+from dosml.errors import DosmlError, InputError
+from dosml.paths import expand_home
+from dosml.terminal import Output, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+#: Exit code of an error of the user's, or of the machine's.
+FAILED = 2
+_AGAIN = "run the same command again; finished work is kept"
+_FULL = f"no space left on the disk{{where}}: free some and {_AGAIN}"
+_DENIED = "no permission to read or write{where}: change it, or give another place (--out)"
+_WRONG_KIND = "there is a folder where a file is expected, or the reverse{where}: move it away"
+_TOO_MANY_FILES = (
+    "this process may not open more files{where}: raise the limit (ulimit -n 4096) or give fewer "
+    f"--workers, and {_AGAIN}"
+)
+_MEMORY = f"out of memory{{where}}: give fewer --workers or smaller cells, and {_AGAIN}"
+_BUSY = f"no more processes or threads may be started{{where}} (ulimit -u): {_AGAIN}"
+_DISK = f"the disk cannot be read or written{{where}}: see that it is sound, then {_AGAIN}"
+#: What the system says, and what that means to a user.
+_SENTENCES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: _DENIED,
+    errno.EISDIR: _WRONG_KIND,
+    errno.ENOTDIR: _WRONG_KIND,
+    errno.EMFILE: _TOO_MANY_FILES,
+    errno.ENFILE: _TOO_MANY_FILES,
+    errno.ENOMEM: _MEMORY,
+    errno.EAGAIN: _BUSY,
+    errno.EIO: _DISK,
+    errno.ESTALE: _DISK,
+    errno.ELOOP: "symbolic links lead in a circle, or may not be followed{where}: mend the link",
+    errno.ENAMETOOLONG: "a name is too long for the disk{where}: give a shorter one (--out)",
+    errno.EFBIG: "a file is larger than may be written{where}: raise the limit (ulimit -f)",
+}
+#: Of libraries that have no exception of their own for it (torch, OpenBLAS, threading).
+_WORDS = {
+    "out of memory": _MEMORY,
+    "can't allocate memory": _MEMORY,
+    "can't start new thread": _BUSY,
+}
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends the run as Ctrl-C does.
+
+    Parameters
+    ----------
+    number
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def sentence(error: BaseException) -> str | None:
+    """Say what a user can do about an error; None where it is a bug."""
+    if isinstance(error, DosmlError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return _MEMORY.format(where=f" ({error})" if str(error) else "")
+    if isinstance(error, OSError) and error.errno in _SENTENCES:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        where = f" ({', '.join(names)})" if names else ""
+        return _SENTENCES[error.errno].format(where=where)
+    if isinstance(error, RuntimeError):
+        said = str(error).lower()
+        return next((text.format(where="") for word, text in _WORDS.items() if word in said), None)
+    return None
+
+
+@contextlib.contextmanager
+def net() -> Iterator[None]:
+    """Run a command; whatever ends it early becomes one line and an exit code.
+
+    Raises
+    ------
+    SystemExit
+        With 2 after an error, 128 and the number of the signal after one.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as end:
+        number = end.number if isinstance(end, Stopped) else signal.SIGINT
+        # what follows is the end: a second Ctrl-C has nothing left to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _fail("stopped: run the same command again to continue", 128 + number)
+    except Exception as error:  # noqa: BLE001 - the last net: the user gets one line
+        known = sentence(error)
+        if known is None:
+            known = f"{type(error).__name__}: {error}; {_details()}"
+        _fail(known, FAILED)
+
+
+@contextlib.contextmanager
+def output() -> Iterator[None]:
+    """Let the command print to a terminal of any encoding, and to one that goes away.
+
+    A run goes on without its listener; at its end it says that what it printed is lost.
+
+    Raises
+    ------
+    SystemExit
+        With the code of the command; with 2 if what it printed could not be written.
+    """
+    kept = sys.stdout, sys.stderr
+    streams = Output(sys.stdout), Output(sys.stderr)
+    sys.stdout, sys.stderr = cast("tuple[TextIO, TextIO]", streams)
+    code: str | int | None = 0
+    try:
+        yield
+    except SystemExit as end:  # typer's way to end a command that went well, too
+        code = end.code
+    finally:
+        for stream in streams:
+            stream.end()
+        sys.stdout, sys.stderr = kept
+    failure = streams[0].failure
+    if failure is not None and not code:
+        _fail(
+            f"what was printed is lost, standard output failed ({failure.strerror}): files that "
+            "were written are whole; give the same command with an output that stays open",
+            FAILED,
+        )
+    sys.exit(code)
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, unless they are ignored (nohup)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    # once is enough: the end of the run is not to be cut off by a second one
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def readable(arguments: Sequence[str]) -> list[str]:
+    """Arguments as commands take them: `~` written out, after `--option=` too.
+
+    Raises
+    ------
+    InputError
+        If one holds control characters, or bytes that are no text: names of files go into reports,
+        tables and scripts.
+    """
+    for one in arguments:
+        odd = {letter for letter in one if unicodedata.category(letter) in {"Cc", "Cs"}}
+        if odd:
+            what = "bytes that are no text here" if any(map(_byte, odd)) else "control characters"
+            raise InputError(
+                f"{one!a} holds {what}: rename the file, or give the option without them (under "
+                "LC_ALL=C, set PYTHONUTF8=1)"
+            )
+    expanded = []
+    for one in arguments:
+        option, equals, value = one.partition("=")
+        if option.startswith("--") and equals:
+            expanded.append(f"{option}={expand_home(value)}")
+        else:
+            expanded.append(expand_home(one))
+    return expanded
+
+
+def _byte(letter: str) -> bool:
+    """Whether a character stands for a byte that could not be decoded (PEP 383)."""
+    return unicodedata.category(letter) == "Cs"
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"dosml: error: {one_line(message)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _details() -> str:
+    """Write the traceback down, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="dosml-error-",
+            suffix=".log",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as handle:
+            traceback.print_exc(file=handle)
+    except OSError as error:
+        return f"this is a bug, and its details cannot be written down ({error.strerror})"
+    return f"this is a bug, please report it with its details in {handle.name}"
