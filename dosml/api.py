@@ -17,6 +17,7 @@ from dosml.campaign import RECORD
 from dosml.errors import InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
+from dosml.paths import expand_home
 from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import load as load_labels
@@ -148,7 +149,7 @@ def survey(
         If nothing could be scanned. A metal that failed is in `failures`.
     """
     reporter = _reporter("survey", progress=progress)
-    folder = Path(out)
+    folder = Path(expand_home(str(out)))
     plans = survey_plans(metals, options, None, small=small, folder=folder)
     outcomes = run_survey(plans, folder, reporter)
     failures = {one.target: one.failure for one in outcomes if one.failure is not None}
@@ -227,7 +228,7 @@ def load(folder: str | Path) -> Scan | Survey | Dataset:
     DosmlError
         If it is none of them, or damaged.
     """
-    path = Path(folder)
+    path = Path(expand_home(str(folder)))
     if (path / "results.csv").is_file() and (path / RECORD).is_file():
         return Scan(path)
     inside = sorted(one.parent for one in path.glob(f"*/{RECORD}"))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
 
 from dosml.errors import InputError
 
@@ -23,13 +23,14 @@ def expand_home(text: str) -> str:
     return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 - never raises
 
 
-def _expanded_path(path: Path) -> Path:
-    return Path(expand_home(str(path)))
+def _expanded(value: object) -> object:
+    # a Path was text before: `./~` has become `~` and means a folder of that name
+    return expand_home(value) if isinstance(value, str) else value
 
 
 #: A path, and the name of a file, an element or label sets, in the settings of a command.
-UserPath = Annotated[Path, AfterValidator(_expanded_path)]
-UserText = Annotated[str, AfterValidator(expand_home)]
+UserPath = Annotated[Path, BeforeValidator(_expanded)]
+UserText = Annotated[str, BeforeValidator(_expanded)]
 
 
 def check_output(folder: Path) -> None:

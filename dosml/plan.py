@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
 from dosml.learners.base import KeepsTrainings
+from dosml.paths import check_output
 from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
@@ -209,6 +210,7 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     DosmlError
         If an option, the frames, the labels, an engine or a learner cannot be used.
     """
+    check_output(settings.folder)
     learners = tuple(settings.make_learners())
     if settings.labels is not None:
         return _with_labels(settings, learners)

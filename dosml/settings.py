@@ -6,12 +6,22 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
 from dosml.learners.registry import make_learner, options_by_learner
+from dosml.paths import UserPath  # noqa: TC001 - pydantic reads it at run time
 from dosml.relabel.execution.settings import RunSettings, split_run_settings
+from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +43,14 @@ def _split(value: object) -> object:
 FloatList = Annotated[tuple[float, ...], BeforeValidator(_split)]
 IntList = Annotated[tuple[int, ...], BeforeValidator(_split)]
 WordList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+def _scheme_name(name: str) -> str:
+    return Smearing(name, 1.0).scheme
+
+
+#: Name of a smearing scheme, spelled out.
+SchemeName = Annotated[str, AfterValidator(_scheme_name)]
 
 
 def available_cores() -> int:
@@ -65,7 +83,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default_factory=available_cores, ge=1)
     run: RunSettings = RunSettings()
-    out: Path | None = None
+    out: UserPath | None = None
 
     @model_validator(mode="after")
     def _check_learners(self) -> TrainingSettings:

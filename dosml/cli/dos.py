@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dosml.cli.net import print_error
 from dosml.errors import DosmlError, InputError
 from dosml.terminal import make_console, new_table, one_line, print_document, show
 
@@ -109,7 +109,7 @@ def dos(
     if plot is not None and curves:
         _draw(curves, plot)
     for problem in problems:
-        print(f"dosml: error: {one_line(problem)}", file=sys.stderr)
+        print_error(problem)
     if problems:
         raise typer.Exit(2)
 

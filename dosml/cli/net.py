@@ -195,8 +195,13 @@ def _byte(letter: str) -> bool:
     return unicodedata.category(letter) == "Cs"
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def print_error(message: str) -> None:
+    """Print the one line of an error."""
     print(f"dosml: error: {one_line(message)}", file=sys.stderr)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print_error(message)
     sys.exit(code)
 
 

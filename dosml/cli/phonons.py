@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dosml.cli.shared_options import make_reporter
+from dosml.paths import check_output
 
 
 def phonons(
@@ -58,11 +59,12 @@ def phonons(
     from dosml.relabel.execution.settings import load_run_settings
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
+    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
+    check_output(folder)
     reporter = make_reporter()
     width = sigma if sigma is not None else sigma_of_model(source)
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
-    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
     lines = run_phonons(
         structure,
         sources,

@@ -16,6 +16,7 @@ from dosml.cli.relabel_options import (
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
 from dosml.errors import InputError
+from dosml.paths import check_output
 
 _INPUTS = "inputs"
 
@@ -101,6 +102,8 @@ def inputs(
             f"--engine {engine}: dosml relabel writes inputs for vasp; the engines that run here "
             "label in dosml smear-scan"
         )
+    study = out or Path(f"dosml-vasp-{frames.stem}")
+    check_output(study)
     settings = electronic_settings(sigma, scheme, electrons)
     protocol = vasp_protocol(
         preset=preset,
@@ -115,7 +118,6 @@ def inputs(
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
     read = read_frames(frames, one_element=False)
-    study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
     metals = sorted({element_of(frame) for frame in read})
     denser = frames_for_noise(read, noise_frames)
@@ -242,6 +244,8 @@ def aimd(
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
+    target = out or Path(f"dosml-aimd-{path.stem}")
+    check_output(target)
     if path.exists() or path.suffix:
         start = read_frames(path)[0]
     else:
@@ -254,7 +258,7 @@ def aimd(
         potcar_functional=potcar_functional,
     )
     reporter = reporter_outside_campaign()
-    for tier, folder in write_aimd(start, out or Path(f"dosml-aimd-{path.stem}"), protocol).items():
+    for tier, folder in write_aimd(start, target, protocol).items():
         reporter.say(f"{tier}: {folder} ({len(start)} atoms)")
         if (folder / "POTCAR.spec").exists():
             reporter.warn(
@@ -278,6 +282,7 @@ def sample(
     """Take frames from finished molecular dynamics."""
     from dosml.relabel.vasp.aimd import sample_trajectory, write_frames
 
+    check_output(out.parent)
     reporter = reporter_outside_campaign()
     frames = []
     for path in trajectories:

@@ -12,10 +12,18 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import InputError
+from dosml.paths import UserPath, UserText, check_output
 from dosml.relabel.dataset import label_files, load, load_files
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.execution.runner import open_runner
-from dosml.settings import NEUTRAL, IntList, TrainingSettings, WordList, join_settings
+from dosml.settings import (
+    NEUTRAL,
+    IntList,
+    SchemeName,
+    TrainingSettings,
+    WordList,
+    join_settings,
+)
 from dosml.studies.labels import labels_of, split_labels, subjects_of
 from dosml.studies.scan import LABEL_SETS, MODELS
 from dosml.trainings import TrainingStore
@@ -37,11 +45,11 @@ def _targets(value: object) -> object:
 class LabelStudySettings(TrainingSettings):
     """What every study of trainings on labels that are made needs to know."""
 
-    targets: Annotated[tuple[str, ...], BeforeValidator(_targets)] = ()
-    labels: str | None = None
+    targets: Annotated[tuple[UserText, ...], BeforeValidator(_targets)] = ()
+    labels: UserText | None = None
     label_sets: WordList | None = None
-    scheme: str | None = None
-    test_file: Path | None = None
+    scheme: SchemeName | None = None
+    test_file: UserPath | None = None
     hold_out: float | None = Field(default=None, gt=0, lt=1)
     stress: bool = True
 
@@ -213,6 +221,7 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
     DosmlError
         If the labels cannot be used, or the folder holds another study.
     """
+    check_output(settings.folder)
     data, source = _labels(settings)
     if settings.label_sets is not None:
         lacking = sorted(set(settings.label_sets) - set(data.names))

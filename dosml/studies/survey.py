@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
 from dosml.files import whole_file
+from dosml.paths import check_output
 from dosml.plan import Labelling, resolve
 from dosml.relabel.engines.registry import default_engine
 from dosml.settings import NEUTRAL
@@ -89,6 +90,7 @@ def survey_plans(
     DosmlError
         If a target is neither a metal nor a frame file, or labels cannot be used.
     """
+    check_output(folder)
     labels = options.get("labels")
     if not targets and labels is not None:
         targets = subjects_of(labels, options.get("scheme"))

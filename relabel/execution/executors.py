@@ -96,12 +96,14 @@ def _start_tracker() -> None:
 def _end_with_driver(leash: Connection) -> None:
     """End this worker when the driver is killed, or lets go of the other end of the leash.
 
-    A pool's workers would wait for ever. Signals of the terminal are the driver's to answer.
+    A pool's workers would wait for ever. A signal of the terminal ends it without a word, and
+    before it takes the end of a program that it started for a failed calculation.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, lambda *_: os._exit(1))
 
     def watch() -> None:
         wait([parent.sentinel, leash])
