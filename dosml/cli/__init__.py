@@ -25,17 +25,17 @@ from dosml.cli import (
     transfer,
 )
 from dosml.cli import map as electron_map
-from dosml.cli.net import net, output, readable, stop_on_signals
+from dosml.cli.net import net, output, past_typer, readable, stop_on_signals
 from dosml.surroundings import settle_caches
 from dosml.terminal import print_line
 from dosml.version import __version__
 
 
 class _Commands(TyperGroup):
-    """All commands: errors come to our net before typer ends some of them in its own way."""
+    """All commands; what typer would end in a way of its own comes to our net."""
 
     def invoke(self, ctx: Any) -> Any:
-        with net():
+        with past_typer():
             return super().invoke(ctx)
 
 

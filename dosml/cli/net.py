@@ -77,6 +77,19 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+class _PastTyper(Exception):  # noqa: N818 - a parcel rather than an error
+    """Carries its cause past typer."""
+
+
+@contextlib.contextmanager
+def past_typer() -> Iterator[None]:
+    """Keep from typer what it ends without a word, or with "Aborted."; `net` takes it."""
+    try:
+        yield
+    except (EOFError, OSError, KeyboardInterrupt) as error:
+        raise _PastTyper from error
+
+
 def sentence(error: BaseException) -> str | None:
     """Say what a user can do about an error; None where it is a bug."""
     if isinstance(error, DosmlError):
@@ -104,15 +117,17 @@ def net() -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt as end:
-        number = end.number if isinstance(end, Stopped) else signal.SIGINT
-        # what follows is the end: a second Ctrl-C has nothing left to stop
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _fail("stopped: run the same command again to continue", 128 + number)
-    except Exception as error:  # noqa: BLE001 - the last net: the user gets one line
+    except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - the last net
+        error = caught.__cause__ if isinstance(caught, _PastTyper) else caught
+        assert error is not None
+        if isinstance(error, KeyboardInterrupt):
+            number = error.number if isinstance(error, Stopped) else signal.SIGINT
+            # what follows is the end: a second Ctrl-C has nothing left to stop
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _fail("stopped: run the same command again to continue", 128 + number)
         known = sentence(error)
         if known is None:
-            known = f"{type(error).__name__}: {error}; {_details()}"
+            known = f"{type(error).__name__}: {error}; {_details(error)}"
         _fail(known, FAILED)
 
 
@@ -205,7 +220,7 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _details() -> str:
+def _details(error: BaseException) -> str:
     """Write the traceback down, and say where."""
     try:
         with tempfile.NamedTemporaryFile(
@@ -216,7 +231,7 @@ def _details() -> str:
             encoding="utf-8",
             errors="backslashreplace",
         ) as handle:
-            traceback.print_exc(file=handle)
-    except OSError as error:
-        return f"this is a bug, and its details cannot be written down ({error.strerror})"
+            traceback.print_exception(error, file=handle)
+    except OSError as problem:
+        return f"this is a bug, and its details cannot be written down ({problem.strerror})"
     return f"this is a bug, please report it with its details in {handle.name}"

@@ -1,5 +1,6 @@
 """Fixtures of the command-line tests."""
 
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,15 @@ from ase.build import bulk
 from helpers.potcars import no_potcars, potcars
 
 __all__ = ["crystals", "dosml", "no_potcars", "potcars"]
+
+
+@pytest.fixture(autouse=True)
+def _signals():
+    """The command line answers signals until its process ends; here others run after it."""
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_out_is_checked_first(command, places, monkeypatch, arguments: tuple[str
         assert code == 2, (out, said)
         assert said.startswith(f"dosml: error: cannot write results to {out} ("), said
         assert said.endswith("give another --out\n")
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
     code, said = command(*arguments, "--out", "study")
     assert code == 2
     assert "study (.: no permission to write): give another --out" in said
@@ -245,3 +245,11 @@ def test_an_output_that_fails(dosml, sink: str) -> None:
     said = result.stderr.decode()
     assert said.startswith("dosml: error: what was printed is lost, standard output failed (")
     assert said.count("\n") == 1
+
+
+def test_ways_to_end_that_are_typers(command) -> None:
+    assert command("--version") == (0, "")
+    code, said = command("smear-scan", "Ti", "--sigmas", "0.2")
+    assert code == 2
+    assert "--sigmas" in said
+    assert "this is a bug" not in said
