@@ -4,7 +4,8 @@
 
 DATA_FOLDER holds `bad` and `inputs`. A command may refuse a file clearly (code 2, one line that
 names the file) or accept it; it may not fall into the last net, print a traceback, or go on for
-more than 60 s. Where a command would compute for long, its plan or tiny settings are taken.
+more than 60 s of processor time. Where a command would compute for long, its plan or tiny settings
+are taken.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Seconds that a command has for one file.
+#: Seconds of processor time that a command has for one file: a busy machine is not its fault.
 PATIENCE = 60
 #: Memory of a worker, bytes: what takes more is to be refused before it is taken.
-MEMORY = 8 << 30
+MEMORY = 6 << 30
 #: Trainings of the smallest kind.
 TINY = ("--inducing", "3", "--n-max", "2", "--cutoff", "3.5", "--workers", "1")
 PLAN = ("--dry-run", "--sigma", "1,2", "--train", "2", "--test", "2")
@@ -214,7 +215,7 @@ def run_here(arguments: list[str]) -> tuple[int, str]:
 def _start_worker() -> None:
     """Bound memory and threads, and read the heavy modules before any clock runs."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     import torch
 
     torch.set_num_threads(1)
@@ -232,7 +233,7 @@ def attack(case: Case, tools: Path) -> Outcome:
         shutil.copytree(tools / "study", place / "study")
     (place / "out").mkdir() if any("OUT/" in word for word in case.words) else None
     start = time.perf_counter()
-    signal.alarm(PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
     try:
         code, said = run_here(_filled(case, tools))
         end = judge(case, code, said)
@@ -241,7 +242,7 @@ def attack(case: Case, tools: Path) -> Outcome:
     except BaseException as error:  # noqa: BLE001 - whatever came through the net
         end, said = "last net", f"{type(error).__name__}: {error}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         os.chdir(tools)
         shutil.rmtree(place, ignore_errors=True)
     return Outcome(case, end, said.strip(), time.perf_counter() - start)
@@ -270,9 +271,11 @@ def run_all(chosen: list[Case], workers: int) -> list[Outcome]:
             for case, one in waiting:
                 try:
                     # a command may be in a library, where no alarm reaches it
-                    outcomes.append(one.get(timeout=3 * PATIENCE))
+                    outcomes.append(one.get(timeout=20 * PATIENCE))
                 except multiprocessing.TimeoutError:
-                    outcomes.append(Outcome(case, "timeout", "in a library", 3 * PATIENCE))
+                    outcomes.append(
+                        Outcome(case, "timeout", "in a library, or waiting", 20 * PATIENCE)
+                    )
             pool.terminate()
     finally:
         shutil.rmtree(tools, ignore_errors=True)
