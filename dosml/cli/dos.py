@@ -236,7 +236,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
-    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure
+    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure, plain
     from dosml.files import whole_file
 
     if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
@@ -245,7 +245,7 @@ def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
         figure = new_figure(5.5, 3.6)
         axes = figure.subplots()
         for name, curve in curves:
-            axes.plot(curve.energies, curve.d, label=Path(name).name)
+            axes.plot(curve.energies, curve.d, label=plain(Path(name).name))
         axes.axvline(0, color=LINE_COLOUR, linewidth=0.8, linestyle="--")
         axes.set_xlim(-10, 10)
         axes.set_ylim(bottom=min(0.0, *(float(curve.d.min()) for _, curve in curves)))
