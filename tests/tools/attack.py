@@ -264,8 +264,9 @@ def run_all(chosen: list[Case], workers: int) -> list[Outcome]:
     """Run all cases in worker processes."""
     tools = Path(tempfile.mkdtemp(prefix="attack-tools-"))
     try:
-        prepare(tools)
         with multiprocessing.get_context("spawn").Pool(workers, _start_worker) as pool:
+            # not in this process: a command of ours answers its signals
+            pool.apply(prepare, (tools,))
             waiting = [(case, pool.apply_async(attack, (case, tools))) for case in chosen]
             outcomes = []
             for case, one in waiting:
