@@ -55,10 +55,13 @@ _SENTENCES = {
     errno.ENAMETOOLONG: "a name is too long for the disk{where}: give a shorter one (--out)",
     errno.EFBIG: "a file is larger than may be written{where}: raise the limit (ulimit -f)",
 }
-#: Of libraries that have no exception of their own for it (torch, OpenBLAS, threading).
+#: Of libraries that have no exception of their own for it (torch, threads, the loader).
 _WORDS = {
     "out of memory": _MEMORY,
     "can't allocate memory": _MEMORY,
+    "cannot allocate memory": _MEMORY,
+    "failed to map segment": _MEMORY,
+    "too many open files": _TOO_MANY_FILES,
     "can't start new thread": _BUSY,
 }
 
@@ -100,7 +103,7 @@ def sentence(error: BaseException) -> str | None:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         where = f" ({', '.join(names)})" if names else ""
         return _SENTENCES[error.errno].format(where=where)
-    if isinstance(error, RuntimeError):
+    if isinstance(error, (RuntimeError, ImportError)):
         said = str(error).lower()
         return next((text.format(where="") for word, text in _WORDS.items() if word in said), None)
     return None

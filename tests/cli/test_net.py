@@ -77,6 +77,7 @@ def test_what_the_system_refuses_is_said_in_words(failing, number: int, words: s
             " memory: you tried to allocate 80000000000 bytes."
         ),
         RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
 )
 def test_no_memory_is_said_in_words(failing, error: Exception) -> None:
