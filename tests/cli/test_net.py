@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dosml.cli import main, scan_options
-from dosml.cli.net import sentence
+from dosml.sentences import sentence
 
 
 @pytest.fixture
