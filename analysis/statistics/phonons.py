@@ -98,14 +98,17 @@ def phonon_bands(
             f"phonons need a positive displacement (Å), two points or more and three repetitions, "
             f"got {displacement}, {points} and {tuple(repeats)}"
         )
+    # phonopy takes right-handed cells only; three vectors turned round span the same lattice
+    hand = float(np.sign(np.linalg.det(crystal.cell)))
     with warnings.catch_warnings():
         # phonopy says at every call that it finds the primitive cell itself, as it was asked to
         warnings.simplefilter("ignore")
         phonon = Phonopy(
             PhonopyAtoms(
                 symbols=crystal.get_chemical_symbols(),
-                cell=np.asarray(crystal.cell),
-                scaled_positions=crystal.get_scaled_positions(),
+                cell=hand * np.asarray(crystal.cell),
+                scaled_positions=hand * crystal.get_scaled_positions(),
+                masses=crystal.get_masses(),  # phonopy's own end before curium
             ),
             supercell_matrix=np.diag(repeats),
             primitive_matrix="auto",

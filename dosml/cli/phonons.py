@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dosml.cli.shared_options import make_reporter
+from dosml.errors import about
 from dosml.paths import check_output
 
 
@@ -65,17 +66,19 @@ def phonons(
     width = sigma if sigma is not None else sigma_of_model(source)
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
-    lines = run_phonons(
-        structure,
-        sources,
-        folder,
-        reporter,
-        min_length=min_length,
-        displacement=displacement,
-        points=points,
-        run=load_run_settings(config),
-        workers=1,
-    )
+    run = load_run_settings(config)
+    with about(structure):
+        lines = run_phonons(
+            structure,
+            sources,
+            folder,
+            reporter,
+            min_length=min_length,
+            displacement=displacement,
+            points=points,
+            run=run,
+            workers=1,
+        )
     for line in lines:
         reporter.say(line)
     reporter.say(f"bands: {folder / 'phonons.png'}, {folder / 'phonons.csv'}")

@@ -15,7 +15,7 @@ from dosml.cli.relabel_options import (
     vasp_protocol,
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.paths import check_output
 
 _INPUTS = "inputs"
@@ -119,10 +119,12 @@ def inputs(
 
     read = read_frames(frames, one_element=False)
     reporter = reporter_outside_campaign()
-    metals = sorted({element_of(frame) for frame in read})
+    with about(frames):
+        metals = sorted({element_of(frame) for frame in read})
     denser = frames_for_noise(read, noise_frames)
     subject = f"VASP labels of {', '.join(metals)}"
     with (
+        about(frames),
         Campaign(study, subject) as campaign,
         reporter.bar("writing inputs", (len(read) + len(denser)) * len(settings)) as update,
     ):
@@ -258,7 +260,9 @@ def aimd(
         potcar_functional=potcar_functional,
     )
     reporter = reporter_outside_campaign()
-    for tier, folder in write_aimd(start, target, protocol).items():
+    with about(structure):
+        written = write_aimd(start, target, protocol)
+    for tier, folder in written.items():
         reporter.say(f"{tier}: {folder} ({len(start)} atoms)")
         if (folder / "POTCAR.spec").exists():
             reporter.warn(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.campaign import RECORD, Campaign, logger
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.paths import UserPath, UserText, check_output
 from dosml.relabel.dataset import label_files, load, load_files
 from dosml.relabel.elements import ELEMENTS
@@ -222,6 +222,11 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
         If the labels cannot be used, or the folder holds another study.
     """
     check_output(settings.folder)
+    with about(settings.labels or ", ".join(settings.targets)):
+        yield from _opened(settings, reporter)
+
+
+def _opened(settings: LabelStudySettings, reporter: Reporter) -> Iterator[OpenStudy]:
     data, source = _labels(settings)
     if settings.label_sets is not None:
         lacking = sorted(set(settings.label_sets) - set(data.names))

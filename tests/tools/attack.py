@@ -201,6 +201,9 @@ def run_here(arguments: list[str]) -> tuple[int, str]:
 
     out, err = io.StringIO(), io.StringIO()
     kept = sys.argv
+    handlers = {
+        one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    }
     sys.argv = ["dosml", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -209,6 +212,8 @@ def run_here(arguments: list[str]) -> tuple[int, str]:
         return int(end.code or 0), err.getvalue()
     finally:
         sys.argv = kept
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return 0, err.getvalue()
 
 
@@ -255,8 +260,8 @@ def judge(case: Case, code: int, said: str) -> str:
     if code == 0:
         return "accepted"
     errors = [line for line in said.splitlines() if line.startswith("dosml: error: ")]
-    # an option of the command line wins over one of a file: it may be what is wrong with both
-    named = case.path.name in said or case.path.suffix == ".toml"
+    # a label set is called after its file; what a file of settings says, an option may say too
+    named = case.path.stem in said or case.path.suffix == ".toml"
     return "refused clearly" if code == 2 and len(errors) == 1 and named else "unclear"
 
 
