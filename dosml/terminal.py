@@ -144,7 +144,12 @@ def show(console: Console, content: str | Table, *, style: str | None = None) ->
             spare += max(0, longest - max(_FOLDED, column.min_width or 0))
     wide = console.options.update(max_width=_ANY_WIDTH)
     needed = Measurement.get(console, wide, content).minimum - spare
-    console.print(content, style=style, width=max(console.width, needed), crop=False)
+    kept = console.width
+    if needed > kept:
+        console.width = needed  # `print` takes no width beyond the console's
+    console.print(content, style=style)
+    if needed > kept:
+        console.width = kept
 
 
 def print_document(text: str) -> None:

@@ -254,3 +254,14 @@ def test_ways_to_end_that_are_typers(command) -> None:
     assert code == 2
     assert "--sigmas" in said
     assert "this is a bug" not in said
+
+
+def test_an_error_about_labels_names_them(command, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.extxyz").write_text(
+        '2\nLattice="3 0 0 0 3 0 0 0 6" Properties=species:S:1:pos:R:3:REF_forces:R:3 '
+        'REF_energy=-7.5 pbc="T T T"\nCu 0 0 0 0 0 0.1\nCu 0 0 3.1 0 0 -0.1\n'
+    )
+    code, said = command("train", "one.extxyz")
+    assert code == 2
+    assert "one.extxyz: holding out 0.2 of 1 frames" in said

@@ -125,6 +125,18 @@ TRAINING = pd.DataFrame(
 )
 
 
+def test_a_narrow_column_is_not_left_out(screen, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    written = screen()
+    table = new_table("title", "a caption of many words that is wrapped")
+    for heading in "abcdefghij":
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row(*"12345", *(str(10**k) for k in range(5)))
+    show(make_console(), table)
+    (row,) = (line for line in written().splitlines() if "10000" in line)
+    assert row.split() == [*"12345", "1", "10", "100", "1000", "10000"]
+
+
 @pytest.mark.parametrize(
     ("table", "numbers"),
     [
@@ -142,6 +154,9 @@ def test_numbers_are_whole_in_a_pipe_of_40_columns(
     for number in numbers.split("|"):
         assert number in written()
     assert "…" not in written()
+    for column in table().columns:  # none is left out
+        for heading in str(column.header).split():
+            assert heading in written()
     # only as wide as the numbers need
     assert max(map(len, written().splitlines())) < 100
 
