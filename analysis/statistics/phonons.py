@@ -108,7 +108,8 @@ def phonon_bands(
                 symbols=crystal.get_chemical_symbols(),
                 cell=hand * np.asarray(crystal.cell),
                 scaled_positions=hand * crystal.get_scaled_positions(),
-                masses=crystal.get_masses(),  # phonopy's own end before curium
+                # phonopy has none for the elements after bismuth that have no stable isotope
+                masses=crystal.get_masses(),
             ),
             supercell_matrix=np.diag(repeats),
             primitive_matrix="auto",
