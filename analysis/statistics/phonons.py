@@ -93,23 +93,20 @@ def phonon_bands(
     from ase import Atoms
     from ase.cell import Cell
 
+    crystal = _right_handed(crystal)
     if not (displacement > 0 and points > 1 and len(repeats) == 3 and min(repeats) > 0):
         raise InputError(
             f"phonons need a positive displacement (Å), two points or more and three repetitions, "
             f"got {displacement}, {points} and {tuple(repeats)}"
         )
-    # phonopy takes right-handed cells only; three vectors turned round span the same lattice
-    hand = float(np.sign(np.linalg.det(crystal.cell)))
     with warnings.catch_warnings():
         # phonopy says at every call that it finds the primitive cell itself, as it was asked to
         warnings.simplefilter("ignore")
         phonon = Phonopy(
             PhonopyAtoms(
                 symbols=crystal.get_chemical_symbols(),
-                cell=hand * np.asarray(crystal.cell),
-                scaled_positions=hand * crystal.get_scaled_positions(),
-                # phonopy has none for the elements after bismuth that have no stable isotope
-                masses=crystal.get_masses(),
+                cell=np.asarray(crystal.cell),
+                scaled_positions=crystal.get_scaled_positions(),
             ),
             supercell_matrix=np.diag(repeats),
             primitive_matrix="auto",
@@ -137,6 +134,14 @@ def phonon_bands(
         n_displacements=len(displaced),
         residual_force=float(np.abs(residual).max()),
     )
+
+
+def _right_handed(crystal: Atoms) -> Atoms:
+    """Turn the three vectors of a left-handed cell round: the same lattice, as phonopy wants it."""
+    crystal = crystal.copy()
+    if np.linalg.det(crystal.cell) < 0:
+        crystal.set_cell(-np.asarray(crystal.cell))
+    return crystal
 
 
 def _ticks(places: Sequence[float], labels: Sequence[str]) -> tuple[tuple[float, str], ...]:

@@ -151,10 +151,3 @@ def test_a_left_handed_cell_is_the_same_crystal(bands):
     assert np.linalg.det(left.cell) < 0
     found = phonon_bands(left, (2, 2, 2), forces_of(Morse()), displacement=0.005)
     np.testing.assert_allclose(found.frequencies, bands.frequencies, atol=1e-3)
-
-
-def test_elements_whose_mass_phonopy_does_not_know():
-    heavy = bulk("Cu", a=A, cubic=True)
-    heavy.symbols[:] = "Cm"
-    found = phonon_bands(heavy, (1, 1, 1), forces_of(Morse(reach=0.9 * A)), points=3)
-    assert np.isfinite(found.frequencies).all()
