@@ -110,11 +110,11 @@ def inputs(
         potcar_functional=potcar_functional,
     )
     from dosml.campaign import Campaign
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import VASP_LABELS, read_frames
     from dosml.relabel.vasp.jobs import element_of, write_jobs
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
-    read = read_frames(frames, one_element=False)
+    read = read_frames(frames, VASP_LABELS)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
     metals = sorted({element_of(frame) for frame in read})
@@ -237,13 +237,13 @@ def aimd(
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
 ) -> None:
     """Write VASP molecular dynamics as in TM23: Gamma point, 5 fs, 55 ps, three temperatures."""
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import DYNAMICS, read_frames
     from dosml.relabel.structures import build_structure
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
     if path.exists() or path.suffix:
-        start = read_frames(path)[0]
+        start = read_frames(path, DYNAMICS)[0]
     else:
         start = build_structure(structure, prototype=prototype, min_length=min_length, seed=seed)
     protocol = vasp_protocol(

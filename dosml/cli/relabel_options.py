@@ -32,27 +32,35 @@ def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[Electro
     InputError
         If a list or the scheme cannot be used.
     """
+    from dosml.limits import MOST_ELECTRONS, WIDEST_SMEARING
     from dosml.theory.setting import ElectronicSetting
     from dosml.theory.smearing import Smearing
 
     try:
         return [
             ElectronicSetting(Smearing(scheme, width), shift)
-            for shift in _numbers("--electrons", electrons)
-            for width in _numbers("--sigma", sigma)
+            for shift in _numbers("--electrons", electrons, MOST_ELECTRONS)
+            for width in _numbers("--sigma", sigma, WIDEST_SMEARING)
         ]
     except ValueError as error:
         raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
 
 
-def _numbers(option: str, text: str) -> list[float]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
+def _numbers(option: str, text: str, most: float) -> list[float]:
+    from dosml.limits import at_most, comma_list
+
     try:
-        numbers = [float(word) for word in words]
+        words = comma_list(text)
+        numbers = [float(word) for word in words] if isinstance(words, list) else []
+        at_most(numbers, option)
     except ValueError as error:
-        raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
+        raise InputError(
+            f"{option} takes numbers with commas between, got {text!r}: {error}"
+        ) from error
     if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"{option} {text!r}: give each value once")
+    if any(not abs(number) <= most for number in numbers):
+        raise InputError(f"{option} {text!r}: the numbers end at {most:g}")
     return numbers
 
 
