@@ -15,7 +15,7 @@ from ase.data import atomic_numbers
 from ase.io.extxyz import read_xyz
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from dosml.errors import DosmlError, FrameError
+from dosml.errors import DosmlError, FrameError, TooLargeError
 from dosml.limits import UNPACKING_ERRORS, is_packed, open_bounded
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bytes of one line: the second of a frame may hold whole arrays.
 LONGEST_LINE = 1 << 24
+#: Empty lines between two frames, or after the last.
+MOST_EMPTY = 1000
 #: Atoms of one frame.
 MOST_ATOMS = 1_000_000
 #: What ase calls plain and extended xyz.
@@ -63,6 +65,8 @@ def iter_file(path: Path, kind: str | None = None) -> Iterator[Atoms]:
         yield from ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
     except DosmlError:
         raise
+    except MemoryError as error:
+        raise TooLargeError(f"{path} needs more memory than there is") from error
     except Exception as error:  # each format of ase fails in its own way
         raise FrameError(
             f"cannot read frames from {path} ({type(error).__name__}: {error}): "
@@ -71,7 +75,10 @@ def iter_file(path: Path, kind: str | None = None) -> Iterator[Atoms]:
 
 
 def _kind(path: Path) -> str:
-    """Say what ase takes the file for."""
+    """Say what the file is by its name, else what ase takes it for."""
+    name = path.with_suffix("") if is_packed(path) else path
+    if name.suffix.removeprefix(".") in _XYZ:
+        return _XYZ[0]
     try:
         return str(filetype(str(path)))
     except UnknownFileTypeError:
@@ -89,14 +96,14 @@ class _Extxyz:
 
     def frames(self) -> Iterator[Atoms]:
         """Frame by frame; empty lines between them are nothing."""
+        empty = 0
         while (first := self._read()) is not None:
             if first.strip():
                 yield self._one(first)
                 self._frame += 1
-
-    @property
-    def _where(self) -> str:
-        return f"frame {self._frame} of {self._path}, line {self._line}"
+                empty = 0
+            elif (empty := empty + 1) > MOST_EMPTY:
+                self._refuse(f"is one of more than {MOST_EMPTY} empty lines: the file is damaged")
 
     def _read(self) -> str | None:
         """Next line; None at the end of the file."""
