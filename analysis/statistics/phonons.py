@@ -124,6 +124,8 @@ def phonon_bands(
                 symbols=crystal.get_chemical_symbols(),
                 cell=np.asarray(crystal.cell),
                 scaled_positions=crystal.get_scaled_positions(),
+                # phonopy has none for the elements after bismuth that have no stable isotope
+                masses=crystal.get_masses(),
             ),
             supercell_matrix=np.diag(repeats),
             primitive_matrix="auto",
