@@ -10,6 +10,7 @@ import gzip
 import io
 import lzma
 import math
+import zlib
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -47,9 +48,9 @@ MOST_KPOINTS = 200
 #: Neighbour pairs of one frame, each of which takes some hundred bytes and more in a descriptor.
 MOST_PAIRS = 30_000_000
 
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 #: What damaged packed files raise.
-UNPACKING_ERRORS = (OSError, EOFError, lzma.LZMAError)
+UNPACKING_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 class _Bounded(io.RawIOBase):

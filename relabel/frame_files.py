@@ -165,6 +165,7 @@ class _Extxyz:
                     f"is no element {words[species]!r}"
                 )
             lines.append(line if line.endswith("\n") else line + "\n")
+        atoms: Atoms
         try:
             (atoms,) = read_xyz(io.StringIO(f"{n_atoms}\n{comment}{''.join(lines)}"), slice(0, 1))
         except Exception as error:

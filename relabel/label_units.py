@@ -136,7 +136,9 @@ def _chosen(frames: Sequence[Atoms]) -> NDArray[np.int_]:
     able = np.array([n for n, frame in enumerate(frames) if len(frame) > 1], dtype=int)
     count = min(len(able), MOST_FRAMES)
     while count:
-        some = able[np.unique(np.linspace(0, len(able) - 1, count).round().astype(int))]
+        some: NDArray[np.int_] = able[
+            np.unique(np.linspace(0, len(able) - 1, count).round().astype(int))
+        ]
         if sum(len(frames[n]) for n in some) <= MOST_ATOMS or count <= FEWEST_FRAMES:
             return some
         count = max(FEWEST_FRAMES, count // 2)
@@ -197,11 +199,11 @@ def _energies(
         f"{path}: REF_energy does not belong to REF_forces: energies differ by {slope.value:.3g} "
         "times what the forces say"
     )
-    expected = "expected total free energies in eV and forces -dF/dR in eV/Å: divide by the factor"
+    right = "expected total free energies in eV and forces -dF/dR in eV/Å: divide by the factor"
     reasons = _reasons(slope.value, factors, _NEAR, "the gradient in place of the forces")
     if not reasons:
-        return [f"{text}, and no unit or sign explains it; {expected}"]
-    text += f"; {reasons} would explain it; {expected}"
+        return [f"{text}, and no unit or sign explains it; {right}"]
+    text += f"; {reasons} would explain it; {right}"
     if slope.value > 0 and 1 / _CERTAIN < slope.value < _CERTAIN:
         return [text]
     raise FrameError(text)
