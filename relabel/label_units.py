@@ -20,7 +20,7 @@ from ase import units
 
 from dosml.errors import FrameError
 from dosml.relabel.force_fit import correlation, fit_forces
-from dosml.relabel.frames import name_of
+from dosml.relabel.frames import frame_id, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ _ENERGY_SLOPE, _STRESS_SLOPE = 1.5, 2.5
 _CERTAIN = 3.0
 #: A unit explains a slope that is as near to it as this, as a factor.
 _NEAR = 1.3
+#: eV per atom, eV/Å^3: files keep eight decimals.
+_LEAST = 1e-7
 #: eV per atom by which energies may miss what forces and volumes say, whatever the fit.
 _SCATTER = 0.3
 
@@ -77,15 +79,16 @@ _VASP_ORDER = (4, 5, 3)
 
 @dataclass(frozen=True)
 class _Slope:
-    """Labels against predictions."""
+    """Labels against predictions; nothing where either only varies by rounding."""
 
     value: float
     correlation: float
 
     @classmethod
     def of(cls, labels: NDArray[np.float64], said: NDArray[np.float64]) -> _Slope:
-        norm = float(said @ said)
-        return cls(float(labels @ said) / norm if norm > 0 else 0.0, correlation(labels, said))
+        if min(float(labels.std()), float(said.std())) < _LEAST:
+            return cls(0.0, 0.0)
+        return cls(float(labels @ said / (said @ said)), correlation(labels, said))
 
 
 def check_units(
@@ -119,6 +122,9 @@ def check_units(
     if len(frames) > 1 and not energies.any() and not any(one.any() for one in forces):
         raise FrameError(f"{path}: all energies and forces are zero: were the frames labelled?")
     chosen = _chosen(frames)
+    # twins have nothing to add, and would make noise of rounding certain
+    first = {frame_id(frames[n]): n for n in reversed(chosen)}
+    chosen = np.array(sorted(first.values()), dtype=int)
     if len(chosen) < FEWEST_FRAMES:
         return []
     some = [frames[n] for n in chosen]

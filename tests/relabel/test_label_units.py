@@ -163,6 +163,22 @@ def test_labels_that_say_nothing() -> None:
     assert labels.judge(forces=noise) == []
 
 
+def test_twins_and_rounding_say_nothing() -> None:
+    """Twelve times the same frame: what is left of energies and forces is rounding."""
+    labels = Labels(count=12)
+    for k in range(1, 12):
+        labels.frames[k] = labels.frames[0]
+        labels.forces[k] = labels.forces[0]
+        labels.energies[k] = labels.energies[0]
+        labels.stresses[k] = labels.stresses[0]
+    assert labels.judge() == []
+    # the same crystal, moved by less than files keep
+    for k in range(12):
+        labels.frames[k] = labels.frames[k].copy()
+        labels.frames[k].positions[0] += 1e-7 * k
+    assert labels.judge() == []
+
+
 def test_label_files_are_judged_when_they_are_read(tmp_path) -> None:
     labels = Labels()
     for atoms, energy, forces, stress in zip(
