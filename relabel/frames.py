@@ -37,6 +37,9 @@ LONGEST_TIER = 60
 
 #: Å: atoms of no metal come closer, and a cell whose sides do is flat.
 CLOSEST = 0.5
+#: Å: where atoms are looked for that come so close. Shorter than any bond of metals, and longer
+#: than `CLOSEST`, because the search takes time for every box of this size.
+_SEARCH = 1.8
 #: Å: coordinates beyond it are no positions, and would not keep their decimals.
 FARTHEST = 1e6
 #: Å^3 per atom: hydrogen inside Jupiter has 2, osmium 14; caesium 115, an atom in a box of 100 Å a
@@ -212,8 +215,8 @@ def _check_cell(frame: Atoms, where: str) -> None:
             'Lattice="..." and pbc="T T T", with empty space around a slab or a cluster'
         )
     volume = abs(float(np.linalg.det(cell)))
-    sides = [float(np.linalg.norm(np.cross(cell[k - 2], cell[k - 1]))) for k in range(3)]
-    height = min(volume / side if side > 0 else 0.0 for side in sides)
+    sides = np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
+    height = volume / float(sides.max()) if sides.all() else 0.0
     if height < CLOSEST:
         raise FrameError(
             f"{where}: its cell is flat, {height:.3g} Å between two opposite sides, and atoms are "
@@ -228,9 +231,9 @@ def _check_cell(frame: Atoms, where: str) -> None:
 
 
 def _check_neighbours(frame: Atoms, where: str, *, bound: bool) -> None:
-    pairs = _pairs(frame, CLOSEST)
-    if len(pairs.distances):
-        nearest = int(pairs.distances.argmin())
+    pairs = _pairs(frame, _SEARCH)
+    nearest = int(pairs.distances.argmin()) if len(pairs.distances) else None
+    if nearest is not None and pairs.distances[nearest] < CLOSEST:
         i, j = sorted((int(pairs.i[nearest]), int(pairs.j[nearest])))
         who = f"atom {i} and its own image are" if i == j else f"atoms {i} and {j} are"
         raise FrameError(

@@ -16,6 +16,7 @@ from dosml.cli.relabel_options import (
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
 from dosml.errors import InputError
+from dosml.limits import MOST_WORKERS
 
 _INPUTS = "inputs"
 
@@ -176,7 +177,8 @@ def collect(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read. [default: all cores]")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that read. [default: all cores]"),
     ] = None,
 ) -> None:
     """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.

@@ -157,7 +157,7 @@ def force_source(
 
 def sigma_of_model(path: str) -> float | None:
     """Smearing width (eV) that a model's file name tells, such as sigma_0.2.npz; None if none."""
-    found = re.match(r"sigma_([0-9.]+?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
+    found = re.match(r"sigma_(\d+(?:\.\d+)?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
     return float(found.group(1)) if found and Path(path).is_file() else None
 
 

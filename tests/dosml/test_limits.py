@@ -15,6 +15,7 @@ from dosml.learners.registry import make_learner
 from dosml.limits import at_most, check_pairs, comma_list, open_bounded
 from dosml.relabel.dataset import LabelSet
 from dosml.relabel.execution.settings import RunSettings
+from dosml.relabel.structures import build_structure
 from dosml.studies.open_study import CurveSettings, GridSettings, TrainSettings, load_study_settings
 from dosml.studies.phonons import force_source, run_phonons
 from dosml.studies.scan_settings import (
@@ -174,3 +175,13 @@ def test_files_are_unpacked_within_a_bound(tmp_path) -> None:
     path.write_bytes(gzip.compress(bytes(5 << 20)))
     with open_bounded(path) as handle:
         assert len(handle.read()) == 5 << 20
+
+
+def test_structures_are_bounded_in_words_of_the_command_line() -> None:
+    for change, message in [
+        ({"seed": -1}, "--seed takes numbers from 0 to 4294967295, got -1"),
+        ({"min_length": math.nan}, "--min-length must be a positive length in Å, got nan"),
+        ({"min_length": 1e5}, r"--min-length 100000 Å gives \d+ atoms of fcc Cu"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            build_structure("Cu", **change)
