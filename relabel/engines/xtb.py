@@ -348,7 +348,7 @@ def _make_for(options: XtbOptions, symbols: Collection[str]) -> XtbEngine:
     EngineError
         If one of them has no parameters.
     """
-    if unknown := sorted(one for one in symbols if atomic_numbers[one] > _LAST_ELEMENT):
+    if unknown := sorted(one for one in symbols if atomic_numbers.get(one, 0) > _LAST_ELEMENT):
         raise EngineError(
             f"the engine xtb has no parameters for {', '.join(unknown)}: GFN1-xTB ends at radon; "
             "name another with --engine"
