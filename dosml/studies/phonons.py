@@ -30,7 +30,7 @@ from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import PHONONS, frame_id, read_frames
 from dosml.relabel.store import content_hash
-from dosml.relabel.structures import PROTOTYPES, unit_cell
+from dosml.relabel.structures import PROTOTYPES, right_handed, unit_cell
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
@@ -95,7 +95,7 @@ def read_structure(text: str) -> Atoms:
     """
     path = Path(text)
     if path.is_file():
-        return read_frames(path, PHONONS)[-1]
+        return right_handed(read_frames(path, PHONONS)[-1])  # phonopy takes no others
     prototype, dash, symbol = text.rpartition("-")
     if dash and prototype not in PROTOTYPES:
         raise InputError(

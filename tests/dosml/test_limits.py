@@ -97,9 +97,9 @@ def test_numbers_of_vasp_studies_and_runs_are_bounded() -> None:
     for sigma, electrons, message in [
         ("0.2,,2", "0", "--sigma takes numbers .*nothing between two commas"),
         (MANY, "0", "--sigma .*holds 3000 values"),
-        ("inf", "0", "--sigma 'inf': the numbers end at 50"),
-        ("0.2", "nan", "--electrons 'nan': the numbers end at 30"),
-        ("0.2", "1e9", "--electrons '1e9': the numbers end at 30"),
+        ("inf", "0", "--sigma 'inf': give numbers between -50 and 50"),
+        ("0.2", "nan", "--electrons 'nan': give numbers between -30 and 30"),
+        ("0.2", "1e9", "--electrons '1e9': give numbers between -30 and 30"),
     ]:
         with pytest.raises(InputError, match=message):
             electronic_settings(sigma, scheme, electrons)
