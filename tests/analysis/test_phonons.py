@@ -143,11 +143,3 @@ def test_words_table_and_figure_of_two_calculators(bands):
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(InputError, match="positive displacement"):
         phonon_bands(bulk("Cu"), (2, 2, 2), forces_of(Morse()), displacement=0)
-
-
-def test_a_left_handed_cell_is_the_same_crystal(bands):
-    left = bulk("Cu", a=A, cubic=True)
-    left.set_cell(np.asarray(left.cell)[[1, 0, 2]])
-    assert np.linalg.det(left.cell) < 0
-    found = phonon_bands(left, (2, 2, 2), forces_of(Morse()), displacement=0.005)
-    np.testing.assert_allclose(found.frequencies, bands.frequencies, atol=1e-3)
