@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.learners.base import KeepsTrainings
 from dosml.paths import check_output
 from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
@@ -220,7 +220,8 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
     options = engine_options(name, shared, settings.engine_options.get(name, {}))
-    engine = make_engine(name, options, symbols)
+    with about(settings.target if own else name):
+        engine = make_engine(name, options, symbols)
     scheme = settings.scheme or engine.default_scheme
     electronic = _electronic(settings, scheme)
     for setting in electronic:
