@@ -21,7 +21,9 @@ LEAVES = {
     "dosml.config_file",
     "dosml.errors",
     "dosml.files",
+    "dosml.limits",
     "dosml.memory",
+    "dosml.paths",
     "dosml.registry",
     "dosml.version",
 }

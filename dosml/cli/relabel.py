@@ -15,7 +15,9 @@ from dosml.cli.relabel_options import (
     vasp_protocol,
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
-from dosml.errors import InputError
+from dosml.errors import InputError, about
+from dosml.limits import MOST_WORKERS
+from dosml.paths import check_output
 
 _INPUTS = "inputs"
 
@@ -106,6 +108,8 @@ def inputs(
             f"--engine {engine}: dosml relabel writes inputs for vasp; the engines that run here "
             "label in dosml smear-scan"
         )
+    study = out or Path(f"dosml-vasp-{frames.stem}")
+    check_output(study)
     settings = electronic_settings(sigma, scheme, electrons)
     protocol = vasp_protocol(
         preset=preset,
@@ -116,17 +120,18 @@ def inputs(
         potcar_functional=potcar_functional,
     )
     from dosml.campaign import Campaign
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import VASP_LABELS, read_frames
     from dosml.relabel.vasp.jobs import element_of, write_jobs
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
-    read = read_frames(frames, one_element=False)
-    study = out or Path(f"dosml-vasp-{frames.stem}")
+    read = read_frames(frames, VASP_LABELS)
     reporter = reporter_outside_campaign()
-    metals = sorted({element_of(frame) for frame in read})
+    with about(frames):
+        metals = sorted({element_of(frame) for frame in read})
     denser = frames_for_noise(read, noise_frames)
     subject = f"VASP labels of {', '.join(metals)}"
     with (
+        about(frames),
         Campaign(study, subject) as campaign,
         reporter.bar("writing inputs", (len(read) + len(denser)) * len(settings)) as update,
     ):
@@ -182,7 +187,8 @@ def collect(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read. [default: all cores]")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that read. [default: all cores]"),
     ] = None,
 ) -> None:
     """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.
@@ -247,13 +253,15 @@ def aimd(
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
 ) -> None:
     """Write VASP molecular dynamics as in TM23: Gamma point, 5 fs, 55 ps, three temperatures."""
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import DYNAMICS, read_frames
     from dosml.relabel.structures import build_structure
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
+    target = out or Path(f"dosml-aimd-{path.stem}")
+    check_output(target)
     if path.exists() or path.suffix:
-        start = read_frames(path)[0]
+        start = read_frames(path, DYNAMICS)[0]
     else:
         start = build_structure(structure, prototype=prototype, min_length=min_length, seed=seed)
     protocol = vasp_protocol(
@@ -265,7 +273,9 @@ def aimd(
         potcar_functional=potcar_functional,
     )
     reporter = reporter_outside_campaign()
-    for tier, folder in write_aimd(start, out or Path(f"dosml-aimd-{path.stem}"), protocol).items():
+    with about(structure):
+        written = write_aimd(start, target, protocol)
+    for tier, folder in written.items():
         reporter.say(f"{tier}: {folder} ({len(start)} atoms)")
         if (folder / "POTCAR.spec").exists():
             reporter.warn(
@@ -293,6 +303,7 @@ def sample(
     """Take frames from finished molecular dynamics."""
     from dosml.relabel.vasp.aimd import sample_trajectory, write_frames
 
+    check_output(out.parent)
     reporter = reporter_outside_campaign()
     frames = []
     for path in trajectories:

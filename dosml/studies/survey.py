@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
 from dosml.files import whole_file
+from dosml.paths import check_output
 from dosml.plan import Labelling, resolve
 from dosml.relabel.engines.registry import default_engine
+from dosml.sentences import sentence
 from dosml.settings import NEUTRAL
 from dosml.studies.labels import subjects_of
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
@@ -89,6 +91,7 @@ def survey_plans(
     DosmlError
         If a target is neither a metal nor a frame file, or labels cannot be used.
     """
+    check_output(folder)
     labels = options.get("labels")
     if not targets and labels is not None:
         targets = subjects_of(labels, options.get("scheme"))
@@ -210,7 +213,8 @@ def _run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
     except Exception as error:  # noqa: BLE001 - the next metal goes on
         # one metal must not take the others down, whatever its engine or learner does
         logger.exception("the scan of %s ended early", target)
-        return _failed(plan, start, f"{type(error).__name__}: {error}", reporter)
+        reason = sentence(error) or f"{type(error).__name__}: {error}"
+        return _failed(plan, start, reason, reporter)
     seconds = time.perf_counter() - start
     content = json.dumps({"key": _key(plan), "seconds": seconds}, indent=2)
     with whole_file(plan.folder / FINISHED) as path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
 from dosml.analysis.statistics.survey import SurveyData
+from dosml.paths import check_output
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def report_campaigns(
     DiskSpaceError
         If the disk is full.
     """
+    check_output(out)
     campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
     settings = campaigns[0].settings
     facts: dict[str, object] = {
