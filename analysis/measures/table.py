@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from dosml.theory.dos import ElectronicDos
     from dosml.theory.smearing import Smearing
 
+#: The one measure whose correlation with the force error is tested without a correction: it was
+#: named before the surveys were run. All others are exploratory.
+PRIMARY = "chi_4_unsmeared_states2_per_ev_atom2"
 _PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
 
 
@@ -180,12 +183,22 @@ _ENTRIES: tuple[Measure, ...] = (
         lambda read: read.response_unsmeared,
         window="moments",
         digits=2,
-        expected_sign=1,
         smeared=True,
     ),
     _chi(0),
     _chi(2),
     _chi(4),
+    Measure(
+        PRIMARY,
+        "chi_4, unsmeared",
+        _PAIRS,
+        "chi_4 of the same levels filled without smearing, at the Fermi level that they have then: "
+        "the primary measure, named before a survey is run.",
+        lambda read: D_WEIGHTS[4] * read.response_unsmeared,
+        window="moments",
+        expected_sign=1,
+        smeared=True,
+    ),
     Measure(
         "n_d_fermi_states_per_ev_atom",
         "n_d(E_F), smeared",

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from dosml.cli import (
+    angular_need,
     dos,
     env,
     grid,
@@ -53,6 +54,7 @@ app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
 app.add_typer(env.app, name="env")
