@@ -88,7 +88,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
         "error_by_metal",
         "Force error by metal",
         (
-            f"Force error of every metal at every common setting with 95 % bootstrap intervals "
+            f"Force error of every metal at every common setting with 95 % intervals "
             f"over held-out frames, sorted by {where}. Crosses: published errors of NequIP (other "
             f"labels, frames and learner; read from a figure, confidence medium)."
         ),

@@ -103,7 +103,7 @@ def write_report(
         "command": str(scan.facts.get("command", "")),
         "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
         "facts": fact_groups(scan.facts),
-        "bootstrap": f"{len(scan.weights)} resamples, seed {scan.bootstrap_seed}",
+        "intervals": INTERVAL_WORDS,
         "learners": None if learners is None else learner_section(scan, learners),
     }
     with whole_file(path.with_name(CONTENT)) as partial:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.analysis.measures.column import Column
+from dosml.analysis.statistics.errors import FEWEST
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 #: Folder of a campaign with one folder per study, each with a record and the study's tables.
 STUDIES, RECORD = "studies", "study.json"
-#: Fewer held-out frames of a tier give intervals that are too narrow to be believed.
-_FEW_FRAMES = 5
-
 _LEARNER = Column("learner", "learner", "", "Kind of force field.")
 _L_MAX = Column("l_max", "l_max", "", "Largest angular momentum of the descriptors.")
 _LABEL_SET = Column("label_set", "label set", "", "Labels of all frames at one setting.")
@@ -211,19 +209,16 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         (
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
             f"and tested on the held-out frames of every tier ({_by_tier(tested)}); seed "
-            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % bootstrap "
+            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % "
             f"interval over the held-out frames of that tier. Framed: trained and tested on the "
             f"same tier."
         )
     ]
     groups = list(table.groupby(["learner", "label_set"], sort=False))
     section["findings"] = [_worst(str(a), str(b), rows) for (a, b), rows in groups]
-    if min(tested.values()) < _FEW_FRAMES:
+    if min(tested.values()) < FEWEST:
         section["warnings"] = [
-            (
-                f"A tier holds only {min(tested.values())} held-out frames: the bootstrap over so "
-                f"few gives intervals that are too narrow."
-            )
+            (f"A tier holds only {min(tested.values())} held-out frames: too few for an interval.")
         ]
     top = float(table["percent_error"].max())
     section["matrix"] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from dosml.analysis.measures.survey_columns import CONTROLS, PUBLISHED_MEASURES
 from dosml.analysis.measures.table import ranked
+from dosml.analysis.statistics.angular_resolution import gain_of
 from dosml.analysis.statistics.campaigns import differences
 from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate_within, holm
 from dosml.analysis.statistics.measures_ranking import rank_measures
@@ -288,15 +289,22 @@ def _settings(campaign: CampaignTables) -> list[tuple[float, float]]:
 
 def _angular(campaign: CampaignTables) -> dict[str, list[float]]:
     """Pair and angular shares of every row of a campaign's results."""
-    pairs, gains = [], []
+    pairs, gains, nulls = [], [], []
     for width, shift in _settings(campaign):
-        pair = gain = float("nan")
+        pair = gain = null = float("nan")
         if campaign.angular is not None:
             name = setting_words(width, shift)
             group = campaign.angular[campaign.angular["setting"] == name].sort_values("l_max")
             left = 1 - group["explained"].to_numpy(float)
             if len(left) > 2 and left[1] > 0:
-                pair, gain = 100 * left[0], 100 * (left[1] - left[-1]) / left[1]
+                pair, gain = 100 * left[0], float(gain_of(left[1:]))
+                if "angular_gain_null_high_percent" in group:  # not of older versions
+                    null = float(group["angular_gain_null_high_percent"].iloc[0])
         pairs.append(pair)
         gains.append(gain)
-    return {"pairs_unexplained_percent": pairs, "angular_gain_percent": gains}
+        nulls.append(null)
+    return {
+        "pairs_unexplained_percent": pairs,
+        "angular_gain_percent": gains,
+        "angular_gain_null_high_percent": nulls,
+    }

@@ -107,7 +107,7 @@ def beside_pairs(
             labels = kinds[kind]
             held_out = trained(outcome).held_out(labels, data.test)
             for one, held in zip(labels.label_sets, held_out, strict=True):
-                errors = error_rows(held, study.test_tiers, seed=settings.seed)
+                errors = error_rows(held, study.test_tiers)
                 row = result_row(_known(metal, kind, one), held, errors, len(data.train))
                 # the model's own facts name the l_max in force
                 rows.append(row if level is None else {**row, "l_max": level})

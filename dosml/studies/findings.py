@@ -90,7 +90,7 @@ def write_findings(
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
-        bootstrap_seed=plan.settings.seed,
+        seed=plan.settings.seed,
         frames=data.frames,
     )
     table = summarise(scan)

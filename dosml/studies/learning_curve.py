@@ -100,7 +100,7 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
                     "label_set": name,
                     "seed": point.seed,
                 }
-                errors = error_rows(held, study.test_tiers, seed=settings.seed)
+                errors = error_rows(held, study.test_tiers)
                 rows.append(result_row(known, held, errors, len(point.frames)))
         table = pd.DataFrame(rows)
         fits, tables, figure = _write(table, study.folder)
