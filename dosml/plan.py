@@ -201,6 +201,7 @@ class ScanPlan:
         if isinstance(frames, SampledFrames):
             record["cell"] = self.settings.cell or engine.default_cell
             record["crystal"] = self.settings.prototype or element(frames.symbol).prototype
+            record["valence_electrons"] = element(frames.symbol).valence_electrons
             record["min_length"] = frames.recipe.min_length
         return record
 

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.measures.table import ranked
+from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.control_sections import control_sentences
 from dosml.analysis.statistics.correlation import correlate, smallest_p
 from dosml.analysis.statistics.label_noise import within_noise
+from dosml.analysis.statistics.primary import POWER_AT, power
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dosml.analysis.statistics.primary import PrimaryTest
 
 #: Level of every test.
 LEVEL = 0.05
@@ -47,44 +51,29 @@ class Verdict:
 def verdict(survey: SurveyData) -> Verdict:
     """Answer the question for the metals of a survey.
 
-    "Yes" needs a DOS measure whose correlation with the force error at the reference setting is
-    significant after Holm's correction, has a bootstrap interval without zero, and predicts metals
-    left out better than the mean of the others. "No" needs every interval of the measures of the
-    thesis below +`WEAK`, and errors that are those of the force fields: three times the label
-    noise or more in half of the metals or more. Everything else is undecided.
+    The answer is that of the primary test (`dosml.analysis.statistics.primary`), which was named
+    before the survey and needs no correction. "Yes" needs p < 0.05, a bootstrap interval without
+    zero and metals left out predicted better than by the mean of the others. "No" needs the
+    interval below +`WEAK`, with and without the metals whose error is less than three times their
+    label noise. Where only an exploratory measure passes Holm's correction the word is "In part".
+    Everything else is undecided.
 
     Parameters
     ----------
     survey
         The survey.
     """
-    where = setting_words(*survey.reference)
-    ranking = survey.ranking
-    if ranking is None:
-        n = len(survey.with_d)
-        if n < len(survey.campaigns):
-            text = (
-                f"The d-DOS of {n} of {len(survey.campaigns)} metals is known: a correlation "
-                f"across metals needs {FEWEST_METALS} or more with different force errors."
-            )
-            return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
-        text = (
-            f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
-            f"{FEWEST_METALS} or more with different force errors."
-        )
-        return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
-    word, headline = _word(ranking, where)
-    noisy = int(within_noise(survey.at(survey.reference)).sum())
-    if word == "No" and 2 * noisy > len(survey.campaigns):
-        word = "Undecided"
-        headline = (
-            f"The errors of {noisy} of {len(survey.campaigns)} metals at {where} are less than "
-            f"three times their label noise: they may be those of the k-points, and a No would be "
-            f"about these. {headline}"
-        )
+    where, test, ranking = setting_words(*survey.reference), survey.primary, survey.ranking
+    if test is None or ranking is None:
+        word, headline = "Undecided", _too_few(survey)
+        return Verdict(word, headline, (*carries(survey), *_spread(survey), *_noise(survey)))
+    word, headline = _word(test, ranking, where)
     sentences = [
+        *carries(survey),
         *_spread(survey),
         *_noise(survey),
+        _primary(test),
+        *control_sentences(survey.controls, survey.own, seed=survey.seed),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
@@ -98,57 +87,112 @@ def verdict(survey: SurveyData) -> Verdict:
     return Verdict(word, headline, tuple(sentences))
 
 
-def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
-    n = int(ranking["n"].min())
+def _too_few(survey: SurveyData) -> str:
+    n, metals = len(survey.with_d), len(survey.campaigns)
+    if n < metals:
+        return (
+            f"The d-DOS of {n} of {metals} metals is known: a correlation across metals needs "
+            f"{FEWEST_METALS} or more with different force errors."
+        )
+    return (
+        f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
+        f"{FEWEST_METALS} or more with different force errors."
+    )
+
+
+def carries(survey: SurveyData) -> list[str]:
+    """Say what the labels can carry: engine, mesh, noise, n, power.
+
+    Parameters
+    ----------
+    survey
+        The survey.
+    """
+    engines = sorted({str(one.settings.get("engine", "unknown")) for one in survey.campaigns})
+    grids = sorted({_grid(one.settings.get("kpoints")) for one in survey.campaigns})
+    n = len(survey.with_d)
+    found = ", ".join(f"{100 * power(n, r):.0f} % for a true r of {r:g}" for r in POWER_AT)
+    noise = survey.at(survey.reference)["label_noise_percent"].dropna()
+    words = "label noise not known"
+    if len(noise):
+        words = f"label noise {noise.median():.2g} % of the forces in the median, at most "
+        words += f"{noise.max():.2g} %"
+    return [
+        (
+            f"What these labels can carry: engine {', '.join(engines)}, k-points "
+            f"{'; '.join(grids)}, {words}; n = {n} metals find a correlation with a chance of "
+            f"{found} (p < {LEVEL:g}, two-sided)."
+        )
+    ]
+
+
+def _grid(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return " x ".join(map(str, value))
+    return "of the engine's choice" if value is None else str(value)
+
+
+def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, str]:
+    about = f"For these {test.n} metals at {where}"
+    between = f"95 % interval {test.interval.low:+.2f} to {test.interval.high:+.2f}"
+    if math.isnan(test.interval.low):
+        between = "no interval"
+    r = f"Pearson r = {test.pearson:+.2f} ({between}, p {_p(test.p)}, n = {test.n})"
+    if test.passes and test.pearson > 0:
+        return "Yes", (
+            f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "
+            f"larger, {r}. This measure was named before; it needs no correction."
+        )
+    if test.passes:
+        return "The other way round", (
+            f"{about}: where the unsmeared chi_4 of the d band is larger, forces are learnt "
+            f"better, {r}."
+        )
     # one metal far off can carry a permutation test; the interval over metals then holds zero
     holds_zero = (ranking["pearson_low"] <= 0) & (ranking["pearson_high"] >= 0)
-    passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0) & ~holds_zero]
-    expected = {name: one.expected_sign or 0 for name, one in ranked().items()}
-    signs = np.array([expected[m] * np.sign(r) for m, r in _pairs(passed)])
-    if len(passed) and (signs > 0).any():
-        row = passed[signs > 0].iloc[0]
-        return "Yes", (
-            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
-            f"{_r(row)}, and survives the correction for {len(ranking)} tests."
-        )
-    if len(passed) and (signs == 0).any():
-        row = passed[signs == 0].iloc[0]
-        return "In part", (
-            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
-            f"{_r(row)}, but no measure of a large or sharp d-DOS at E_F does."
-        )
+    others = ranking[ranking["measure"] != PRIMARY]
+    passed = others[(others["pearson_p_holm"] < LEVEL) & (others["loo_q2"] > 0) & ~holds_zero]
     if len(passed):
         row = passed.iloc[0]
-        return "The other way round", (
-            f"For these {n} metals at {where}: where {_named(row)} is "
-            f"larger, forces are learnt better, {_r(row)}."
+        return "In part", (
+            f"{about}: the measure named before, unsmeared chi_4, does not pass ({r}); of the "
+            f"exploratory ones {_named(row)} goes with the force error, {_r(row)}, and survives "
+            f"the correction for {len(ranking)} tests."
         )
-    thesis = ranking[[expected[m] > 0 for m in ranking["measure"]]]
-    top = ranking.iloc[int(np.argmax(np.abs(ranking["pearson"].to_numpy(float))))]
-    ends = thesis["pearson_high"].to_numpy(float)
-    if len(thesis) and np.isfinite(ends).all() and (ends < WEAK).all():
+    if test.interval.high < WEAK:
+        if test.noisy and not test.clear_interval.high < WEAK:
+            return "Undecided", (
+                f"{about}: {r}, but the errors of {', '.join(test.noisy)} are less than three "
+                f"times their label noise: they may be those of the k-points, and without them "
+                f"the labels do not carry a No."
+            )
         return "No", (
-            f"For these {n} metals at {where}: every 95 % interval of the correlation of a "
-            f"large or sharp d-DOS with the force error ends below +{WEAK:g} (highest "
-            f"{ends.max():+.2f}); the strongest of all measures is {_named(top)}, {_r(top)}."
+            f"{about}: the 95 % interval of the correlation of unsmeared chi_4 with the force "
+            f"error ends below +{WEAK:g}, {r}."
         )
-    failed = (
-        f"no measure of the d-DOS passes p < {LEVEL:g} after the correction for {len(ranking)} "
-        "tests, has an interval without zero and predicts metals left out"
-    )
-    if smallest_p(n) * len(ranking) >= LEVEL:
-        failed = (
-            f"{n} metals are too few for any measure to pass, whatever the data (p is "
-            f"{smallest_p(n):.3f} at best, before the correction for {len(ranking)} tests)"
-        )
-    return "Undecided", (
-        f"For these {n} metals at {where}: {failed}; the strongest is {_named(top)}, {_r(top)}, "
-        f"p {_p(top['pearson_p'])} before and p {_p(top['pearson_p_holm'])} after correction."
-    )
+    reason = "it does not pass p < 0.05 with an interval without zero and metals left out predicted"
+    if smallest_p(test.n) >= LEVEL:
+        reason = f"{test.n} metals are too few to pass whatever the data"
+    return "Undecided", f"{about}: unsmeared chi_4 against the force error, {r}; {reason}."
 
 
-def _pairs(ranking: pd.DataFrame) -> list[tuple[str, float]]:
-    return list(zip(ranking["measure"], ranking["pearson"].astype(float), strict=True))
+def _primary(test: PrimaryTest) -> str:
+    text = (
+        f"Primary test, named before: ln(force error) against unsmeared chi_4, Pearson "
+        f"{test.pearson:+.2f} (p {_p(test.p)}), Spearman {test.spearman:+.2f} (p "
+        f"{_p(test.spearman_p)}), n = {test.n}"
+    )
+    if not math.isnan(test.within_crystals):
+        text += (
+            f"; with the kind of crystal taken out {test.within_crystals:+.2f} (p "
+            f"{_p(test.within_crystals_p)})"
+        )
+    if not math.isnan(test.q2):
+        text += (
+            f". A metal left out is predicted with Q² = {test.q2:+.2f}, from the d-band centre "
+            f"with {test.q2_centre:+.2f}"
+        )
+    return f"{text}."
 
 
 def _named(row: pd.Series) -> str:
@@ -211,7 +255,7 @@ def _tested(ranking: pd.DataFrame, where: str) -> str:
     kept = ranking[ranking["pearson_p_holm"] < LEVEL]
     passed = ", ".join(f"{_named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
     return (
-        f"{len(ranking)} measures were tried at {where}; about {LEVEL * len(ranking):.1f} would "
+        f"Exploratory: {len(ranking)} measures were tried at {where}; about {LEVEL * len(ranking):.1f} would "
         f"pass p < {LEVEL:g} by chance. {few} pass{'es' if few == 1 else ''} uncorrected, after "
         f"Holm's correction {passed or 'none'}."
     )

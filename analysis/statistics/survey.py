@@ -12,8 +12,10 @@ from dosml.analysis.measures.survey_columns import CONTROLS, PUBLISHED_MEASURES
 from dosml.analysis.measures.table import ranked
 from dosml.analysis.statistics.angular_resolution import gain_of
 from dosml.analysis.statistics.campaigns import differences
+from dosml.analysis.statistics.controls import Controls
 from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate_within, holm
 from dosml.analysis.statistics.measures_ranking import rank_measures
+from dosml.analysis.statistics.primary import PrimaryTest, primary_test
 from dosml.analysis.statistics.published import D_BAND_CENTERS, published_metals, published_table
 from dosml.analysis.statistics.scan import setting_words
 from dosml.errors import InputError
@@ -43,6 +45,10 @@ class SurveyData:
         What was run, shown in the report: strings or mappings of strings.
     failures
         Metal without a result -> why.
+    crystals
+        Metal -> kind of crystal that its frames were sampled from, of those where it is known.
+    controls
+        What was run beside the metals.
     seed
         Seed of every permutation and bootstrap.
 
@@ -55,6 +61,8 @@ class SurveyData:
     campaigns: Sequence[CampaignTables]
     facts: Mapping[str, object] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    crystals: Mapping[str, str] = field(default_factory=dict)
+    controls: Controls = field(default_factory=Controls)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -170,8 +178,19 @@ class SurveyData:
         return len(self.campaigns) >= FEWEST_METALS
 
     @cached_property
+    def primary(self) -> PrimaryTest | None:
+        """The test named before: ln(force error) against unsmeared chi_4 at the reference."""
+        return primary_test(self.at(self.reference), TARGET, self.crystals, seed=self.seed)
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """The metals at the reference with their crystals, which controls are held against."""
+        rows = self.at(self.reference)
+        return rows.assign(crystal=[self.crystals.get(m, "unknown") for m in rows["metal"]])
+
+    @cached_property
     def ranking(self) -> pd.DataFrame | None:
-        """The main question: every DOS measure against the force error at the reference."""
+        """Exploratory: every DOS measure against the force error at the reference."""
         return self._rank(self.reference, TARGET)
 
     @cached_property

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
+from dosml.analysis.statistics.controls import Controls, read_controls
 from dosml.analysis.statistics.survey import SurveyData
+from dosml.relabel.elements import ELEMENTS, element
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dosml.analysis.statistics.campaigns import CampaignTables
     from dosml.progress import Reporter
     from dosml.studies.survey import MetalOutcome
 
@@ -71,6 +74,8 @@ def report_campaigns(
     survey = SurveyData(
         campaigns=campaigns,
         facts=facts,
+        crystals={one.metal: crystal for one in campaigns if (crystal := _crystal(one))},
+        controls=_controls([out, *folders]),
         failures={one.target: one.failure for one in outcomes if one.failure is not None},
     )
     reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
@@ -80,3 +85,20 @@ def report_campaigns(
     reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
     reporter.say(f"report: {report}")
     return report
+
+
+def _crystal(campaign: CampaignTables) -> str | None:
+    """Kind of crystal of a campaign's frames; older versions wrote it only where it was chosen."""
+    settings = campaign.settings
+    found = settings.get("crystal") or settings.get("prototype")
+    if found is None and campaign.metal in ELEMENTS:
+        return element(campaign.metal).prototype
+    return None if found is None else str(found)
+
+
+def _controls(folders: Sequence[Path]) -> Controls:
+    """Controls of the first of the folders that has any."""
+    for folder in folders:
+        if (found := read_controls(folder)).there:
+            return found
+    return Controls()

@@ -185,8 +185,9 @@ def test_window() -> None:
 
 
 def test_two_points_are_a_grid() -> None:
-    """One cell: no pair of different cells, so nothing but zero is left."""
-    assert pair_integrals([0.0, 1.0], [[1.0, 1.0]], None, fermi_level=0.5)[0, 0] == 0
+    """A flat band of one state from 0 to 1 eV, half full: H(1/2) = ln 2."""
+    found = pair_integrals([0.0, 1.0], [[1.0, 1.0]], None, fermi_level=0.5)[0, 0]
+    assert found == pytest.approx(np.log(2), rel=1e-6)
 
 
 def test_bad_input_is_refused() -> None:
