@@ -50,8 +50,8 @@ _ERRORS = (
         "force error, low",
         "%",
         "Lower end of its 95 % interval: Student's t of the ratio MAE/MAV over held-out frames "
-        "inside each tier. Empty with fewer than four frames in a tier. The model is not retrained: "
-        "the interval holds the scatter of test frames only.",
+        "inside each tier. Empty with fewer than four frames in a tier. The model is not "
+        "retrained: the interval holds the scatter of test frames only.",
         2,
     ),
     Column(

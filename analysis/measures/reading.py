@@ -96,6 +96,24 @@ class DosReading:
         return found.pair_integral
 
     @cached_property
+    def orbital_occupations(self) -> NDArray[np.float64]:
+        """Electrons in each d orbital of an atom in the moments window, shape (5,).
+
+        Raises
+        ------
+        ValueError
+            If the DOS is not m-resolved.
+        """
+        if self.dos.d_m is None:
+            raise ValueError("this DOS has no m-resolved d part (d_m is None)")
+        low, high = self.windows.moments
+        inside = (self.dos.energies >= low) & (self.dos.energies <= high)
+        energies = self.dos.energies[inside]
+        return np.array(
+            [dos_electrons(energies, one[inside], self.smearing, 0.0) for one in self.dos.d_m]
+        )
+
+    @cached_property
     def unsmeared_level(self) -> float:
         """Level to which the same electrons fill the same levels sharply, eV relative to E_F."""
         if self.smearing is None:

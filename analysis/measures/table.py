@@ -86,6 +86,10 @@ def _filling_product(read: DosReading) -> float:
     return read.moments.filling * (1 - read.moments.filling)
 
 
+def _orbital_spread(read: DosReading) -> float:
+    return math.nan if read.dos.d_m is None else float(np.std(read.orbital_occupations))
+
+
 def _slope(read: DosReading, *, smeared: bool) -> float:
     curve = read.smeared_d if smeared else read.dos.d
     return mean_absolute_slope(read.dos.energies, curve, read.windows.sharpness)
@@ -162,6 +166,17 @@ _ENTRIES: tuple[Measure, ...] = (
         "Empty d weight in the moments window.",
         lambda read: read.moments.states - read.moments.electrons,
         window="moments",
+    ),
+    Measure(
+        "d_orbital_spread_per_atom",
+        "unevenness of the d orbitals",
+        "1/atom",
+        "Standard deviation over the five d orbitals of the electrons in them, mean over atoms and "
+        "frames in the laboratory's axes; 0 where smearing has made them even. Empty where the "
+        "DOS is not resolved by orbital.",
+        _orbital_spread,
+        window="moments",
+        digits=4,
     ),
     Measure(
         "d_response_states2_per_ev_atom2",

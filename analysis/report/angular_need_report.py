@@ -124,10 +124,14 @@ def write_need_report(
         sections=[section],
         warnings=warnings,
         limits=[
-            "One learner, one number of training frames, one seed: with more frames higher l can "
-            "pay that do not here.",
-            "The rule looks at errors, not at their intervals: steps of a tenth of the error or "
-            "less mean nothing.",
+            (
+                "One learner, one number of training frames, one seed: with more frames higher l "
+                "can pay that do not here."
+            ),
+            (
+                "The rule looks at errors, not at their intervals: steps of a tenth of the error "
+                "or less mean nothing."
+            ),
             *limits,
         ],
         facts=facts,

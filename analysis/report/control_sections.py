@@ -77,8 +77,8 @@ def electron_sentences(electrons: pd.DataFrame) -> list[str]:
     return [
         (
             f"The levels of the same frames filled with other electron numbers ({n} "
-            f"metal{'s' * (n > 1)}): correlation with unsmeared chi_4 along the series, median over "
-            f"metals: {'; '.join(parts)}. Geometry and levels do not change there, only their "
+            f"metal{'s' * (n > 1)}): correlation with unsmeared chi_4 along the series, median "
+            f"over metals: {'; '.join(parts)}. Geometry and levels do not change there, only their "
             f"filling."
         )
     ]
@@ -175,8 +175,10 @@ def control_sections(
                 (
                     "electron_series",
                     "Force error and chi_4 against the number of electrons",
-                    "Fixed frames and levels, filled with other electron numbers; a force field "
-                    "trained at each. Broken: unsmeared chi_4.",
+                    (
+                        "Fixed frames and levels, filled with other electron numbers; a force "
+                        "field trained at each. Broken: unsmeared chi_4."
+                    ),
                     electron_series_figure,
                     controls.electrons,
                 ),
@@ -195,8 +197,10 @@ def control_sections(
                 (
                     "crystals",
                     "Metals in several crystals",
-                    "Force error against unsmeared chi_4; full symbols: the own crystal of a metal, "
-                    "open ones: others, lines join a metal.",
+                    (
+                        "Force error against unsmeared chi_4; full symbols: the own crystal of a "
+                        "metal, open ones: others, lines join a metal."
+                    ),
                     crystals_figure,
                     table,
                 ),
@@ -215,8 +219,10 @@ def control_sections(
                 (
                     "pairs",
                     "Labels and their pair potentials",
-                    "Force error of the learner on the labels and on those of the pair potential "
-                    "nearest to them, same frames.",
+                    (
+                        "Force error of the learner on the labels and on those of the pair "
+                        "potential nearest to them, same frames."
+                    ),
                     pairs_figure,
                     table,
                 ),

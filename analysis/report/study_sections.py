@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.analysis.measures.column import Column
-from dosml.analysis.statistics.errors import FEWEST
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.statistics.errors import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

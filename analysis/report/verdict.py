@@ -150,8 +150,12 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
         )
     # one metal far off can carry a permutation test; the interval over metals then holds zero
     holds_zero = (ranking["pearson_low"] <= 0) & (ranking["pearson_high"] >= 0)
-    others = ranking[ranking["measure"] != PRIMARY]
-    passed = others[(others["pearson_p_holm"] < LEVEL) & (others["loo_q2"] > 0) & ~holds_zero]
+    passed = ranking[
+        (ranking["measure"] != PRIMARY)
+        & (ranking["pearson_p_holm"] < LEVEL)
+        & (ranking["loo_q2"] > 0)
+        & ~holds_zero
+    ]
     if len(passed):
         row = passed.iloc[0]
         return "In part", (
@@ -162,9 +166,9 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     if test.interval.high < WEAK:
         if test.noisy and not test.clear_interval.high < WEAK:
             return "Undecided", (
-                f"{about}: {r}, but the errors of {', '.join(test.noisy)} are less than three "
-                f"times their label noise: they may be those of the k-points, and without them "
-                f"the labels do not carry a No."
+                f"{about}: unsmeared chi_4 against the force error, {r}, but the "
+                f"errors of {', '.join(test.noisy)} are less than three times their label noise: "
+                f"they may be those of the k-points, and without them the labels do not carry a No."
             )
         return "No", (
             f"{about}: the 95 % interval of the correlation of unsmeared chi_4 with the force "
@@ -255,8 +259,8 @@ def _tested(ranking: pd.DataFrame, where: str) -> str:
     kept = ranking[ranking["pearson_p_holm"] < LEVEL]
     passed = ", ".join(f"{_named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
     return (
-        f"Exploratory: {len(ranking)} measures were tried at {where}; about {LEVEL * len(ranking):.1f} would "
-        f"pass p < {LEVEL:g} by chance. {few} pass{'es' if few == 1 else ''} uncorrected, after "
+        f"Exploratory: {len(ranking)} measures were tried at {where}; about "
+        f"{LEVEL * len(ranking):.1f} would pass p < {LEVEL:g} by chance. {few} pass{'es' if few == 1 else ''} uncorrected, after "
         f"Holm's correction {passed or 'none'}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ def angular_need(l_max: Sequence[int], errors: Sequence[float]) -> tuple[int, bo
         If there are fewer than two values, they do not ascend, or an error is not positive.
     """
     levels, values = list(l_max), np.asarray(errors, dtype=float)
-    ascending = all(a < b for a, b in zip(levels, levels[1:], strict=False))
+    ascending = all(a < b for a, b in pairwise(levels))
     if len(levels) < 2 or len(levels) != len(values) or not ascending:
         raise InputError(
             f"the angular need wants two or more ascending l_max and an error of each, got "

@@ -127,16 +127,28 @@ def electron_rows(folder: Path) -> pd.DataFrame:
         If it is none, or cannot be read.
     """
     campaign = read_campaign(folder)
-    counts = campaign.settings.get("fill")
-    if not isinstance(counts, list):
+    valence = campaign.settings.get("valence_electrons")
+    if not isinstance(valence, (int, float)):
         raise InputError(f"{folder} is no electron series: dosml electron-series makes one")
-    table = campaign.results.sort_values("electrons_per_atom_shift", ignore_index=True)
-    shifts = table["electrons_per_atom_shift"].to_numpy(float)
-    # settings of a series are its counts in order, but for those that were left out
-    valence = float(campaign.settings["valence_electrons"])  # type: ignore[arg-type]
+    return series_rows(campaign.metal, campaign.results, valence)
+
+
+def series_rows(metal: str, results: pd.DataFrame, valence: float) -> pd.DataFrame:
+    """Rows of one electron series from the results of its scan, see `electron_rows`.
+
+    Parameters
+    ----------
+    metal
+        Its name.
+    results
+        One row per electron number.
+    valence
+        Electrons per atom of the neutral metal.
+    """
+    table = results.sort_values("electrons_per_atom_shift", ignore_index=True)
     kept = table.reindex(columns=list(_KEPT))
-    kept.insert(0, "electrons", shifts + valence)
-    kept.insert(0, "metal", campaign.metal)
+    kept.insert(0, "electrons", table["electrons_per_atom_shift"].to_numpy(float) + valence)
+    kept.insert(0, "metal", metal)
     filling = 10 * table["d_band_filling"].to_numpy(float)
     kept["d_electrons_of_ten"] = filling
     kept["n_times_ten_minus_n"] = filling * (10 - filling)
@@ -171,7 +183,7 @@ def electron_correlations(electrons: pd.DataFrame) -> pd.DataFrame:
         for name, column in targets.items():
             part = group[[PRIMARY, column]].dropna()
             ends = (float("nan"), float("nan"))
-            if len(part) >= MINIMUM_POINTS and part[PRIMARY].nunique() > 1:
+            if len(part) >= MINIMUM_POINTS and np.ptp(part[PRIMARY]) > 0:
                 found = part.corr().iloc[0, 1], part.corr(method="spearman").iloc[0, 1]
                 ends = float(found[0]), float(found[1])
             row[f"{name}_pearson"], row[f"{name}_spearman"] = ends
@@ -180,7 +192,7 @@ def electron_correlations(electrons: pd.DataFrame) -> pd.DataFrame:
 
 
 def crystal_table(crystals: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """The metals in their own crystal and in others at one setting.
+    """Put the metals in their own crystal beside others at one setting.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def units_of(strata: Sequence[Hashable]) -> list[list[NDArray[np.intp]]] | None:
 
 
 def scatter(influence: NDArray[np.float64], strata: Sequence[Hashable]) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a number that is a sum over frames.
+    """Find standard error and degrees of freedom of a number that is a sum over frames.
 
     Parameters
     ----------
@@ -203,8 +203,8 @@ def scatter(influence: NDArray[np.float64], strata: Sequence[Hashable]) -> tuple
     Returns
     -------
     error, freedom
-        The variance is the sum over strata of m s^2 (m blocks whose sums scatter with variance s^2),
-        the degrees of freedom are Satterthwaite's (Biometrics 2, 110 (1946)). Both nan with fewer
+        The variance is the sum over strata of m s^2 (m blocks whose sums scatter with variance
+        s^2), the degrees of freedom are Satterthwaite's (Biometrics 2, 110 (1946)). Both nan with fewer
         than `FEWEST` frames in a stratum.
     """
     units = units_of(strata)
@@ -233,7 +233,7 @@ def t_half_width(error: float, freedom: float, *, confidence: float = CONFIDENCE
 def ratio_influence(
     numerator: NDArray[np.float64], denominator: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What each frame adds to (sum of numerators) / (sum of denominators), to first order.
+    """Find what each frame adds to (sum of numerators) / (sum of denominators), to first order.
 
     Parameters
     ----------

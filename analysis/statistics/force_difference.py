@@ -7,8 +7,8 @@ For one atom with force F0 at the first setting and F at the second, theta the a
 exactly (the law of cosines). The first term is the magnitude part, the second the direction part.
 Figure 9c compares mean |F - F0| with mean ||F| - |F0||.
 
-What a change without any preference gives: small against the force and of random direction, one of
-its three components lies along the force and two across it, so the direction part holds
+What a change without any preference gives: small against the force and of random direction, one
+of its three components lies along the force and two across it, so the direction part holds
 `ISOTROPIC_SHARE` of the mean square, and the mean of |cos| over the sphere being one half, the ratio
 of the two means of Figure 9c is `ISOTROPIC_RATIO`.
 """

@@ -1,7 +1,7 @@
 """The one test of a survey that was named before it was run, and what its labels can carry.
 
-ln(force error) of the metals against the unsmeared chi_4 of their d bands, at the reference setting.
-The logarithm, because errors of metals differ by factors; unsmeared, because a smeared index falls
+ln(force error) of the metals against the unsmeared chi_4 of their d bands, at the reference
+setting. The logarithm, because errors of metals differ by factors; unsmeared, because a smeared index falls
 with σ by construction. One test needs no correction for others.
 """
 
@@ -91,15 +91,16 @@ def power(n: int, r: float, *, level: float = 1 - CONFIDENCE) -> float:
     Returns
     -------
     float
-        By Fisher's z = arctanh(r), which scatters with 1/sqrt(n - 3).
+        By Fisher's z = arctanh(r) with its bias r/(2 (n - 1)), which scatters with 1/sqrt(n - 3).
     """
     from scipy import stats
 
     if n <= 3:
         return 0.0
-    shift = float(np.arctanh(abs(r)) * np.sqrt(n - 3))
-    edge = float(stats.norm.ppf(1 - level / 2))
-    return float(stats.norm.cdf(shift - edge) + stats.norm.cdf(-shift - edge))
+    t = float(stats.t.ppf(1 - level / 2, n - 2))
+    edge = float(np.arctanh(t / np.sqrt(n - 2 + t * t)))
+    z = float(np.arctanh(abs(r)) + abs(r) / (2 * (n - 1)))
+    return float(stats.norm.cdf(np.array([z, -z]) - edge, scale=1 / np.sqrt(n - 3)).sum())
 
 
 def primary_test(

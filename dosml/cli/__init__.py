@@ -13,12 +13,14 @@ import typer
 from dosml.cli import (
     angular_need,
     dos,
+    electron_series,
     env,
     grid,
     learning_curve,
     nelect_scan,
     parts,
     phonons,
+    predict_learnability,
     relabel,
     report,
     smear_scan,
@@ -45,11 +47,13 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
+app.command("electron-series")(electron_series.electron_series)
 app.command("survey")(survey.survey)
 app.command("report")(report.report)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
+app.command("predict-learnability")(predict_learnability.predict_learnability)
 app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)

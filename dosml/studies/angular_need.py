@@ -14,7 +14,7 @@ from dosml.analysis.report.angular_need_report import need_sentences, write_need
 from dosml.analysis.statistics.angular_need import need_table
 from dosml.analysis.statistics.campaigns import campaign_folders
 from dosml.analysis.statistics.tables import write_tables
-from dosml.campaign import RECORD, Campaign
+from dosml.campaign import Campaign
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 from dosml.settings import IntList, TrainingSettings
@@ -117,8 +117,10 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
                 (
                     "angular_need",
                     "Force error against l_max",
-                    "Full lines: labels at the smallest and largest σ; broken: the pair potential "
-                    "nearest to them on the same frames. Ring: the angular need.",
+                    (
+                        "Full lines: labels at the smallest and largest σ; broken: the pair "
+                        "potential nearest to them on the same frames. Ring: the angular need."
+                    ),
                     angular_need_figure(point_table, need_rows),
                 )
             ],
@@ -140,7 +142,7 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
 
 
 def _parts(settings: AngularNeedSettings) -> list[OneMetalSettings]:
-    """Settings of the study of each metal."""
+    """Make the settings of the study of each metal."""
     shared = settings.model_dump(exclude={"targets", "out", "run"})
     shared["run"] = settings.run
     places: list[tuple[str, str]] = []

@@ -12,7 +12,7 @@ from dosml.analysis.measures.table import measure_all
 from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.scan import setting_words
 from dosml.errors import InputError
-from dosml.settings import IntList
+from dosml.settings import IntList  # noqa: TC001 - pydantic reads it
 from dosml.studies.open_study import LabelStudySettings, open_study
 from dosml.studies.pair_control import PREFIX, pair_control
 from dosml.studies.train import result_row

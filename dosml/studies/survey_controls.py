@@ -1,4 +1,4 @@
-"""Controls of a survey: what else than the electrons could make one metal harder than another?
+"""Controls of a survey: what else than the electrons could make one metal harder than another.
 
 Three, each beside the metals' own scans in the folder `controls` of the survey:
 
@@ -117,7 +117,7 @@ def _others(plan: ScanPlan) -> tuple[str, ...]:
 
 
 def _in_crystal(plan: ScanPlan, crystal: str, folder: Path) -> ScanPlan:
-    """The same scan at the two ends of σ, in another crystal."""
+    """Plan the same scan at the two ends of σ, in another crystal."""
     given = plan.settings.model_dump(exclude_unset=True, exclude={"run"})
     ends = (min(plan.settings.sigma), max(plan.settings.sigma))
     settings = SmearScanSettings.model_validate(
@@ -134,7 +134,7 @@ def _in_crystal(plan: ScanPlan, crystal: str, folder: Path) -> ScanPlan:
 
 
 def _electron_series(plan: ScanPlan, folder: Path) -> tuple[ScanPlan, ScanPlan]:
-    """The scan, which labels for the series too, and the series on its frames and labels."""
+    """Give the scan, which labels for the series too, and the series on its labels."""
     known = set(ElectronSeriesSettings.model_fields) - {"sigma", "run", "out", "engine"}
     given = plan.settings.model_dump(exclude_unset=True)
     settings = ElectronSeriesSettings.model_validate(

@@ -12,7 +12,7 @@ from dosml.relabel.elements import ELEMENTS, element
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dosml.analysis.statistics.campaigns import CampaignTables
@@ -20,6 +20,57 @@ if TYPE_CHECKING:
     from dosml.studies.survey import MetalOutcome
 
 _UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
+
+
+def survey_of(
+    folders: Sequence[Path],
+    *,
+    out: Path | None = None,
+    facts: Mapping[str, object] | None = None,
+    outcomes: Sequence[MetalOutcome] = (),
+) -> SurveyData:
+    """Join finished campaigns and the controls beside them.
+
+    Parameters
+    ----------
+    folders
+        Campaign folders, or folders of surveys that hold some.
+    out
+        Another folder that may hold controls.
+    facts
+        What was run, in front of what the campaigns tell.
+    outcomes
+        What became of each metal where the scans were run just now.
+
+    Raises
+    ------
+    InputError
+        If a folder is no finished campaign, or the campaigns cannot be joined.
+    """
+    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
+    settings = campaigns[0].settings
+    told: dict[str, object] = {
+        **(facts or {}),
+        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
+        "settings": {
+            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
+            for key in COMPARED
+            if settings.get(key) is not None
+        },
+        "versions": run_versions(),
+    }
+    if outcomes:
+        told["wall time of the scans"] = {
+            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
+            for one in outcomes
+        }
+    return SurveyData(
+        campaigns=campaigns,
+        facts=told,
+        crystals={one.metal: crystal for one in campaigns if (crystal := _crystal(one))},
+        controls=_controls([*([out] if out else []), *folders]),
+        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    )
 
 
 def report_campaigns(
@@ -54,29 +105,11 @@ def report_campaigns(
     DiskSpaceError
         If the disk is full.
     """
-    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
-    settings = campaigns[0].settings
-    facts: dict[str, object] = {
-        "command": reporter.command,
-        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
-        "settings": {
-            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
-            for key in COMPARED
-            if settings.get(key) is not None
-        },
-        "versions": run_versions(),
-    }
-    if outcomes:
-        facts["wall time of the scans"] = {
-            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
-            for one in outcomes
-        }
-    survey = SurveyData(
-        campaigns=campaigns,
-        facts=facts,
-        crystals={one.metal: crystal for one in campaigns if (crystal := _crystal(one))},
-        controls=_controls([out, *folders]),
-        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    survey = survey_of(
+        folders,
+        out=out,
+        facts={"command": reporter.command},
+        outcomes=outcomes,
     )
     reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
     answer, report = write_survey_report(out, survey)
@@ -97,7 +130,7 @@ def _crystal(campaign: CampaignTables) -> str | None:
 
 
 def _controls(folders: Sequence[Path]) -> Controls:
-    """Controls of the first of the folders that has any."""
+    """Read the controls of the first of the folders that has any."""
     for folder in folders:
         if (found := read_controls(folder)).there:
             return found

@@ -27,13 +27,13 @@ def write_campaign(
     run=(),
     label_noise=0.01,
 ):
-    """Force error = 3 + slope * n_d(E_F) of the metal + noise, chi_4 = 0.3 n_d, and -1 point per eV of σ."""
+    """Force error = 9 + slope * n_d(E_F) of the metal + noise - 1 point per eV; chi_4 = 0.3 n_d."""
     known = published_metals()["metal"].tolist()
     rng = np.random.default_rng([seed, known.index(metal)])
     n_d = rng.uniform(0.2, 3.0)
     rows = []
     for sigma in sigmas:
-        error = 3 + slope * n_d + noise * rng.normal() - 1.0 * (sigma - sigmas[0])
+        error = 9 + slope * n_d + noise * rng.normal() - 1.0 * (sigma - sigmas[0])
         row = {name: rng.uniform(0.5, 1.5) for name in result_columns()}
         row |= {
             "sigma_ev": sigma,
