@@ -260,8 +260,9 @@ def _tested(ranking: pd.DataFrame, where: str) -> str:
     passed = ", ".join(f"{_named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
     return (
         f"Exploratory: {len(ranking)} measures were tried at {where}; about "
-        f"{LEVEL * len(ranking):.1f} would pass p < {LEVEL:g} by chance. {few} pass{'es' if few == 1 else ''} uncorrected, after "
-        f"Holm's correction {passed or 'none'}."
+        f"{LEVEL * len(ranking):.1f} would pass p < {LEVEL:g} by chance. "
+        f"{few} pass{'es' if few == 1 else ''} uncorrected, after Holm's correction "
+        f"{passed or 'none'}."
     )
 
 

@@ -204,8 +204,8 @@ def scatter(influence: NDArray[np.float64], strata: Sequence[Hashable]) -> tuple
     -------
     error, freedom
         The variance is the sum over strata of m s^2 (m blocks whose sums scatter with variance
-        s^2), the degrees of freedom are Satterthwaite's (Biometrics 2, 110 (1946)). Both nan with fewer
-        than `FEWEST` frames in a stratum.
+        s^2), the degrees of freedom are Satterthwaite's (Biometrics 2, 110 (1946)). Both nan with
+        fewer than `FEWEST` frames in a stratum.
     """
     units = units_of(strata)
     if units is None:

@@ -9,8 +9,8 @@ Figure 9c compares mean |F - F0| with mean ||F| - |F0||.
 
 What a change without any preference gives: small against the force and of random direction, one
 of its three components lies along the force and two across it, so the direction part holds
-`ISOTROPIC_SHARE` of the mean square, and the mean of |cos| over the sphere being one half, the ratio
-of the two means of Figure 9c is `ISOTROPIC_RATIO`.
+`ISOTROPIC_SHARE` of the mean square, and the mean of |cos| over the sphere being one half, the
+ratio of the two means of Figure 9c is `ISOTROPIC_RATIO`.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Calibration:
         )
 
     def q2(self) -> tuple[float, float]:
-        """Give Q² of ln(error) for metals left out: of this model, of a line in the d-band centre."""
+        """Give Q² of ln(error), metals left out: of this model, of a line in the d-band centre."""
         x, y, kinds = _columns(self.table)
         centre = self.table["d_band_center_ev"].to_numpy(float)
         plain = (len(y) * y.mean() - y) / (len(y) - 1)  # mean of the others

@@ -1,8 +1,8 @@
 """The one test of a survey that was named before it was run, and what its labels can carry.
 
 ln(force error) of the metals against the unsmeared chi_4 of their d bands, at the reference
-setting. The logarithm, because errors of metals differ by factors; unsmeared, because a smeared index falls
-with σ by construction. One test needs no correction for others.
+setting. The logarithm, because errors of metals differ by factors; unsmeared, because a
+smeared index falls with σ by construction. One test needs no correction for others.
 """
 
 from __future__ import annotations
