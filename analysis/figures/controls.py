@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 #: Up to so many metals have panels with absolute numbers; more are drawn as shares of their maxima.
 _FEW = 3
@@ -63,7 +64,7 @@ def electron_series_figure(electrons: pd.DataFrame) -> Figure:
     return figure
 
 
-def _share(axes: Axes, x: object, values: pd.Series, colour: str, label: str) -> None:
+def _share(axes: Axes, x: NDArray[np.float64], values: pd.Series, colour: str, label: str) -> None:
     y = values.to_numpy(float)
     style = "--" if colour == "0.4" else "-"
     axes.plot(x, y / np.nanmax(y), f"o{style}", ms=2.5, lw=1, color=colour, label=label)

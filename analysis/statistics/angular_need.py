@@ -87,7 +87,7 @@ def need_table(points: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
         curve = group.sort_values("l_max")
         levels = [int(one) for one in curve["l_max"]]
         errors = curve["force_percent_error"].to_numpy(float)
-        need, falls = angular_need(levels, errors)
+        need, falls = angular_need(levels, errors.tolist())
         steps = errors[:-1] / errors[1:]
         rows.append(
             {

@@ -216,7 +216,7 @@ class _Fits:
             side = vectors.T @ sides[self.part != fold].sum(axis=0)
             damped = np.clip(values, 0, None) + _PENALTIES[:, None] * values.mean()
             solutions = vectors @ (side / damped[:, :, None])  # (penalties, functions, targets)
-            for k in np.flatnonzero(self.part == fold):
+            for k in np.flatnonzero(self.part == fold).tolist():
                 residuals[k] = targets[k] - self.designs[k][:, :n] @ solutions
                 totals += np.sum(residuals[k] ** 2, axis=1)
         best = np.argmin(totals, axis=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -184,8 +184,9 @@ def electron_correlations(electrons: pd.DataFrame) -> pd.DataFrame:
             part = group[[PRIMARY, column]].dropna()
             ends = (float("nan"), float("nan"))
             if len(part) >= MINIMUM_POINTS and np.ptp(part[PRIMARY]) > 0:
-                found = part.corr().iloc[0, 1], part.corr(method="spearman").iloc[0, 1]
-                ends = float(found[0]), float(found[1])
+                kinds: tuple[Literal["pearson"], Literal["spearman"]] = ("pearson", "spearman")
+                first, second = (part[PRIMARY].corr(part[column], method=kind) for kind in kinds)
+                ends = float(first), float(second)
             row[f"{name}_pearson"], row[f"{name}_spearman"] = ends
         rows.append(row)
     return pd.DataFrame(rows)

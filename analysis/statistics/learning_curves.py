@@ -143,9 +143,9 @@ def fit_power_law(
     residual = float(np.sum((mean - intercept - slope * x) ** 2))
     total = float(np.sum((mean - mean.mean()) ** 2))
     if len(e) > 1:
-        error, freedom = float(slopes.std(ddof=1)) / np.sqrt(len(e)), len(e) - 1
+        error, freedom = float(slopes.std(ddof=1)) / np.sqrt(len(e)), float(len(e) - 1)
     else:
-        freedom = len(n) - 2
+        freedom = float(len(n) - 2)
         error = np.sqrt(residual / freedom / spread) if freedom > 0 else float("nan")
     error = error if freedom > 0 else float("nan")
     if test is not None:

@@ -31,6 +31,5 @@ def electron_series(
     electrons beside chi_4 of the d band. With the engine tb one diagonalisation of a frame serves
     all of them. Run the same command again to continue one that was stopped.
     """
-    absent = {"labels": None, "dos_engine": None, "sampler": None}
     own = {"target": target, "fill": fill, "sigma": sigma}
-    options.run_command(ElectronSeriesSettings, own, {**absent, **given})
+    options.run_command(ElectronSeriesSettings, own, given)

@@ -49,7 +49,7 @@ def learning_curve(
             between = "two sizes give no interval"
         reporter.say(
             f"{fit['learner']}, l_max {fit['l_max']}, {fit['label_set']}: force error = "
-            f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between}){floor_words(fit)}"
+            f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between}){floor_words(dict(fit))}"
         )
     for path in result.files:
         reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -152,13 +152,14 @@ def _parts(settings: AngularNeedSettings) -> list[OneMetalSettings]:
     else:
         for target in settings.targets:
             path = Path(target)
-            if target in ELEMENTS or (path / "label_sets").is_dir() or not path.is_dir():
-                places.append((path.name, target))
-            else:
+            a_survey = target not in ELEMENTS and any(path.glob("*/results.csv"))
+            if a_survey:
                 places += [(one.name, str(one)) for one in campaign_folders([path])]
-    names = [name for name, _ in places]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+            else:
+                places.append((path.name, target))
+    called = [name for name, _ in places]
+    if len(set(called)) < len(called):
+        twice = next(name for name in called if called.count(name) > 1)
         raise InputError(f"{twice} is named twice: name each metal once")
     return [
         OneMetalSettings(**shared, targets=(target,), out=settings.folder / name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dosml.analysis.measures.reading import DosReading, DosWindows
@@ -19,8 +21,6 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dosml.analysis.statistics.learnability import Expectation
     from dosml.analysis.statistics.survey import SurveyData
     from dosml.theory.dos import ElectronicDos
@@ -173,7 +173,9 @@ def of_metal(symbol: str, calibration: Calibration, crystal: str | None) -> Lear
     kind = crystal or known.prototype
     engine = make_engine(default_engine([symbol]).name, {}, [symbol])
     setting = ElectronicSetting(Smearing(engine.default_scheme, _WIDTH), 0.0)
-    label = engine.label(unit_cell(symbol, kind), setting)
+    with TemporaryDirectory() as folder:
+        ladder = engine.label_ladder(unit_cell(symbol, kind), [setting], [], Path(folder))
+        label = next(iter(ladder))[1]
     if not isinstance(label, Label) or label.dos is None:
         reason = "it gives no DOS" if isinstance(label, Label) else label.reason
         raise LabelError(f"the engine {engine.name} has no d-DOS of {symbol} in {kind}: {reason}")
