@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dosml.analysis.measures.column import Column
-from dosml.analysis.measures.dos_curves import (
-    check_resolution,
-    mean_absolute_curvature,
-    mean_absolute_slope,
-)
+from dosml.analysis.measures.dos_curves import check_resolution
 from dosml.analysis.measures.reading import DosReading
 from dosml.errors import InputError
 from dosml.theory.response_index import D_WEIGHTS
@@ -82,24 +78,6 @@ class Measure:
         return Column(self.name, self.heading, self.unit, self.definition, self.digits)
 
 
-def _filling_product(read: DosReading) -> float:
-    return read.moments.filling * (1 - read.moments.filling)
-
-
-def _orbital_spread(read: DosReading) -> float:
-    return math.nan if read.dos.d_m is None else float(np.std(read.orbital_occupations))
-
-
-def _slope(read: DosReading, *, smeared: bool) -> float:
-    curve = read.smeared_d if smeared else read.dos.d
-    return mean_absolute_slope(read.dos.energies, curve, read.windows.sharpness)
-
-
-def _curvature(read: DosReading, *, smeared: bool) -> float:
-    curve = read.smeared_d if smeared else read.dos.d
-    return mean_absolute_curvature(read.dos.energies, curve, read.windows.sharpness)
-
-
 def _chi(rank: int) -> Measure:
     return Measure(
         f"chi_{rank}_states2_per_ev_atom2",
@@ -146,7 +124,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "filling (1 - filling)",
         "",
         "d filling times what is left of it: N(10 - N)/100, largest for a half-filled band.",
-        _filling_product,
+        lambda read: read.filling_product,
         window="moments",
         digits=4,
         expected_sign=1,
@@ -174,7 +152,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "Standard deviation over the five d orbitals of the electrons in them, mean over atoms and "
         "frames in the laboratory's axes; 0 where smearing has made them even. Empty where the "
         "DOS is not resolved by orbital.",
-        _orbital_spread,
+        lambda read: read.orbital_spread,
         window="moments",
         digits=4,
     ),
@@ -275,7 +253,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "states/eV²/atom",
         "Mean |dn_d/dE| of the smeared d-DOS over the sharpness window about E_F (its total "
         "variation there divided by the window's length).",
-        lambda read: _slope(read, smeared=True),
+        lambda read: read.slope(smeared=True),
         window="sharpness",
         digits=2,
         expected_sign=1,
@@ -287,7 +265,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "states/eV²/atom",
         "The same of the bare d-DOS. It also holds the jaggedness that few frames and the "
         "engine's broadening leave.",
-        lambda read: _slope(read, smeared=False),
+        lambda read: read.slope(smeared=False),
         window="sharpness",
         digits=2,
         expected_sign=1,
@@ -297,7 +275,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "d curvature, smeared",
         "states/eV³/atom",
         "Mean |d²n_d/dE²| of the smeared d-DOS over the sharpness window.",
-        lambda read: _curvature(read, smeared=True),
+        lambda read: read.curvature(smeared=True),
         window="sharpness",
         digits=2,
         expected_sign=1,
@@ -308,7 +286,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "d curvature, bare",
         "states/eV³/atom",
         "The same of the bare d-DOS; it depends strongly on the engine's broadening.",
-        lambda read: _curvature(read, smeared=False),
+        lambda read: read.curvature(smeared=False),
         window="sharpness",
         digits=2,
         expected_sign=1,

@@ -8,6 +8,7 @@ from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.report.study_page import write_study_page
 from dosml.analysis.statistics.angular_need import RULE
+from dosml.analysis.statistics.label_noise import FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ _COLUMNS = (
     Column("percent_error_need", "error at need", "%", "Force error at the angular need.", 1),
     Column("percent_error_lowest", "lowest error", "%", "Of all l_max tried.", 1),
     Column("fall", "fall", "", "Error at the smallest l_max over the lowest one.", 1),
+    Column(
+        "fall_beyond_l1", "fall beyond l = 1", "", "Error at l_max = 1 over the lowest beyond.", 2
+    ),
     Column("label_noise_percent", "label noise", "%", "What a denser k-grid changes.", 2),
     Column("pairs_explain_percent", "pairs hold", "%", "Of the squared force.", 1),
     Column("chi_0_states2_per_ev_atom2", "chi_0", _CHI, "Response index at l = 0.", 2),
@@ -55,6 +59,7 @@ def need_sentences(needs: pd.DataFrame) -> list[str]:
                 text += f" (pair potential on the same frames: {control[row['metal']]})"
             parts.append(text)
         sentences.append(f"At {setting} the force error stops falling at: {'; '.join(parts)}.")
+        sentences += _beyond(str(setting), there)
     by = needs.pivot_table(index=["metal", "kind"], columns="setting", values="angular_need")
     own = by[by.index.get_level_values("kind") == "labels"]
     settings = list(dict.fromkeys(needs["setting"]))
@@ -66,6 +71,33 @@ def need_sentences(needs: pd.DataFrame) -> list[str]:
             f"From {first} to {last} the angular need falls in {fell} of {len(own)} metals and "
             f"rises in {rose}."
         )
+    return sentences
+
+
+def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
+    """Say what l beyond 1 is worth, labels beside their control, and which errors may be noise."""
+    own = there[there["kind"] == "labels"].dropna(subset=["fall_beyond_l1"])
+    control = there[there["kind"] == "pairs"].set_index("metal")["fall_beyond_l1"]
+    sentences = []
+    if len(own):
+        parts = []
+        for _, row in own.iterrows():
+            text = f"{row['metal']} {row['fall_beyond_l1']:.1f}"
+            if row["metal"] in control.index:
+                text += f" (pair potential {control[row['metal']]:.1f})"
+            parts.append(text)
+        sentences.append(
+            f"Beyond l = 1 the force error at {setting} falls by a factor of {', '.join(parts)}: "
+            f"what exceeds the pair potential's is not geometry."
+        )
+    if "label_noise_percent" in own:
+        near = own[own["percent_error_lowest"] < FACTOR * own["label_noise_percent"]]
+        if len(near):
+            sentences.append(
+                f"Less than three times the label noise at {setting} is the lowest error of "
+                f"{', '.join(near['metal'])}: where it stops falling may be where the noise of "
+                f"the k-points begins."
+            )
     return sentences
 
 

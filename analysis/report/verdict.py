@@ -11,20 +11,29 @@ import numpy as np
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.control_sections import control_sentences
-from dosml.analysis.statistics.correlation import correlate, smallest_p
+from dosml.analysis.report.exploratory import (
+    LEVEL,
+    chain,
+    elsewhere,
+    falls,
+    named,
+    ours_and_published,
+    p_words,
+    published_sentence,
+    r_words,
+    within_sentences,
+)
+from dosml.analysis.statistics.correlation import smallest_p
 from dosml.analysis.statistics.label_noise import within_noise
 from dosml.analysis.statistics.primary import POWER_AT, power
 from dosml.analysis.statistics.scan import setting_words
-from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
-from dosml.errors import InputError
+from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dosml.analysis.statistics.primary import PrimaryTest
 
-#: Level of every test.
-LEVEL = 0.05
 #: A correlation below this is called weak: it explains less than a quarter of the variance.
 WEAK = 0.5
 
@@ -77,12 +86,12 @@ def verdict(survey: SurveyData) -> Verdict:
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
-        *_elsewhere(survey),
-        *_falls(survey),
-        *_within(survey),
-        *_chain(survey),
-        *_ours_and_published(survey),
-        _published(),
+        *elsewhere(survey),
+        *falls(survey),
+        *within_sentences(survey),
+        *chain(survey),
+        *ours_and_published(survey),
+        published_sentence(),
     ]
     return Verdict(word, headline, tuple(sentences))
 
@@ -137,7 +146,7 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     between = f"95 % interval {test.interval.low:+.2f} to {test.interval.high:+.2f}"
     if math.isnan(test.interval.low):
         between = "no interval"
-    r = f"Pearson r = {test.pearson:+.2f} ({between}, p {_p(test.p)}, n = {test.n})"
+    r = f"Pearson r = {test.pearson:+.2f} ({between}, p {p_words(test.p)}, n = {test.n})"
     if test.passes and test.pearson > 0:
         return "Yes", (
             f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "
@@ -160,8 +169,8 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
         row = passed.iloc[0]
         return "In part", (
             f"{about}: the measure named before, unsmeared chi_4, does not pass ({r}); of the "
-            f"exploratory ones {_named(row)} goes with the force error, {_r(row)}, and survives "
-            f"the correction for {len(ranking)} tests."
+            f"exploratory ones {named(row)} goes with the force error, {r_words(row)}, and "
+            f"survives the correction for {len(ranking)} tests."
         )
     if test.interval.high < WEAK:
         if test.noisy and not test.clear_interval.high < WEAK:
@@ -183,13 +192,13 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
 def _primary(test: PrimaryTest) -> str:
     text = (
         f"Primary test, named before: ln(force error) against unsmeared chi_4, Pearson "
-        f"{test.pearson:+.2f} (p {_p(test.p)}), Spearman {test.spearman:+.2f} (p "
-        f"{_p(test.spearman_p)}), n = {test.n}"
+        f"{test.pearson:+.2f} (p {p_words(test.p)}), Spearman {test.spearman:+.2f} (p "
+        f"{p_words(test.spearman_p)}), n = {test.n}"
     )
     if not math.isnan(test.within_crystals):
         text += (
             f"; with the kind of crystal taken out {test.within_crystals:+.2f} (p "
-            f"{_p(test.within_crystals_p)})"
+            f"{p_words(test.within_crystals_p)})"
         )
     if not math.isnan(test.q2):
         text += (
@@ -197,23 +206,6 @@ def _primary(test: PrimaryTest) -> str:
             f"with {test.q2_centre:+.2f}"
         )
     return f"{text}."
-
-
-def _named(row: pd.Series) -> str:
-    return f"“{describe(str(row['measure'])).heading}”"
-
-
-def _r(row: pd.Series) -> str:
-    between = f"95 % interval {row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}"
-    if math.isnan(row["pearson_low"]):
-        between = "no interval"
-    return f"Pearson r = {row['pearson']:+.2f} ({between}, n = {row['n']})"
-
-
-def _p(value: float) -> str:
-    if value < 0.0001:
-        return "< 0.0001"
-    return f"= {value:.4f}" if value < 0.01 else f"= {value:.2f}"
 
 
 def _spread(survey: SurveyData) -> list[str]:
@@ -257,7 +249,7 @@ def _noise(survey: SurveyData) -> list[str]:
 def _tested(ranking: pd.DataFrame, where: str) -> str:
     few = int((ranking["pearson_p"] < LEVEL).sum())
     kept = ranking[ranking["pearson_p_holm"] < LEVEL]
-    passed = ", ".join(f"{_named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
+    passed = ", ".join(f"{named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
     return (
         f"Exploratory: {len(ranking)} measures were tried at {where}; about "
         f"{LEVEL * len(ranking):.1f} would pass p < {LEVEL:g} by chance. "
@@ -272,7 +264,7 @@ def _best(ranking: pd.DataFrame) -> str:
     verb = "beats" if best["loo_mae"] < best["loo_mae_baseline"] else "does not beat"
     mean = "better" if best["loo_mae"] < best["loo_mae_mean"] else "no better"
     return (
-        f"Predicting a metal left out, {_named(best)} does best: mean error {best['loo_mae']:.2f} "
+        f"Predicting a metal left out, {named(best)} does best: mean error {best['loo_mae']:.2f} "
         f"points. It {verb} the baseline {rival} ({best['loo_mae_baseline']:.2f} points) and is "
         f"{mean} than the mean of the other metals ({best['loo_mae_mean']:.2f} points), n = "
         f"{best['n']}. Being the best of {len(ranking)} flatters it."
@@ -285,141 +277,7 @@ def _controls(ranking: pd.DataFrame) -> str:
     if math.isnan(strong["partial"]):
         return f"Too few metals to take {given} out of the correlation."
     return (
-        f"With {given} taken out, the strongest correlation, that of {_named(strong)}, becomes "
-        f"{strong['partial']:+.2f} (p {_p(strong['partial_p'])}, not corrected, n = "
+        f"With {given} taken out, the strongest correlation, that of {named(strong)}, becomes "
+        f"{strong['partial']:+.2f} (p {p_words(strong['partial_p'])}, not corrected, n = "
         f"{strong['n']})."
-    )
-
-
-def _elsewhere(survey: SurveyData) -> list[str]:
-    """Ask the same of other settings and of single tiers."""
-    every = survey.correlations
-    if every is None:
-        return []
-    parts = []
-    for _, group in every.groupby(["target", "sigma_ev", "electrons_per_atom_shift"], sort=False):
-        target = str(group["target"].iloc[0])
-        here = (float(group["sigma_ev"].iloc[0]), float(group["electrons_per_atom_shift"].iloc[0]))
-        if target == TARGET and here != survey.reference:
-            name = f"at {setting_words(*here)}"
-        elif target.startswith(f"{TARGET}_tier_"):
-            name = f"on {target.removeprefix(f'{TARGET}_tier_')} frames alone"
-        else:
-            continue
-        top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
-        parts.append(
-            f"{name} {_named(top)}, r = {top['pearson']:+.2f}, p {_p(top['pearson_p_holm'])} "
-            f"(n = {top['n']})"
-        )
-    if not parts:
-        return []
-    text = (
-        f"The same question elsewhere, strongest measure and p after correction for the measures "
-        f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
-        f"for all {len(every)} tests of this report the smallest is "
-        f"p {_p(float(every['pearson_p_holm_all'].min()))}."
-    )
-    return [text]
-
-
-def _falls(survey: SurveyData) -> list[str]:
-    """Count the metals whose error falls from the reference to the farthest common setting."""
-    from scipy import stats
-
-    if len(survey.common) < 2:
-        return []
-    far = survey.common[-1]
-    start = survey.at(survey.reference).set_index("metal")[TARGET]
-    change = (survey.at(far).set_index("metal")[TARGET] - start).dropna()
-    fall, moved = int((change < 0).sum()), int((change != 0).sum())
-    if moved == 0:
-        return []
-    p = float(stats.binomtest(fall, moved).pvalue)
-    text = (
-        f"From {setting_words(*survey.reference)} to {setting_words(*far)} the force error falls "
-        f"in {fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the "
-        f"median (two-sided sign test p {_p(p)})."
-    )
-    return [text]
-
-
-def _within(survey: SurveyData) -> list[str]:
-    within = survey.within
-    if within is None:
-        return ["One setting only: what smearing does inside a metal cannot be told."]
-    best = within.iloc[0]
-    kept = within[within["p_holm"] < LEVEL]
-    honest = within[within["measure"] == "n_d_unsmeared_fermi_states_per_ev_atom"]
-    text = (
-        f"Inside metals, across settings ({best['n_metals']} metals, {best['n_points']} points, "
-        f"each metal's mean taken out): {_named(best)} follows the force error most surely, r = "
-        f"{best['pearson']:+.2f}, p {_p(best['p_holm'])} after correction; {len(kept)} of "
-        f"{len(within)} measures pass. Smeared measures fall with σ by construction and "
-        f"stand for it"
-    )
-    if len(honest):
-        row = honest.iloc[0]
-        text += (
-            f"; n_d at the unsmeared Fermi level, which only moving levels change, has r = "
-            f"{row['pearson']:+.2f} (p {_p(row['p_holm'])})"
-        )
-    return [text + "."]
-
-
-def _chain(survey: SurveyData) -> list[str]:
-    """Describe the two links between DOS and error: DOS -> angles, angles -> error."""
-    every = survey.correlations
-    rows = survey.at(survey.reference)
-    if every is None or "angular_gain_percent" not in set(every["target"]):
-        return []
-    links = every[every["target"] == "angular_gain_percent"]
-    top = links.iloc[int(np.argmax(np.abs(links["pearson"].to_numpy(float))))]
-    part = rows[["angular_gain_percent", TARGET]].dropna()
-    try:
-        second = correlate(part["angular_gain_percent"], part[TARGET], seed=survey.seed)
-    except InputError:
-        return []
-    return [
-        (
-            f"Link by link: how much angles the forces need (angular gain, no learner) goes most "
-            f"with {_named(top)}, {_r(top)}, p {_p(top['pearson_p_holm_all'])} after correction "
-            f"for all {len(every)} tests of this report; the angular gain itself goes with the "
-            f"force error at r = {second.pearson:+.2f} (p {_p(second.pearson_p)}, n = "
-            f"{second.n})."
-        )
-    ]
-
-
-def _ours_and_published(survey: SurveyData) -> list[str]:
-    rows = survey.at(survey.reference)[[TARGET, "published_force_percent_error"]].dropna()
-    if len(rows) < FEWEST_METALS:
-        return [
-            (
-                f"Of these metals {len(rows)} have a legible published error, too few to compare "
-                f"the two orders."
-            )
-        ]
-    try:
-        found = correlate(rows[TARGET], rows["published_force_percent_error"], seed=survey.seed)
-    except InputError:
-        return []
-    return [
-        (
-            f"Our errors against the published ones (other labels, frames and learner): Spearman "
-            f"{found.spearman:+.2f} (p {_p(found.spearman_p)}, n = {found.n} metals with a "
-            f"legible number)."
-        )
-    ]
-
-
-def _published() -> str:
-    ranking = published_ranking()
-    best = ranking.iloc[int(np.argmin(ranking["pearson_p"].to_numpy(float)))]
-    passed = "passes" if best["pearson_p_holm"] < LEVEL else "does not pass"
-    sizes = f"{ranking['n'].min()} to {ranking['n'].max()}"
-    return (
-        f"Published numbers alone (force errors of NequIP read from a figure, confidence medium; "
-        f"{len(ranking)} d-band numbers; n = {sizes} metals, most late ones illegible): the "
-        f"strongest is {_named(best)}, {_r(best)}, which {passed} the correction (p "
-        f"{_p(best['pearson_p_holm'])})."
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
 #: An error at most so many times the lowest one counts as the lowest: it has stopped falling.
 NEAR = 1.1
@@ -72,8 +73,10 @@ def need_table(points: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         `by`, "angular_need", "still_falls", "percent_error_l0", "percent_error_need",
-        "percent_error_lowest", "fall" (error at the smallest l_max over the lowest one) and
-        "largest_step" (the l_max to which the error falls by the largest factor).
+        "percent_error_lowest", "fall" (error at the smallest l_max over the lowest one),
+        "fall_beyond_l1" (error at l_max = 1 over the lowest from there on: what angles beyond a
+        dipole are worth; nan where l_max = 1 was not tried) and "largest_step" (the l_max to which
+        the error falls by the largest factor).
 
     Raises
     ------
@@ -98,7 +101,15 @@ def need_table(points: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
                 "percent_error_need": float(errors[levels.index(need)]),
                 "percent_error_lowest": float(errors.min()),
                 "fall": float(errors[0] / errors.min()),
+                "fall_beyond_l1": _beyond(levels, errors),
                 "largest_step": levels[int(np.argmax(steps)) + 1],
             }
         )
     return pd.DataFrame(rows)
+
+
+def _beyond(levels: list[int], errors: NDArray[np.float64]) -> float:
+    if 1 not in levels:
+        return float("nan")
+    rest = errors[levels.index(1) :]
+    return float(rest[0] / rest.min())
