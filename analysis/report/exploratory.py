@@ -134,8 +134,8 @@ def chain(survey: SurveyData) -> list[str]:
             f"Link by link: how much angles the forces need (angular gain, no learner) goes most "
             f"with {named(top)}, {r_words(top)}, p {p_words(top['pearson_p_holm_all'])} after "
             f"correction for all {len(every)} tests of this report; the angular gain itself goes "
-            f"with the force error at r = {second.pearson:+.2f} (p {p_words(second.pearson_p)}, n = "
-            f"{second.n})."
+            f"with the force error at r = {second.pearson:+.2f} (p {p_words(second.pearson_p)}, "
+            f"n = {second.n})."
         )
     ]
 
