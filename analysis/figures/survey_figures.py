@@ -64,7 +64,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             "primary",
             "Force error against unsmeared chi_4",
             (
-                f"The measure named before the survey: force error (logarithmic) of every metal at "
+                f"The primary measure of a survey: force error (logarithmic) of every metal at "
                 f"{where} with 95 % intervals over held-out frames, n = {survey.primary.n}. "
                 f"Symbols: kind of crystal. Line: least squares of ln(error)."
             ),

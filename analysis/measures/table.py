@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dosml.theory.smearing import Smearing
 
 #: The one measure whose correlation with the force error is tested without a correction: it was
-#: named before the surveys were run. All others are exploratory.
+#: fixed here before the survey of all metals with tb. All others are exploratory.
 PRIMARY = "chi_4_unsmeared_states2_per_ev_atom2"
 _PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
 
@@ -186,7 +186,7 @@ _ENTRIES: tuple[Measure, ...] = (
         "chi_4, unsmeared",
         _PAIRS,
         "chi_4 of the same levels filled without smearing, at the Fermi level that they have then: "
-        "the primary measure, named before a survey is run.",
+        "the primary measure of a survey, all others are exploratory.",
         lambda read: D_WEIGHTS[4] * read.response_unsmeared,
         window="moments",
         expected_sign=1,

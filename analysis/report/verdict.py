@@ -150,7 +150,7 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     if test.passes and test.pearson > 0:
         return "Yes", (
             f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "
-            f"larger, {r}. This measure was named before; it needs no correction."
+            f"larger, {r}. This is the one primary measure of dosml, not the best of many."
         )
     if test.passes:
         return "The other way round", (
@@ -168,7 +168,7 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     if len(passed):
         row = passed.iloc[0]
         return "In part", (
-            f"{about}: the measure named before, unsmeared chi_4, does not pass ({r}); of the "
+            f"{about}: the primary measure, unsmeared chi_4, does not pass ({r}); of the "
             f"exploratory ones {named(row)} goes with the force error, {r_words(row)}, and "
             f"survives the correction for {len(ranking)} tests."
         )
@@ -191,7 +191,7 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
 
 def _primary(test: PrimaryTest) -> str:
     text = (
-        f"Primary test, named before: ln(force error) against unsmeared chi_4, Pearson "
+        f"Primary test: ln(force error) against unsmeared chi_4, Pearson "
         f"{test.pearson:+.2f} (p {p_words(test.p)}), Spearman {test.spearman:+.2f} (p "
         f"{p_words(test.spearman_p)}), n = {test.n}"
     )

@@ -1,4 +1,4 @@
-"""The one test of a survey that was named before it was run, and what its labels can carry.
+"""The one test of a survey that is fixed before it is run, and what its labels can carry.
 
 ln(force error) of the metals against the unsmeared chi_4 of their d bands, at the reference
 setting. The logarithm, because errors of metals differ by factors; unsmeared, because a

@@ -179,7 +179,7 @@ class SurveyData:
 
     @cached_property
     def primary(self) -> PrimaryTest | None:
-        """The test named before: ln(force error) against unsmeared chi_4 at the reference."""
+        """The primary test: ln(force error) against unsmeared chi_4 at the reference."""
         return primary_test(self.at(self.reference), TARGET, self.crystals, seed=self.seed)
 
     @property

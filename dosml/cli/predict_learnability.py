@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
 from typing import Annotated
 
 import typer
 
 from dosml.cli.shared_options import Text, make_reporter
-from dosml.errors import InputError
+from dosml.errors import DosmlError, InputError
 
 
 def predict_learnability(
@@ -51,8 +53,14 @@ def predict_learnability(
     from dosml.studies.learnability import load_calibration, of_file, of_metal
 
     calibration = load_calibration(survey)
-    found = [of_file(path, calibration, crystal) for path in files or ()]
-    found += [of_metal(one, calibration, crystal) for one in metals]
+    found, problems = [], []
+    asked = [partial(of_file, path) for path in files or ()]
+    asked += [partial(of_metal, one) for one in metals]
+    for ask in asked:
+        try:
+            found.append(ask(calibration, crystal))
+        except DosmlError as error:
+            problems.append(str(error))
     if as_json:
         rows = [
             {
@@ -68,8 +76,12 @@ def predict_learnability(
             for one in found
         ]
         print(json.dumps(rows, indent=2))
-        return
-    reporter = make_reporter()
-    for one in found:
-        for line in one.lines():
-            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    else:
+        reporter = make_reporter()
+        for one in found:
+            for line in one.lines():
+                reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for problem in problems:
+        print(f"dosml: error: {' '.join(problem.split())}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(2)

@@ -24,6 +24,10 @@ from dosml.studies.train import StudyResult
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
 
@@ -112,20 +116,7 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
         need_rows = pd.concat(needs, ignore_index=True)
         files = write_tables(point_table, campaign.folder, "angular_need_points")
         files += write_tables(need_rows, campaign.folder, "angular_need")
-        figures = save_figures(
-            [
-                (
-                    "angular_need",
-                    "Force error against l_max",
-                    (
-                        "Full lines: labels at the smallest and largest σ; broken: the pair "
-                        "potential nearest to them on the same frames. Ring: the angular need."
-                    ),
-                    angular_need_figure(point_table, need_rows),
-                )
-            ],
-            campaign.folder / "figures",
-        )
+        figures = save_figures(_drawn(point_table, need_rows), campaign.folder / "figures")
         report = write_need_report(
             campaign.folder / "report.html",
             need_rows,
@@ -139,6 +130,19 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
             reporter.say(line)
     files += [*(figure.png for figure in figures), report]
     return StudyResult(settings.folder, need_rows, tuple(files), {})
+
+
+def _drawn(points: pd.DataFrame, needs: pd.DataFrame) -> Iterator[tuple[str, str, str, Figure]]:
+    """Yield name, title, caption and figure: drawn when asked for, inside the house style."""
+    yield (
+        "angular_need",
+        "Force error against l_max",
+        (
+            "Full lines: labels at the smallest and largest σ; broken: the pair potential nearest "
+            "to them on the same frames. Ring: the angular need."
+        ),
+        angular_need_figure(points, needs),
+    )
 
 
 def _parts(settings: AngularNeedSettings) -> list[OneMetalSettings]:

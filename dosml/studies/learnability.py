@@ -214,6 +214,11 @@ def _learnability(
     if metal is not None and len(mine):
         used = calibration.without(metal)
         known = float(mine["force_percent_error"].iloc[0])
+    try:
+        expected = used.expect(chi, crystal)
+    except InputError as error:
+        own = "" if known is None else f"; {metal} itself, left out here, has {known:.1f} %"
+        raise InputError(f"{name}: {error}{own}") from error
     if crystal is not None and crystal not in set(used.table["crystal"]):
         notes = [*notes, f"no metal of the calibration is {crystal}: no offset for the crystal"]
-    return Learnability(name, chi, crystal, used.expect(chi, crystal), used, known, tuple(notes))
+    return Learnability(name, chi, crystal, expected, used, known, tuple(notes))
