@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dosml.theory.smearing import Smearing
 
 #: The one measure whose correlation with the force error is tested without a correction: it was
-#: fixed here before the survey of all metals with tb. All others are exploratory.
+#: fixed here before the survey of all metals. All others are exploratory.
 PRIMARY = "chi_4_unsmeared_states2_per_ev_atom2"
 _PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
 

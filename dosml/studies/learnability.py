@@ -105,8 +105,8 @@ def calibration_words(survey: SurveyData) -> str:
     first = survey.campaigns[0].settings
     width, _ = survey.reference
     engines = sorted({str(one.settings.get("engine", "unknown")) for one in survey.campaigns})
-    learners = sorted({",".join(map(str, one.settings.get("learner", ["?"])))  # type: ignore[call-overload]
-                       for one in survey.campaigns})  # fmt: skip
+    given = [one.settings.get("learner", "unknown") for one in survey.campaigns]
+    learners = sorted({one if isinstance(one, str) else ",".join(map(str, one)) for one in given})
     return (
         f"labels of {', '.join(engines)} at σ = {width:g} eV, learner {', '.join(learners)}, "
         f"{first.get('train')} training and {first.get('test')} held-out frames, cells "

@@ -190,7 +190,7 @@ def test_one_held_out_frame_is_told(make_scan):
     table = summarise(scan)
     assert table["force_percent_error_low"].isna().all()
     assert "no interval" in findings(scan, table)[0]
-    assert "single held-out frame" in warnings(scan, table)[-1]
+    assert "fewer than 4 held-out frames" in warnings(scan, table)[-1]
 
 
 def test_angular_resolution_needs_frames(scan, make_scan):
