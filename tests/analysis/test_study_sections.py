@@ -276,7 +276,7 @@ def learners(scan):
             )
             for s in scan.settings
         ]
-    return learner_table(results, scan.test_tiers, seed=3)
+    return learner_table(results, scan.test_tiers)
 
 
 def test_learners_are_a_section_of_the_scans_report(scan, tmp_path):
