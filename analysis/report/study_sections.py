@@ -36,6 +36,7 @@ _FITS = (
     _LABEL_SET,
     Column("amplitude", "a", "%", "Force error that the law gives for one training frame.", 1),
     Column("exponent", "b", "", "Exponent; more frames help where it is positive.", 2),
+    Column("floor", "floor c", "%", "Of the fit a N^-b + c; from four sizes on.", 2),
     Column("r_squared", "R²", "", "Share of the variance of ln(error) that the law explains.", 2),
     Column("n_sizes", "sizes", "", "Numbers of training frames behind the fit."),
     Column("n_seeds", "draws", "", "Draws of the training frames behind the fit."),
@@ -133,7 +134,7 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         ),
         (
             "The law: force error = a N^-b with N training frames, a straight line fitted to the "
-            f"logarithms. {_interval_words(fits)}"
+            f"logarithms. {_interval_words(fits)}{_floor_words(fits)}"
         ),
     ]
     if len(seeds) > 1 and sizes[-1] == total:
@@ -149,7 +150,9 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     last = points[points["n_train"] == sizes[-1]]
     means = last.groupby(by, as_index=False)["force_percent_error"].mean()
     means = means.rename(columns={"force_percent_error": "largest_error"})
-    section["table"] = sortable_table(fits.merge(means, on=by, how="left"), _FITS)
+    joined = fits.merge(means, on=by, how="left")
+    there = [one for one in _FITS if one.name in joined and joined[one.name].notna().any()]
+    section["table"] = sortable_table(joined, there)
     points["energy_mae_mev_per_atom"] = 1000 * points["energy_mae_ev_per_atom"]
     shown = [one for one in _POINTS if points[one.name].notna().any()]
     section["more"] = {
@@ -158,6 +161,16 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     }
     section["links"] = _links(place, ("learning_curve.csv", "learning_curve_fit.csv"))
     return section
+
+
+def _floor_words(fits: pd.DataFrame) -> str:
+    """Say what the fits with a floor are; nothing where there is none."""
+    if "floor" not in fits or fits["floor"].isna().all():
+        return ""
+    return (
+        " With a floor: a N^-b + c, from four sizes on; its interval (two draws or more) holds the "
+        "covariance of the points over the test frames that they share."
+    )
 
 
 def _exponents(fits: pd.DataFrame) -> str:
