@@ -16,6 +16,7 @@ from dosml.cli.relabel_options import (
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
 from dosml.errors import InputError
+from dosml.limits import MOST_WORKERS
 
 _INPUTS = "inputs"
 
@@ -38,6 +39,10 @@ app = typer.Typer(
 Incar = Annotated[
     list[str] | None,
     typer.Option(help="Change an INCAR tag: TAG=VALUE, as often as needed; it is recorded."),
+]
+ForceIncar = Annotated[
+    bool,
+    typer.Option("--force-incar", help="Take INCAR tags that are on no list of VASP's tags too."),
 ]
 Potcar = Annotated[
     list[str] | None, typer.Option(help="Take another POTCAR: ELEMENT=NAME, such as Ti=Ti_sv.")
@@ -67,6 +72,7 @@ def inputs(
     ] = "0",
     preset: Annotated[str, typer.Option(help="tm23 or matpes.")] = "tm23",
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     kspacing: Annotated[
         str | None,
         typer.Option(
@@ -105,16 +111,17 @@ def inputs(
     protocol = vasp_protocol(
         preset=preset,
         incar=incar,
+        force_incar=force_incar,
         kspacing=kspacing,
         potcars=potcar,
         potcar_functional=potcar_functional,
     )
     from dosml.campaign import Campaign
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import VASP_LABELS, read_frames
     from dosml.relabel.vasp.jobs import element_of, write_jobs
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
-    read = read_frames(frames, one_element=False)
+    read = read_frames(frames, VASP_LABELS)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
     metals = sorted({element_of(frame) for frame in read})
@@ -176,7 +183,8 @@ def collect(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read. [default: all cores]")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that read. [default: all cores]"),
     ] = None,
 ) -> None:
     """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.
@@ -200,6 +208,9 @@ def collect(
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
     reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
+    if found.lost:
+        job, words = found.lost[0]
+        reporter.warn(f"{len(found.lost)} labels lost a part, the first {job}: {words}")
     for line in found.dropped_settings:
         reporter.warn(f"setting left out: {line}")
     if found.dropped:
@@ -232,23 +243,25 @@ def aimd(
     ] = 7.0,
     seed: Annotated[int, typer.Option(help="Chooses the vacancy.")] = 0,
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     potcar: Potcar = None,
     potcar_functional: Functional = None,
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
 ) -> None:
     """Write VASP molecular dynamics as in TM23: Gamma point, 5 fs, 55 ps, three temperatures."""
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import DYNAMICS, read_frames
     from dosml.relabel.structures import build_structure
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
     if path.exists() or path.suffix:
-        start = read_frames(path)[0]
+        start = read_frames(path, DYNAMICS)[0]
     else:
         start = build_structure(structure, prototype=prototype, min_length=min_length, seed=seed)
     protocol = vasp_protocol(
         preset="tm23",
         incar=incar,
+        force_incar=force_incar,
         kspacing=None,
         potcars=potcar,
         potcar_functional=potcar_functional,
@@ -265,7 +278,11 @@ def aimd(
 @app.command()
 def sample(
     trajectories: Annotated[
-        list[Path], typer.Argument(help="vasprun.xml (or .gz, .xz) of finished trajectories.")
+        list[Path],
+        typer.Argument(
+            help="vasprun.xml of finished trajectories, of any name and also compressed, or their "
+            "folders."
+        ),
     ],
     *,
     drop: Annotated[float, typer.Option(help="Equilibration left out, fs.")] = 5000.0,

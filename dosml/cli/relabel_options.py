@@ -32,26 +32,34 @@ def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[Electro
     InputError
         If a list or the scheme cannot be used.
     """
+    from dosml.limits import MOST_ELECTRONS, WIDEST_SMEARING
     from dosml.theory.setting import ElectronicSetting
     from dosml.theory.smearing import Smearing
 
     try:
         return [
             ElectronicSetting(Smearing(scheme, width), shift)
-            for shift in _numbers("--electrons", electrons)
-            for width in _numbers("--sigma", sigma)
+            for shift in _numbers("--electrons", electrons, MOST_ELECTRONS)
+            for width in _numbers("--sigma", sigma, WIDEST_SMEARING)
         ]
     except ValueError as error:
         raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
 
 
-def _numbers(option: str, text: str) -> list[float]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
+def _numbers(option: str, text: str, most: float) -> list[float]:
+    from dosml.limits import at_most, comma_list
+
     try:
-        numbers = [float(word) for word in words]
+        words = comma_list(text)
+        numbers = [float(word) for word in words] if isinstance(words, list) else []
+        at_most(numbers, option)
     except ValueError as error:
-        raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
-    if not numbers or len(set(numbers)) < len(numbers):
+        raise InputError(
+            f"{option} takes numbers with commas between, got {text!r}: {error}"
+        ) from error
+    if any(not abs(number) <= most for number in numbers):
+        raise InputError(f"{option} {text!r}: give numbers between {-most:g} and {most:g}")
+    if len(set(numbers)) < len(numbers):
         raise InputError(f"{option} {text!r}: give each value once")
     return numbers
 
@@ -63,8 +71,16 @@ def vasp_protocol(
     kspacing: str | None,
     potcars: list[str] | None,
     potcar_functional: str | None,
+    force_incar: bool = False,
 ) -> VaspProtocol:
     """Preset and changes to it.
+
+    Parameters
+    ----------
+    preset, incar, kspacing, potcars, potcar_functional
+        As they were typed.
+    force_incar
+        Take INCAR tags that are on no list too.
 
     Raises
     ------
@@ -73,16 +89,17 @@ def vasp_protocol(
     """
     from pydantic import ValidationError
 
+    from dosml.relabel.vasp.incar_tags import check_tags
     from dosml.relabel.vasp.protocol import VaspProtocol
 
     spacing = kspacing or ""
     if spacing and "=" not in spacing:
         spacing = f"default={spacing}"
     try:
-        return VaspProtocol(
+        protocol = VaspProtocol(
             preset=preset,
             incar=_pairs("--incar", incar or [], _value),
-            kspacing=_pairs("--kspacing", [part for part in spacing.split(",") if part], float),
+            kspacing=_pairs("--kspacing", spacing.split(",") if spacing else [], float),
             potcars=_pairs("--potcar", potcars or [], str),
             potcar_functional=potcar_functional,
         )
@@ -90,6 +107,10 @@ def vasp_protocol(
         first = error.errors()[0]
         message = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
         raise InputError(str(message)) from error
+    unknown = "" if force_incar else check_tags(list(protocol.incar))
+    if unknown:
+        raise InputError(unknown)
+    return protocol
 
 
 def _pairs(option: str, texts: Iterable[str], convert: Callable[[str], Any]) -> dict[str, Any]:

@@ -244,7 +244,7 @@ class SampledFrames:
         """
         path = folder / "frames" / f"{content_hash(self._content())}.extxyz"
         if path.exists():
-            frames = [canonical(atoms) for atoms in ase.io.read(path, index=":")]
+            frames = read_frames(path)
             reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
             return frames
         frames = self._sample(reporter)
