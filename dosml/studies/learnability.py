@@ -105,13 +105,16 @@ def calibration_words(survey: SurveyData) -> str:
     first = survey.campaigns[0].settings
     width, _ = survey.reference
     engines = sorted({str(one.settings.get("engine", "unknown")) for one in survey.campaigns})
-    given = [one.settings.get("learner", "unknown") for one in survey.campaigns]
-    learners = sorted({one if isinstance(one, str) else ",".join(map(str, one)) for one in given})
+    learners = sorted({_listed(one.settings.get("learner")) for one in survey.campaigns})
     return (
         f"labels of {', '.join(engines)} at σ = {width:g} eV, learner {', '.join(learners)}, "
         f"{first.get('train')} training and {first.get('test')} held-out frames, cells "
         f"{first.get('cell')}, k-points {first.get('kpoints')}, d-DOS: mean over these frames"
     )
+
+
+def _listed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def of_file(path: Path, calibration: Calibration, crystal: str | None) -> Learnability:
