@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dosml.errors import InputError, about
 from dosml.learners.base import KeepsTrainings
 from dosml.paths import check_output
+from dosml.relabel.elements import element
 from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
@@ -47,15 +48,26 @@ class Labelling:
         Why it is this engine, as words that go on after its name; empty where it was named.
     frames
         What they are made of.
+    also
+        Settings that are labelled along with those of the scan, for another campaign: an engine
+        that has the levels of a frame fills them once more for next to nothing.
+    shared
+        Campaign folder whose frames and labels are used in place of the scan's own.
     """
 
     engine: Engine
     choice: str
     frames: FrameSource
+    also: tuple[ElectronicSetting, ...] = ()
+    shared: Path | None = None
+
+    def place(self, folder: Path) -> Path:
+        """Campaign folder that holds frames and labels, given that of the scan."""
+        return self.shared or folder
 
     def store(self, folder: Path) -> LabelStore:
-        """Where the labels lie in the campaign folder."""
-        return LabelStore(folder / "labels", self.engine.fingerprint())
+        """Where the labels lie, given the campaign folder of the scan."""
+        return LabelStore(self.place(folder) / "labels", self.engine.fingerprint())
 
 
 @dataclass(frozen=True)
@@ -189,6 +201,8 @@ class ScanPlan:
         record["kpoints"] = engine.fingerprint().get("kpoints", "Gamma")
         if isinstance(frames, SampledFrames):
             record["cell"] = self.settings.cell or engine.default_cell
+            record["crystal"] = self.settings.prototype or element(frames.symbol).prototype
+            record["valence_electrons"] = element(frames.symbol).valence_electrons
             record["min_length"] = frames.recipe.min_length
         return record
 

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.figures.controls import electron_series_figure
 from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.figures.style import save_figures
+from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
@@ -17,6 +21,8 @@ from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
+from dosml.relabel.elements import element
+from dosml.studies.scan_settings import ElectronSeriesSettings
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
@@ -90,7 +97,7 @@ def write_findings(
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
-        bootstrap_seed=plan.settings.seed,
+        seed=plan.settings.seed,
         frames=data.frames,
     )
     table = summarise(scan)
@@ -105,6 +112,8 @@ def write_findings(
     if "electrons_per_atom_shift" in scan.varies:
         write_tables(electron_table(scan, table), folder, "electron_axis")
     figures = draw_figures(scan, table, folder / "figures")
+    if isinstance(plan.settings, ElectronSeriesSettings):
+        figures[:0] = _series_figure(folder, scan.formula, table, plan)
     if swap is not None:
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
@@ -112,6 +121,30 @@ def write_findings(
     report = folder / "report.html"
     write_report(report, scan, table, figures, learners=by_learner)
     return table, report
+
+
+def _series_figure(
+    folder: Path, formula: str, table: pd.DataFrame, plan: ScanPlan
+) -> list[FigureRecord]:
+    """Figure of error and chi_4 against the number of electrons; none without a d-DOS."""
+    valence = element(plan.settings.target).valence_electrons
+    rows = series_rows(formula, table, valence)
+    if rows[PRIMARY].isna().all():
+        return []
+    write_tables(rows, folder, "electron_series")
+    drawn = (
+        (
+            "electron_series",
+            "Force error and chi_4 against the number of electrons",
+            (
+                "The levels of the same frames filled with other electron numbers, a force field "
+                "trained at each: MAE, 100 MAE/MAV and MAV. Broken, right: unsmeared chi_4."
+            ),
+            electron_series_figure(one),
+        )
+        for one in [rows]
+    )
+    return save_figures(drawn, folder / "figures")
 
 
 def _noise(labels: LabelSet) -> tuple[float, float]:

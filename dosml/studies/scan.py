@@ -127,9 +127,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
         reporter.say("findings: tables, figures and report")
         by_learner = None
         if len(trainings) > 1:
-            by_learner = write_learner_findings(
-                campaign.folder, data, trainings, seed=plan.settings.seed
-            )
+            by_learner = write_learner_findings(campaign.folder, data, trainings)
         table, report = write_findings(
             campaign.folder,
             plan=plan,
