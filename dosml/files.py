@@ -5,22 +5,191 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
+import math
 import os
+import re
 import socket
-from typing import TYPE_CHECKING, Self
+import stat
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any, Self
 
-from dosml.errors import DiskSpaceError
+import numpy as np
+
+from dosml.errors import DamagedFileError, DiskSpaceError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+#: Letters of a lock's file that are read.
+_WORDS = 200
+#: Names that `whole_file` writes under.
+_PARTIAL = re.compile(r"\..+\.\d+\.partial(\..+)?")
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """Open a plain file of our own, and give its descriptor.
+
+    A symbolic link is refused: in a folder that others may write to, it could point anywhere. So
+    are devices and pipes, which might never answer.
+
+    Parameters
+    ----------
+    path
+        Made where `flags` hold `os.O_CREAT`, in a folder that exists.
+    flags
+        Of `os.open`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened or is no plain file; `strerror` says what it is.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        words = f"{path.name} is a symbolic link, and has to be a plain file"
+        raise OSError(errno.ELOOP, words, str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no plain file", str(path))
+    return descriptor
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_npz(path: Path, *, most_bytes: int = 1 << 31) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an npz file, checksums and sizes included; nothing in it is run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    most_bytes
+        So much memory the arrays may take together.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is no npz file, was cut off or damaged, or holds something besides plain arrays.
+    OSError
+        If it cannot be opened: it is missing, for instance.
+    """
+    with path.open("rb") as handle:
+        try:
+            with zipfile.ZipFile(handle) as archive:
+                members = archive.infolist()
+                if sum(one.file_size for one in members) > most_bytes:
+                    raise ValueError(f"it unpacks to more than {most_bytes} bytes")
+                return {one.filename.removesuffix(".npy"): _array(archive, one) for one in members}
+        except OSError as error:
+            if error.errno not in {None, errno.EINVAL}:
+                raise
+            raise _damaged(path, error) from error
+        except _DAMAGE as error:
+            raise _damaged(path, error) from error
+
+
+#: What zipfile and numpy raise on damaged files.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, EOFError, struct.error),
+    *(NotImplementedError, OverflowError, RuntimeError, SyntaxError, MemoryError),
+)
+
+
+def _damaged(path: Path, error: Exception) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path} cannot be read ({type(error).__name__}: {error}): it is cut off, damaged or "
+        "something else"
+    )
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read one array; its size is compared with that of the file before memory is taken."""
+    with archive.open(member) as handle:
+        version = np.lib.format.read_magic(handle)
+        header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, kind = header(handle)
+        begin = handle.tell()
+        if kind.hasobject or math.prod(shape) * kind.itemsize != member.file_size - begin:
+            raise ValueError(f"{member.filename} is no plain array of the size that it tells")
+        values = np.frombuffer(bytearray(handle.read()), dtype=kind)
+    return values.reshape(shape, order="F" if fortran else "C")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Give the path of a file that a record in a folder names, which must lie in that folder.
+
+    Parameters
+    ----------
+    folder
+        Where the record lies.
+    name
+        As the record has it, relative to the folder.
+
+    Raises
+    ------
+    InputError
+        If it leads out of the folder, by its name or by a symbolic link.
+    """
+    path = folder / name
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path
+    except (OSError, ValueError, RuntimeError):  # no text that a path can be, or a circle of links
+        pass
+    raise InputError(
+        f"a record in {folder} names the file {name!r}, which does not lie in that folder: run the "
+        "command that made it again"
+    )
+
+
+def sweep_partials(folder: Path) -> list[Path]:
+    """Remove what writers that were killed have left half written, at any depth.
+
+    Only for who holds the folder's lock, once no worker of an earlier run is alive.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in filter(_PARTIAL.fullmatch, names):
+            path = folder.joinpath(place, name)
+            with contextlib.suppress(OSError):
+                path.unlink()
+                found.append(path)
+    return found
+
 
 class FileLock:
     """A lock that the kernel lets go of when its process ends, however it ends (flock).
 
-    The file holds the owner's words for whoever finds it taken, and stays when it is released. A
-    symbolic link is refused: in a folder that others may write to, it could point anywhere.
+    The file holds the owner's words for whoever finds it taken, and stays when it is released. It
+    is a plain file (`open_plain`).
 
     Parameters
     ----------
@@ -38,15 +207,9 @@ class FileLock:
         Raises
         ------
         OSError
-            If the file cannot be opened, is a symbolic link, or its file system knows no locks.
+            If the file cannot be opened, is no plain file, or its file system knows no locks.
         """
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                words = f"{self.path.name} is a symbolic link, and a lock has to be a plain file"
-                raise OSError(errno.ELOOP, words, str(self.path)) from error
-            raise
+        descriptor = open_plain(self.path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -64,7 +227,8 @@ class FileLock:
     def owner(self) -> str:
         """Who holds it, such as "process 12 on host"."""
         try:
-            return self.path.read_text().strip() or "an unknown process"
+            with open(open_plain(self.path, os.O_RDONLY), encoding="utf-8") as handle:
+                return handle.read(_WORDS).strip() or "an unknown process"
         except (OSError, ValueError):
             return "an unknown process"
 
@@ -109,6 +273,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # the writer opens it by name: a link that somebody put there must not be followed
+    partial.unlink(missing_ok=True)
     try:
         yield partial
         # the content must be on the disk before the name points to it

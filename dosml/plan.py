@@ -141,13 +141,12 @@ class ScanPlan:
         return self.source.engine.denser(self.counts.first)
 
     def _on_disk(self, n_frames: int, engine: Engine | None = None) -> int:
-        """Count labels that were made, of an engine other than the scan's own."""
+        """Count sound labels that were made, of an engine other than the scan's own."""
         assert isinstance(self.source, Labelling)
         store = LabelStore(
             self.source.store(self.folder).folder, (engine or self.source.engine).fingerprint()
         )
-        found = (len(list(store.setting_folder(one).glob("*.npz"))) for one in self.electronic)
-        return sum(min(n_frames, count) for count in found)
+        return sum(min(n_frames, store.count(one)) for one in self.electronic)
 
     def _estimate(self, n_frames: int, n_atoms: int) -> str:
         if not isinstance(self.source, Labelling):

@@ -105,9 +105,9 @@ def test_a_look_costs_nothing_where_nothing_is_being_made(tmp_path, monkeypatch)
     asked = []
     has = LabelStore.has
 
-    def counted(self, identity, setting):
+    def counted(self, identity, setting, n_atoms):
         asked.append(identity)
-        return has(self, identity, setting)
+        return has(self, identity, setting, n_atoms)
 
     class Patient(Here):
         def run(self, function, tasks, *, on_poll):

@@ -122,8 +122,8 @@ def test_a_frame_without_one_label_leaves_every_set(store, frames):
     assert data.frame_ids == tuple(frame_id(one) for one in kept)
     assert data.dropped == (
         f"frame {frame_id(frames[1])} (hot) at sigma_0.5: no convergence",
-        f"frame {frame_id(frames[2])} (hot) at sigma_1: damaged label file",
-        f"frame {frame_id(frames[4])} (hot) at sigma_0.2: no label, and no reason why",
+        f"frame {frame_id(frames[2])} (hot) at sigma_1: no sound label, and no reason why",
+        f"frame {frame_id(frames[4])} (hot) at sigma_0.2: no sound label, and no reason why",
     )
     own = [a_label(20 + n).dos for n in (0, 3, 5)]
     np.testing.assert_allclose(data.label_sets[2].dos.d, mean_dos(own).d, rtol=1e-6)
