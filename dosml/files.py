@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Letters of a lock's file that are read.
 _WORDS = 200
 #: Names that `whole_file` writes under.
-_PARTIAL = re.compile(r"\..+\.\d+\.partial(\..+)?")
+_PARTIAL = re.compile(r"\..+\.(\d{1,9})\.partial(\..+)?")
 
 
 def open_plain(path: Path, flags: int) -> int:
@@ -73,6 +73,16 @@ def file_hash(path: Path) -> str:
     """
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _is_other_process(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM  # somebody else's
+    return True
 
 
 def read_npz(path: Path, *, most_bytes: int = 1 << 31) -> dict[str, NDArray[Any]]:
@@ -168,7 +178,8 @@ def inside(folder: Path, name: str) -> Path:
 def sweep_partials(folder: Path) -> list[Path]:
     """Remove what writers that were killed have left half written, at any depth.
 
-    Only for who holds the folder's lock, once no worker of an earlier run is alive.
+    Only for who holds the folder's lock, once no worker of an earlier run is alive. What a process
+    of this machine is writing right now is left alone.
 
     Returns
     -------
@@ -177,7 +188,10 @@ def sweep_partials(folder: Path) -> list[Path]:
     """
     found = []
     for place, _, names in os.walk(folder):
-        for name in filter(_PARTIAL.fullmatch, names):
+        for name in names:
+            match = _PARTIAL.fullmatch(name)
+            if match is None or _is_other_process(int(match[1])):
+                continue
             path = folder.joinpath(place, name)
             with contextlib.suppress(OSError):
                 path.unlink()

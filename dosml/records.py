@@ -25,7 +25,7 @@ RUN_AGAIN = "run the command that made it again, it writes the file anew"
 #: No record is larger, in bytes.
 _MOST_BYTES = 1 << 28
 
-AnyRecord = TypeVar("AnyRecord", bound="Record")
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 
 class Record(BaseModel):
@@ -147,7 +147,7 @@ def note_files(folder: Path, paths: Iterable[Path]) -> None:
     write_record(folder / CAMPAIGN, record.model_copy(update={"files": {**record.files, **found}}))
 
 
-def write_record(path: Path, record: Record) -> None:
+def write_record(path: Path, record: BaseModel) -> None:
     """Write a record, whole or not at all.
 
     Raises

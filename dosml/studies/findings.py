@@ -10,6 +10,7 @@ import numpy as np
 from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
 from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.campaigns import CONTENT
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.trainings import Training
@@ -48,7 +50,7 @@ ELECTRON_LIMITS = (
 
 
 def write_findings(
-    folder: Path,
+    campaign: Campaign,
     *,
     plan: ScanPlan,
     data: Dataset,
@@ -62,6 +64,8 @@ def write_findings(
 
     Parameters
     ----------
+    campaign
+        Where to; its record keeps what the files are.
     plan, data, training
         What was asked for, the labels, and the models of the learner that the report is about.
     command
@@ -93,17 +97,26 @@ def write_findings(
         bootstrap_seed=plan.settings.seed,
         frames=data.frames,
     )
+    folder = campaign.folder
     table = summarise(scan)
-    write_tables(table, folder)
     curves = dos_table(scan)
-    if not curves.empty:
-        write_tables(curves, folder, "d_dos")
-    if scan.angular is not None:
-        write_tables(scan.angular, folder, "angular_resolution")
-    if scan.power is not None:
-        write_tables(scan.power, folder, "angular_power")
-    if "electrons_per_atom_shift" in scan.varies:
-        write_tables(electron_table(scan, table), folder, "electron_axis")
+    tables = {
+        "results": table,
+        "d_dos": None if curves.empty else curves,
+        "angular_resolution": scan.angular,
+        "angular_power": scan.power,
+        "electron_axis": (
+            electron_table(scan, table) if "electrons_per_atom_shift" in scan.varies else None
+        ),
+    }
+    written = [
+        path
+        for name, one in tables.items()
+        if one is not None
+        for path in write_tables(one, folder, name)
+    ]
+    # at once: a run that is killed while it draws leaves a record that fits
+    campaign.note(written)
     figures = draw_figures(scan, table, folder / "figures")
     if swap is not None:
         compared = swap_table(swap, table)
@@ -111,6 +124,7 @@ def write_findings(
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
     write_report(report, scan, table, figures, learners=by_learner)
+    campaign.note([folder / CONTENT])
     return table, report
 
 

@@ -297,6 +297,11 @@ def _compute(source: ForceSource, task: ForceTask) -> None:
         computed = np.asarray(atoms.get_forces(), dtype=float)
     except (CalculationFailed, RuntimeError) as error:
         raise EngineError(f"{source.name} gives no forces: {error}") from error
+    if computed.shape != (len(atoms), 3) or not np.isfinite(computed).all():
+        raise EngineError(
+            f"{source.name} gives forces of shape {computed.shape} that are not {len(atoms)} x 3 "
+            "finite numbers: the model is damaged, or the crystal is far from what it was made for"
+        )
     with whole_file(task.path) as partial_path:
         np.save(partial_path, computed, allow_pickle=False)
 

@@ -6,15 +6,15 @@ survey that was stopped: a metal that is done with the same settings is not touc
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.statistics.campaigns import finished
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
-from dosml.files import whole_file
 from dosml.plan import Labelling, resolve
+from dosml.records import Record, find_record, write_record
 from dosml.relabel.engines.registry import default_engine
 from dosml.settings import NEUTRAL
 from dosml.studies.labels import subjects_of
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 SMALL: dict[str, Any] = {"sigma": (0.2, 1.0), "train": 9, "test": 6}
 #: Written into a campaign folder when its scan has come to its end.
 FINISHED = "finished.json"
+
+
+class FinishedRecord(Record):
+    """What a finished scan depends on, and the wall time of the run that finished it."""
+
+    key: dict[str, Any]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -172,13 +179,10 @@ def run_survey(plans: Sequence[ScanPlan], folder: Path, reporter: Reporter) -> l
 
 def finished_before(plan: ScanPlan) -> float | None:
     """Seconds of the run that finished this very scan, or None where it is still to be done."""
-    try:
-        read = json.loads((plan.folder / FINISHED).read_text(encoding="utf-8"))
-        seconds = float(read["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+    read = find_record(plan.folder / FINISHED, FinishedRecord)
+    if read is None or read.key != _key(plan) or not finished(plan.folder):
         return None
-    same = read.get("key") == _key(plan) and (plan.folder / "results.csv").exists()
-    return seconds if same else None
+    return read.seconds
 
 
 def _key(plan: ScanPlan) -> dict[str, Any]:
@@ -212,9 +216,7 @@ def _run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
         logger.exception("the scan of %s ended early", target)
         return _failed(plan, start, f"{type(error).__name__}: {error}", reporter)
     seconds = time.perf_counter() - start
-    content = json.dumps({"key": _key(plan), "seconds": seconds}, indent=2)
-    with whole_file(plan.folder / FINISHED) as path:
-        path.write_text(content + "\n", encoding="utf-8")
+    write_record(plan.folder / FINISHED, FinishedRecord(key=_key(plan), seconds=seconds))
     reporter.say(f"{target}: done in {seconds:.0f} s")
     return MetalOutcome(target, plan.folder, seconds)
 
