@@ -6,8 +6,8 @@ Labels, predictions and metals are made up, 20 000 labels unless told otherwise,
 orbital. Everything after them is what `dosml smear-scan` and `dosml report` do; each part runs in a
 process of its own:
 
-- plan: what `--dry-run` does with the labels on disk; once right after they were made (each is
-  opened and checked), once more (known to be sound);
+- plan: what `--dry-run` does with the labels on disk;
+- copied: the same after `cp -r`, which changes all time stamps;
 - progress: one look at what is on disk while labels are made;
 - labels: reading all labels, averaging the DOS, writing the dataset folder;
 - findings: from the dataset folder to tables, figures and report;
@@ -42,7 +42,7 @@ from dosml.relabel.dataset import load, save
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import frame_id, read_frames
 from dosml.relabel.label import Label
-from dosml.relabel.labelling import Progress
+from dosml.relabel.labelling import Progress, missing
 from dosml.studies.findings import write_findings
 from dosml.studies.labelling import make_dataset
 from dosml.studies.scan import LABEL_SETS
@@ -104,6 +104,10 @@ def make(folder: Path, given: argparse.Namespace) -> None:
                 store.label_path(frame_id(chosen[number % DISTINCT]), setting),
                 store.label_path(frame_id(frame), setting),
             )
+    # a run remembers what it has made
+    assert not missing(store, chosen, plan.electronic)
+    for setting in plan.electronic:
+        store.remember(setting)
 
 
 def label_of(frame: Atoms, grid: NDArray[np.float64], rng: np.random.Generator) -> Label:
@@ -128,6 +132,15 @@ def plan(folder: Path, given: argparse.Namespace) -> None:
     lines = plan_of(folder, given).lines()
     total = given.frames * given.settings
     assert any(f"{total} on disk" in line or f" {total} " in line for line in lines), lines
+
+
+def copied(folder: Path, given: argparse.Namespace) -> None:
+    """Say what would be done in a campaign whose files were just copied."""
+    for path in folder.glob("campaign/labels/*/*.npz"):
+        path.touch()
+    begin = time.perf_counter()
+    plan(folder, given)
+    print(f"  {time.perf_counter() - begin:.1f} s without touching the files")
 
 
 def progress(folder: Path, given: argparse.Namespace) -> None:
@@ -191,7 +204,7 @@ def findings(folder: Path, given: argparse.Namespace) -> None:
 def report(folder: Path, given: argparse.Namespace) -> None:
     """Join copies of the finished campaign under the names of other metals."""
     source, metals = folder / "campaign", folder / "metals"
-    for number, metal in enumerate(published_metals()["metal"].tolist()[: given.metals]):
+    for metal in published_metals()["metal"].tolist()[: given.metals]:
         place = metals / metal
         if not place.is_dir():
             place.mkdir(parents=True)
@@ -199,7 +212,6 @@ def report(folder: Path, given: argparse.Namespace) -> None:
                 shutil.copyfile(path, place / path.name)
             record = json.loads((place / "campaign.json").read_text())
             (place / "campaign.json").write_text(json.dumps({**record, "subject": metal}))
-            del number
     begin = time.perf_counter()
     report_campaigns([metals], folder / "joined", quiet())
     print(f"  {time.perf_counter() - begin:.1f} s without making the copies")
@@ -213,6 +225,7 @@ def quiet() -> Reporter:
 PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "make": make,
     "plan": plan,
+    "copied": copied,
     "progress": progress,
     "labels": labels,
     "findings": findings,
@@ -241,7 +254,7 @@ def main() -> None:
         folder = given.folder or Path(scratch)
         made = (folder / "campaign").is_dir()
         print(f"{given.frames * given.settings} labels of {given.atoms} atoms", flush=True)
-        for part in (*(() if made else ("make",)), "plan", "plan", *list(PARTS)[2:]):
+        for part in list(PARTS)[1 if made else 0 :]:
             command = [sys.executable, __file__, *sys.argv[1:], "--part", part]
             subprocess.run([*command, "--folder", str(folder)], check=True)
 

@@ -382,5 +382,5 @@ def _prediction(arrays: Mapping[str, Any], number: int, ends: np.ndarray) -> Pre
         forces=np.split(arrays[f"forces_{number}"], ends[:-1]),
         stresses=arrays[f"stresses_{number}"],
     )
-    check_prediction(said, np.diff(ends, prepend=0))
+    check_prediction(said, np.diff(ends, prepend=0).tolist())
     return said

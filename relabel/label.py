@@ -116,7 +116,7 @@ def check_label(label: Label, n_atoms: int | None = None) -> None:
         raise ValueError(f"the forces have shape {shape}, expected ({wanted}, 3)")
     if label.stress is not None and np.shape(label.stress) != (6,):
         raise ValueError(f"the stress has shape {np.shape(label.stress)}, expected (6,)")
-    numbers = {"free energy": label.free_energy, "forces": label.forces}
+    numbers: dict[str, Any] = {"free energy": label.free_energy, "forces": label.forces}
     if label.dos is not None:
         numbers |= {"total DOS": label.dos.total, "d-DOS": label.dos.d}
         if label.dos.d_m is not None:

@@ -9,7 +9,8 @@ FOLDER/restart/<hash>/<frame id>/             densities of ladders in flight
 ```
 A changed setting or engine version has another hash: stale labels are never read. A label is there
 only if it can be read and its shapes and values are right. That costs a millisecond each, so
-`checked.txt` remembers it by the size and time stamp of the file; it can be removed at any time.
+`checked.txt` remembers it by size and time stamp of the file, or its checksum where a copy has
+another time stamp; it can be removed at any time.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import contextlib
 import hashlib
 import json
 import os
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 #: A label unpacks to at most so many bytes.
 MOST_BYTES = 1 << 28
 CHECKED = "checked.txt"
-#: Of a line in it: frame id, size, time stamp, atoms.
-_WORDS = 4
+#: Of a line in it: frame id, size, time stamp, checksum, atoms.
+_WORDS = 5
 
 
 class _FailureRecord(Record):
@@ -49,19 +51,51 @@ class _FailureRecord(Record):
     reason: str
 
 
+class _State(NamedTuple):
+    """A label file that was found sound.
+
+    Attributes
+    ----------
+    size, changed
+        In bytes; time stamp in ns.
+    checksum
+        CRC-32 of the file.
+    atoms
+        Of the label.
+    """
+
+    size: int
+    changed: int
+    checksum: int
+    atoms: int
+
+    def is_of(self, path: Path) -> bool:
+        """Whether the file is still the same; one that was copied has another time stamp only."""
+        status = path.stat()
+        if status.st_size != self.size:
+            return False
+        return status.st_mtime_ns == self.changed or zlib.crc32(path.read_bytes()) == self.checksum
+
+    @classmethod
+    def of(cls, path: Path, atoms: int) -> _State:
+        """State of a file now."""
+        status = path.stat()
+        return cls(status.st_size, status.st_mtime_ns, zlib.crc32(path.read_bytes()), atoms)
+
+
 @dataclass
 class _Sound:
-    """Labels of one setting that were found sound: state of the file and number of atoms.
+    """Labels of one setting that were found sound.
 
     Attributes
     ----------
     known
-        Frame id -> (size in bytes, time stamp in ns, atoms).
+        By frame id.
     fresh
         Frame ids that are not on disk yet.
     """
 
-    known: dict[str, tuple[int, int, int]]
+    known: dict[str, _State]
     fresh: list[str] = field(default_factory=list)
 
 
@@ -125,7 +159,7 @@ class LabelStore:
             np.savez_compressed(path, allow_pickle=False, **arrays)
         self.failure_path(frame_id, setting).unlink(missing_ok=True)
         # a worker puts one label of many: what others found is not read for that
-        found = (*_state(final), len(label.forces))
+        found = _State.of(final, len(label.forces))
         if setting in self._sound:
             self._sound[setting].known[frame_id] = found
         self._append(setting, {frame_id: found})
@@ -176,17 +210,18 @@ class LabelStore:
         A file is read once, and again only when its size or time stamp is another one; see `get`
         for parameters and errors.
         """
+        path, known = self.label_path(frame_id, setting), self._known(setting)
         try:
-            state = _state(self.label_path(frame_id, setting))
-        except OSError:
+            if frame_id in known and known[frame_id].is_of(path):
+                return n_atoms in {None, known[frame_id].atoms}
+            label = self._read(frame_id, setting, n_atoms)
+            if label is None:
+                return False
+            known[frame_id] = _State.of(path, len(label.forces))
+        except FileNotFoundError:
             return False
-        known = self._known(setting)
-        if frame_id in known and known[frame_id][:2] == state:
-            return n_atoms in {None, known[frame_id][2]}
-        label = self._read(frame_id, setting, n_atoms)
-        if label is None:
-            return False
-        known[frame_id] = (*state, len(label.forces))
+        except OSError as error:
+            raise _unreadable(path, error) from error
         self._sound[setting].fresh.append(frame_id)
         return True
 
@@ -212,9 +247,7 @@ class LabelStore:
         self._append(setting, {one: sound.known[one] for one in sound.fresh if one in sound.known})
         sound.fresh.clear()
 
-    def _append(
-        self, setting: ElectronicSetting, found: Mapping[str, tuple[int, int, int]]
-    ) -> None:
+    def _append(self, setting: ElectronicSetting, found: Mapping[str, _State]) -> None:
         lines = [f"{one} {' '.join(map(str, state))}\n" for one, state in found.items()]
         path = self.setting_folder(setting) / CHECKED
         # appended in one step: workers write here too; without it labels are only read once more
@@ -225,7 +258,7 @@ class LabelStore:
             finally:
                 os.close(descriptor)
 
-    def _known(self, setting: ElectronicSetting) -> dict[str, tuple[int, int, int]]:
+    def _known(self, setting: ElectronicSetting) -> dict[str, _State]:
         if setting not in self._sound:
             self._sound[setting] = _Sound(_remembered(self.setting_folder(setting) / CHECKED))
         return self._sound[setting].known
@@ -239,10 +272,7 @@ class LabelStore:
         except (FileNotFoundError, DamagedFileError, KeyError, TypeError, ValueError):
             return None
         except OSError as error:  # says nothing of the label: it must not be made again for this
-            raise LabelError(
-                f"cannot read the label {path} ({error.strerror}): mend that and run the same "
-                "command again"
-            ) from error
+            raise _unreadable(path, error) from error
         return label
 
     def _failure(self, frame_id: str, setting: ElectronicSetting) -> LabelFailure | None:
@@ -261,13 +291,13 @@ class LabelStore:
                 temporary.write_text(text + "\n")
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Size in bytes and time stamp in ns."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+def _unreadable(path: Path, error: OSError) -> LabelError:
+    return LabelError(
+        f"cannot read the label {path} ({error.strerror}): mend that and run the same command again"
+    )
 
 
-def _remembered(path: Path) -> dict[str, tuple[int, int, int]]:
+def _remembered(path: Path) -> dict[str, _State]:
     """Read a `checked.txt`; lines that are none (a run was killed in one) are passed over."""
     try:
         with open(open_plain(path, os.O_RDONLY), encoding="utf-8") as handle:  # noqa: PTH123
@@ -278,5 +308,5 @@ def _remembered(path: Path) -> dict[str, tuple[int, int, int]]:
     for line in lines:
         words = line.split(" ")
         if len(words) == _WORDS and all(map(str.isdecimal, words[1:])):
-            known[words[0]] = (int(words[1]), int(words[2]), int(words[3]))
+            known[words[0]] = _State(*map(int, words[1:]))
     return known

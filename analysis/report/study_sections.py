@@ -7,7 +7,7 @@ the campaign whose labels they used; the report is made from that.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -92,10 +92,10 @@ class StudyRecord(Record):
         To be shown.
     """
 
-    study: Literal["learning-curve", "transfer"]
-    dosml: str
+    study: str
+    dosml: str = ""
     command: str
-    folder: str
+    folder: str = ""
     seed: int
     train_frames: dict[str, int]
     test_frames: dict[str, int]

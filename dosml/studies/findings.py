@@ -15,7 +15,7 @@ from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
+from dosml.analysis.statistics.scan import MOST_ANGLE_FRAMES, ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
 from dosml.version import run_versions
@@ -176,6 +176,8 @@ def _facts(
         "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
+    if len(data.frames) > MOST_ANGLE_FRAMES:
+        facts["measures of angles"] = f"of about {MOST_ANGLE_FRAMES} frames, spread over the tiers"
     if not isinstance(plan.source, Labelling):
         facts["labels read from"] = str(plan.settings.labels)
     return facts

@@ -254,7 +254,7 @@ def test_a_scan_without_report_is_left_alone(tmp_path):
 
 def test_a_broken_content_is_one_line(campaign):
     (campaign / CONTENT).write_text('{"formula": "Ti"}')
-    with pytest.raises(InputError, match="run the scan again"):
+    with pytest.raises(InputError, match="run the command that made it again"):
         rewrite_report(campaign)
 
 

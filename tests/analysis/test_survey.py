@@ -178,9 +178,11 @@ def test_what_is_no_campaign_is_named(tmp_path):
     folder = write_campaign(tmp_path / "Ti", "Ti")
     with pytest.raises(InputError, match="given twice"):
         campaign_folders([folder, tmp_path])
+    record = (folder / "campaign.json").read_text()
     (folder / "campaign.json").write_text("{")
     with pytest.raises(InputError, match=r"cannot read .*campaign\.json"):
         read_campaign(folder)
+    (folder / "campaign.json").write_text(record)
     (folder / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="lacks sigma_ev"):
         read_campaign(folder)

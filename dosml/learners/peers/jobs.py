@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import ase.io
 import numpy as np
 from ase.stress import voigt_6_to_full_3x3_stress
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from dosml.errors import LearnerError
 from dosml.files import file_hash, whole_file
@@ -41,12 +41,12 @@ _ERROR = re.compile(r"([\w.]*(Error|Exception)\b|error:)")
 
 
 class JobRecord(Record):
-    """Input of a training; the files that it consists of with their SHA-256."""
+    """Input of a training; its files with their SHA-256, of which older versions tell nothing."""
 
     model_config = ConfigDict(extra="allow")
 
     learner: str
-    files: dict[str, str]
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class ResultRecord(Record):
