@@ -62,18 +62,30 @@ TIERS = ("cold", "warm", "melt")
 DISTINCT = 50
 
 
-def plan_of(folder: Path, given: argparse.Namespace) -> ScanPlan:
-    """Plan of the scan; its frames lie beside the campaign."""
+def options_of(folder: Path, given: argparse.Namespace) -> dict[str, str]:
+    """Options of the scan; its frames lie beside the campaign."""
     test = given.frames // 5
-    options = {
-        "target": str(folder / "frames.extxyz"),
+    return {
         "engine": "tb",
         "sigma": ",".join(f"{0.2 * (1 + k):g}" for k in range(given.settings)),
-        "train": given.frames - test,
-        "test": test,
+        "train": str(given.frames - test),
+        "test": str(test),
         "out": str(folder / "campaign"),
-        "workers": 2,
+        "workers": "2",
     }
+
+
+def words_of(folder: Path, given: argparse.Namespace) -> list[str]:
+    """Command line of the scan."""
+    options = options_of(folder, given)
+    words = [f"--{name}={value}" for name, value in options.items()]
+    return ["smear-scan", str(folder / "frames.extxyz"), *words]
+
+
+def plan_of(folder: Path, given: argparse.Namespace) -> ScanPlan:
+    """Plan of the scan."""
+    target = str(folder / "frames.extxyz")
+    options = {"target": target, **options_of(folder, given)}
     return resolve(load_scan_settings(SmearScanSettings, options))
 
 
@@ -128,19 +140,21 @@ def label_of(frame: Atoms, grid: NDArray[np.float64], rng: np.random.Generator) 
 
 
 def plan(folder: Path, given: argparse.Namespace) -> None:
-    """Say what would be done."""
-    lines = plan_of(folder, given).lines()
-    total = given.frames * given.settings
-    assert any(f"{total} on disk" in line or f" {total} " in line for line in lines), lines
+    """Say what would be done, on the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dosml", *words_of(folder, given), "--dry-run"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert f"{given.frames * given.settings} on disk" in done.stdout, done.stdout
 
 
 def copied(folder: Path, given: argparse.Namespace) -> None:
     """Say what would be done in a campaign whose files were just copied."""
     for path in folder.glob("campaign/labels/*/*.npz"):
         path.touch()
-    begin = time.perf_counter()
     plan(folder, given)
-    print(f"  {time.perf_counter() - begin:.1f} s without touching the files")
 
 
 def progress(folder: Path, given: argparse.Namespace) -> None:
@@ -244,10 +258,13 @@ def main() -> None:
     if given.part:
         start = time.perf_counter()
         PARTS[given.part](given.folder, given)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # a part that runs the command line is what its child costs
+        own = given.part not in {"plan", "copied"}
+        used = resource.getrusage(resource.RUSAGE_SELF if own else resource.RUSAGE_CHILDREN)
         print(
-            f"{given.part}: {time.perf_counter() - start:.1f} s ({time.process_time():.1f} s of "
-            f"processor time with imports), peak memory {peak:.0f} MiB"
+            f"{given.part}: {time.perf_counter() - start:.1f} s, processor time with imports "
+            f"{used.ru_utime + used.ru_stime:.1f} s, peak memory {used.ru_maxrss / 1024:.0f} MiB",
+            flush=True,
         )
         return
     with tempfile.TemporaryDirectory() as scratch:

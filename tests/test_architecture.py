@@ -22,6 +22,7 @@ LEAVES = {
     "dosml.errors",
     "dosml.files",
     "dosml.memory",
+    "dosml.neighbours",
     "dosml.records",
     "dosml.registry",
     "dosml.version",

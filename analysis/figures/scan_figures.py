@@ -152,9 +152,10 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         caption = (
             f"Forces of the {power['neighbours'].iloc[0]:.1f} neighbours within "
             f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over "
-            f"{len(scan.angle_frames)} frames), taken apart by angular momentum about that atom: whole vectors and their radial parts. 1: "
-            f"neighbours have nothing to do with each other; more: they share a pattern of that l. "
-            f"Bands: the same forces dealt to the atoms at random, two standard deviations."
+            f"{len(scan.angle_frames)} frames), taken apart by angular momentum about that atom: "
+            f"whole vectors and their radial parts. 1: neighbours have nothing to do with each "
+            f"other; more: they share a pattern of that l. Bands: the same forces dealt to the "
+            f"atoms at random, two standard deviations."
         )
         figure = power_figure(power, setting_name(scan.reference), setting_name(far))
         yield "angular_power", "Patterns of the forces by angular momentum", caption, figure

@@ -193,7 +193,7 @@ def _neighbours(
     frame: Atoms, cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pairs inside the cutoff, both ways, and unit vectors from the first to the second."""
-    from vesin import ase_neighbor_list
+    from dosml.neighbours import ase_neighbor_list
 
     first, second, separation = ase_neighbor_list("ijD", frame, cutoff)
     distance = np.linalg.norm(separation, axis=1, keepdims=True)
