@@ -59,7 +59,7 @@ def open_plain(path: Path, flags: int) -> int:
         raise OSError(errno.ELOOP, words, str(path)) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path.name} is no plain file", str(path))
+        raise OSError(errno.EINVAL, f"{path.name} is a device or pipe, not a file", str(path))
     return descriptor
 
 

@@ -123,7 +123,7 @@ def check_label(label: Label, n_atoms: int | None = None) -> None:
             numbers["d-DOS by orbital"] = label.dos.d_m
     for name, values in numbers.items():
         if not np.isfinite(values).all():
-            raise ValueError(f"the {name} holds values that are not finite")
+            raise ValueError(f"{name}: not all values are finite")
 
 
 def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
