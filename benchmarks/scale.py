@@ -190,7 +190,9 @@ def labels(folder: Path, given: argparse.Namespace) -> None:
 def findings(folder: Path, given: argparse.Namespace) -> None:
     """Tables, figures and report, with predictions that are off by a tenth."""
     made = plan_of(folder, given)
+    begin = time.process_time()
     data = load(made.folder / LABEL_SETS)
+    print(f"  reading the dataset folder: {time.process_time() - begin:.1f} s of processor time")
     rng = np.random.default_rng(1)
     test = list(data.test)
     predictions = tuple(
@@ -203,6 +205,7 @@ def findings(folder: Path, given: argparse.Namespace) -> None:
     )
     facts = tuple({"learner": "made up"} for _ in data.label_sets)
     training = Training(data.names, predictions, facts, folder, {"learner": "made up"}, ".npz")
+    begin = time.process_time()
     with Campaign(made.folder, made.subject) as campaign:
         campaign.record(made.record())
         write_findings(
@@ -213,6 +216,7 @@ def findings(folder: Path, given: argparse.Namespace) -> None:
             command="dosml smear-scan",
             seconds=1.0,
         )
+    print(f"  findings themselves: {time.process_time() - begin:.1f} s of processor time")
 
 
 def report(folder: Path, given: argparse.Namespace) -> None:

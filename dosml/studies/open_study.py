@@ -228,7 +228,7 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
     else:
         data, how = _with_test_file(settings, data)
     subject = f"{settings.command} on {', '.join(data.names)} (sha256 {data.content()})"
-    with Campaign(settings.folder, subject) as campaign:
+    with Campaign(settings.folder, subject, data.names) as campaign:
         logger.info("command: %s", reporter.command)
         campaign.record(settings.model_dump(mode="json"))
         reporter.say(f"folder: {campaign.folder}")

@@ -21,10 +21,12 @@ from dosml.analysis.statistics.phonons import (
     phonon_table,
 )
 from dosml.analysis.statistics.tables import write_tables
+from dosml.campaign import check_free
 from dosml.errors import EngineError, FrameError, InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.relabel.engines.registry import engine_names, make_engine
+from dosml.relabel.execution.lock import RECORD as RUN
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
@@ -202,7 +204,8 @@ def run_phonons(
     Raises
     ------
     InputError
-        If a number is out of range.
+        If a number is out of range, or the folder cannot be written or is somebody else's and holds
+        files that would be replaced.
     EngineError
         If forces cannot be computed.
     """
@@ -217,7 +220,14 @@ def run_phonons(
     )
     bands: dict[str, PhononBands] = {}
     lines = []
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / RUN).exists():
+            check_free(out)
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {out} ({error.strerror}): give another --out"
+        ) from error
     with open_runner(run, out, workers=workers, say=reporter.say) as runner:
         for source in sources:
             bands[source.name] = phonon_bands(
