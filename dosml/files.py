@@ -6,14 +6,15 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import math
 import os
 import re
 import socket
 import stat
-import struct
 import zipfile
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -119,7 +120,7 @@ def read_npz(path: Path, *, most_bytes: int = 1 << 31) -> dict[str, NDArray[Any]
 
 #: What zipfile and numpy raise on damaged files.
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, EOFError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, EOFError),
     *(NotImplementedError, OverflowError, RuntimeError, SyntaxError, MemoryError),
 )
 
@@ -132,20 +133,33 @@ def _damaged(path: Path, error: Exception) -> DamagedFileError:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read one array; its size is compared with that of the file before memory is taken."""
-    with archive.open(member) as handle:
-        version = np.lib.format.read_magic(handle)
-        header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, kind = header(handle)
-        begin = handle.tell()
-        if kind.hasobject or math.prod(shape) * kind.itemsize != member.file_size - begin:
-            raise ValueError(f"{member.filename} is no plain array of the size that it tells")
-        values = np.frombuffer(bytearray(handle.read()), dtype=kind)
+    """Read one array, which must have the size that its header tells."""
+    content = archive.read(member)
+    # magic string, version, length of the header in two bytes, in four from version 2 on
+    width = 2 if content[6:7] == b"\x01" else 4
+    begin = 8 + width + int.from_bytes(content[8 : 8 + width], "little")
+    shape, fortran, kind = _header(content[:begin])
+    if math.prod(shape) * kind.itemsize != len(content) - begin:
+        raise ValueError(f"{member.filename} has another size than its header tells")
+    values = np.frombuffer(bytearray(content[begin:]), dtype=kind)
     return values.reshape(shape, order="F" if fortran else "C")
+
+
+# members of one kind of file have the same few headers, and numpy is slow to read them
+@lru_cache(maxsize=1024)
+def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and kind of an array without Python objects."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, kind = read(stream)
+    if kind.hasobject:
+        raise ValueError("it holds Python objects")
+    return shape, fortran, kind
 
 
 def inside(folder: Path, name: str) -> Path:
