@@ -17,11 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from dosml.errors import CampaignLockedError, InputError
 from dosml.files import FileLock, whole_file
-from dosml.records import Record, find_record
 from dosml.relabel.execution.slurm import cancel_and_wait, queued, slurm_is_here
 
 if TYPE_CHECKING:
@@ -30,14 +27,6 @@ if TYPE_CHECKING:
 
 LOCK = "run.lock"
 RECORD = "run.json"
-
-
-class _RunRecord(Record):
-    """What is asked of an earlier driver; one that left nothing readable left nothing running."""
-
-    interchange_pid: int | None = Field(default=None, gt=0)
-    host: str = ""
-    uses_slurm: bool = False
 
 
 def folder_key(folder: Path) -> str:
@@ -126,11 +115,11 @@ class DriverLock:
         """
         found = []
         left = self._read()
-        pid = left.interchange_pid
-        if pid and left.host == socket.gethostname() and _is_interchange(pid):
+        pid = left.get("interchange_pid")
+        if pid and left.get("host") == socket.gethostname() and _is_interchange(pid):
             os.kill(pid, signal.SIGTERM)
             found.append(f"ended the Parsl interchange (process {pid}) of an earlier run")
-        if uses_slurm or (left.uses_slurm and slurm_is_here()):
+        if uses_slurm or (left.get("uses_slurm") and slurm_is_here()):
             pilots = cancel_and_wait([self.pilot_name])
             if pilots:
                 found.append(
@@ -162,8 +151,12 @@ class DriverLock:
         """Record a Slurm job that this driver has submitted."""
         self.note(slurm_jobs=[*self._record.get("slurm_jobs", []), identity])
 
-    def _read(self) -> _RunRecord:
-        return find_record(self.folder / RECORD, _RunRecord) or _RunRecord()
+    def _read(self) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads((self.folder / RECORD).read_text())
+        except (OSError, ValueError):
+            return {}
+        return record
 
 
 def _is_interchange(pid: int) -> bool:

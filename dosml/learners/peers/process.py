@@ -146,7 +146,10 @@ class ModelProcess:
         line = self._process.stdout.readline()
         if not line:
             raise self._died()
-        answer = dict(json.loads(line))
+        try:
+            answer = dict(json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise LearnerError(f"the {self._name} model answers nonsense: {line[:80]!r}") from error
         if "error" in answer:
             raise LearnerError(f"the {self._name} model failed: {answer['error']}")
         return answer
