@@ -30,8 +30,8 @@ def dos(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="vasprun.xml, vaspout.h5, DOSCAR (each also .gz, .xz) or a pymatgen CompleteDos "
-            ".json(.gz)."
+            help="vasprun.xml, vaspout.h5, DOSCAR (of VASP or LOBSTER), a pymatgen CompleteDos "
+            ".json, of any name and also compressed, or a folder that holds one."
         ),
     ],
     *,
@@ -132,7 +132,11 @@ def _measure(
     from dosml.theory.dos import D_ORBITALS
 
     read = read_dos(path)
+    if read.d is None and read.lost:
+        read = read.without_d()
     curve = read.electronic_dos(spin, element)
+    if not np.isfinite(curve.total).all():
+        smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
     row: dict[str, Any] = {
         "file": str(path),
@@ -152,6 +156,7 @@ def _measure(
     # JSON knows no nan
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
     notes = [] if np.any(curve.d[_within(curve, used)]) else ["no d states in the window"]
+    notes += read.lost
     if smearing is not None and smearing.width < curve.step:
         notes.append(
             f"smeared measures need a grid finer than {curve.step:.3g} eV (NEDOS, EMIN, EMAX)"
@@ -181,9 +186,9 @@ def _covered(curve: ElectronicDos, window: Window) -> Window:
 
 
 def _describe(read: ProjectedDos) -> str:
-    if read.smearing is None:
-        return "no (tetrahedra)" if read.tetrahedra else "not said"
-    return f"{read.smearing.scheme} {read.smearing.width:g} eV"
+    if read.occupations == "tetrahedra":
+        return "no (tetrahedra)"
+    return read.occupations or "not said"
 
 
 def _within(curve: ElectronicDos, window: Window) -> NDArray[np.bool_]:
