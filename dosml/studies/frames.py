@@ -251,7 +251,13 @@ class SampledFrames:
             reporter.say(f"frames: {len(kept)} sampled before, read from {path}")
             return kept
         if path.exists():
+<<<<<<< HEAD
             reporter.warn(f"{path} was changed or damaged: its frames are sampled anew")
+=======
+            frames = read_frames(path)
+            reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
+            return frames
+>>>>>>> main
         frames = self._sample(reporter)
         with whole_file(path) as temporary:
             ase.io.write(temporary, frames, format="extxyz")
