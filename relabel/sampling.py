@@ -20,11 +20,8 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 
 from dosml.errors import FrameError, InputError
-<<<<<<< HEAD
-from dosml.neighbours import NeighborList
-=======
 from dosml.limits import MOST_COUNTED
->>>>>>> main
+from dosml.neighbours import NeighborList
 from dosml.relabel.bragg import bragg_order
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.elements import element

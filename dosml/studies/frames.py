@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import ase.io
 import numpy as np
 
-from dosml.errors import InputError
+from dosml.errors import DosmlError, InputError
 from dosml.files import whole_file
 from dosml.records import CAMPAIGN, CampaignRecord, as_recorded, find_record, note_files
 from dosml.relabel.elements import element
@@ -251,13 +251,7 @@ class SampledFrames:
             reporter.say(f"frames: {len(kept)} sampled before, read from {path}")
             return kept
         if path.exists():
-<<<<<<< HEAD
             reporter.warn(f"{path} was changed or damaged: its frames are sampled anew")
-=======
-            frames = read_frames(path)
-            reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
-            return frames
->>>>>>> main
         frames = self._sample(reporter)
         with whole_file(path) as temporary:
             ase.io.write(temporary, frames, format="extxyz")
@@ -268,10 +262,8 @@ class SampledFrames:
     def _kept(self, path: Path) -> list[Atoms] | None:
         """Read the frames that were sampled before; None where they are not all there."""
         try:
-            with path.open(encoding="utf-8") as handle:
-                read = ase.io.read(handle, index=":", format="extxyz")
-            frames = [canonical(atoms) for atoms in read]
-        except Exception:  # noqa: BLE001 - the reader fails in many ways on a damaged file
+            frames = read_frames(path)
+        except DosmlError:
             return None
         asked = Counter(
             (tier, role)
@@ -281,8 +273,7 @@ class SampledFrames:
         )
         found = Counter((str(f.info.get("tier")), str(f.info.get("split"))) for f in frames)
         elements = {symbol for frame in frames for symbol in frame.symbols}
-        finite = all(np.isfinite(one.positions).all() for one in frames)
-        return frames if found == asked and elements == {self.subject} and finite else None
+        return frames if found == asked and elements == {self.subject} else None
 
     def _content(self) -> dict[str, object]:
         content: dict[str, object] = {

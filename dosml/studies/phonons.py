@@ -22,12 +22,8 @@ from dosml.analysis.statistics.phonons import (
     phonon_table,
 )
 from dosml.analysis.statistics.tables import write_tables
-<<<<<<< HEAD
 from dosml.campaign import check_free
-from dosml.errors import EngineError, FrameError, InputError
-=======
 from dosml.errors import EngineError, InputError
->>>>>>> main
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.limits import WIDEST_SMEARING
