@@ -238,10 +238,10 @@ def source(monkeypatch) -> SampledFrames:
     """Frames whose dynamics take no time."""
 
     def rattled(symbol, *, n_frames_per_tier, seed, **_):
-        for tier, count in n_frames_per_tier.items():
+        for first, (tier, count) in enumerate(n_frames_per_tier.items()):
             for number in range(count):
                 atoms = bulk(symbol, cubic=True)
-                atoms.rattle(0.1, seed=seed + len(tier) + number)
+                atoms.rattle(0.1, seed=seed + 100 * first + number)
                 atoms.info["tier"] = tier
                 yield atoms
 
