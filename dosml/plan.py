@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.learners.base import KeepsTrainings
+from dosml.paths import check_output
 from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
@@ -212,6 +213,7 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     DosmlError
         If an option, the frames, the labels, an engine or a learner cannot be used.
     """
+    check_output(settings.folder)
     learners = tuple(settings.make_learners())
     if settings.labels is not None:
         return _with_labels(settings, learners)
@@ -221,7 +223,8 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
     options = engine_options(name, shared, settings.engine_options.get(name, {}))
-    engine = make_engine(name, options, symbols)
+    with about(settings.target if own else name):
+        engine = make_engine(name, options, symbols)
     scheme = settings.scheme or engine.default_scheme
     electronic = _electronic(settings, scheme)
     for setting in electronic:

@@ -24,6 +24,7 @@ LEAVES = {
     "dosml.limits",
     "dosml.memory",
     "dosml.neighbours",
+    "dosml.paths",
     "dosml.records",
     "dosml.registry",
     "dosml.version",

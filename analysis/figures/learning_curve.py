@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure, scale_colours
+from dosml.analysis.figures.style import new_figure, plain, scale_colours
 from dosml.analysis.statistics.learning_curves import fit_power_law
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def learning_curve_figure(
             np.exp(np.log(grid.to_numpy(float)).mean(axis=0)),
             _MARKERS[k % len(_MARKERS)],
             color=colour,
-            label=f"{name}: b = {law.exponent:.2f}{between}",
+            label=f"{plain(name)}: b = {law.exponent:.2f}{between}",
         )
         line = np.geomspace(sizes.min(), sizes.max(), 50)
         axes.plot(line, law(line), color=colour, lw=1)

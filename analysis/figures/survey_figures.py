@@ -13,6 +13,7 @@ from dosml.analysis.figures.style import (
     LINE_COLOUR,
     FigureRecord,
     new_figure,
+    plain,
     save_figures,
     scale_colours,
 )
@@ -244,7 +245,7 @@ def dos_by_metal_figure(survey: SurveyData) -> Figure:
         )
         axes.plot(part["energy_ev"], part["d_smeared_states_per_ev_atom"], color="C0", lw=1)
         axes.axvline(0, color=LINE_COLOUR, lw=0.8)
-        axes.set_title(f"{metal}: {error:.1f} %", fontsize=8)
+        axes.set_title(f"{plain(str(metal))}: {error:.1f} %", fontsize=8)
     panels[0].set(xlim=(-8, 8))
     panels[0].set_ylim(bottom=0)
     for axes in panels[len(errors) :]:

@@ -49,4 +49,4 @@ def learning_curve(
             f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between})"
         )
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")

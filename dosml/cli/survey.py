@@ -82,7 +82,7 @@ def run_targets(
     reporter = make_reporter()
     if shared["dry_run"]:
         for line in survey_lines(plans):
-            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            reporter.show(line)
         return
     outcomes = run_survey(plans, folder, reporter)
     failed = [outcome for outcome in outcomes if outcome.failure is not None]

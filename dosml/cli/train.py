@@ -31,6 +31,6 @@ def train(
 
     reporter = make_reporter()
     result = run(settings, reporter)
-    reporter.console.print(training_table(result.table, ["learner"]))
+    reporter.show(training_table(result.table, ["learner"]))
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")

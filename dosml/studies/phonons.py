@@ -23,7 +23,7 @@ from dosml.analysis.statistics.phonons import (
 )
 from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import check_free
-from dosml.errors import EngineError, InputError
+from dosml.errors import EngineError, InputError, about
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.limits import WIDEST_SMEARING
@@ -311,7 +311,8 @@ def _compute(source: ForceSource, task: ForceTask) -> None:
     atoms = task.atoms.copy()
     atoms.calc = source.calculator
     try:
-        computed = np.asarray(atoms.get_forces(), dtype=float)
+        with about(source.name):
+            computed = np.asarray(atoms.get_forces(), dtype=float)
     except (CalculationFailed, RuntimeError) as error:
         raise EngineError(f"{source.name} gives no forces: {error}") from error
     if computed.shape != (len(atoms), 3) or not np.isfinite(computed).all():

@@ -18,8 +18,16 @@ from dosml.limits import (
     at_most,
     comma_list,
 )
+from dosml.paths import UserPath, UserText  # noqa: TC001 - pydantic reads them at run time
 from dosml.relabel.elements import ELEMENTS, element
-from dosml.settings import FloatList, IntList, TrainingSettings, join_numbers, join_settings
+from dosml.settings import (
+    FloatList,
+    IntList,
+    SchemeName,
+    TrainingSettings,
+    join_numbers,
+    join_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,14 +90,14 @@ class ScanSettings(TrainingSettings):
 
     command: ClassVar[str] = "scan"
 
-    target: str
+    target: UserText
     sigma: FloatList
-    scheme: str | None = None
+    scheme: SchemeName | None = None
     engine: str | None = None
     engine_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     preset: str | None = None
     kpoints: IntList | None = None
-    labels: str | None = None
+    labels: UserText | None = None
     dos_engine: str | None = None
     sampler: Literal["classical", "engine"] = "classical"
     train: int = Field(default=27, ge=2, le=MOST_COUNTED)
@@ -218,7 +226,7 @@ class ElectronScanSettings(ElectronSettings):
     # leaves that setting out by name
     electrons: Shifts = (-2.0, -1.0, 0.0, 1.0)
     as_element: str | None = Field(default=None, alias="as")
-    with_campaign: Path | None = Field(default=None, alias="with")
+    with_campaign: UserPath | None = Field(default=None, alias="with")
 
     @model_validator(mode="after")
     def _check_swap(self) -> ElectronScanSettings:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from dosml.analysis.statistics.campaigns import finished
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
+from dosml.paths import check_output
 from dosml.plan import Labelling, resolve
 from dosml.records import Record, find_record, write_record
 from dosml.relabel.engines.registry import default_engine
+from dosml.sentences import sentence
 from dosml.settings import NEUTRAL
 from dosml.studies.labels import subjects_of
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
@@ -96,6 +98,7 @@ def survey_plans(
     DosmlError
         If a target is neither a metal nor a frame file, or labels cannot be used.
     """
+    check_output(folder)
     labels = options.get("labels")
     if not targets and labels is not None:
         targets = subjects_of(labels, options.get("scheme"))
@@ -214,7 +217,8 @@ def _run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
     except Exception as error:  # noqa: BLE001 - the next metal goes on
         # one metal must not take the others down, whatever its engine or learner does
         logger.exception("the scan of %s ended early", target)
-        return _failed(plan, start, f"{type(error).__name__}: {error}", reporter)
+        reason = sentence(error) or f"{type(error).__name__}: {error}"
+        return _failed(plan, start, reason, reporter)
     seconds = time.perf_counter() - start
     write_record(plan.folder / FINISHED, FinishedRecord(key=_key(plan), seconds=seconds))
     reporter.say(f"{target}: done in {seconds:.0f} s")

@@ -12,6 +12,7 @@ from dosml.analysis.statistics.survey import SurveyData
 from dosml.campaign import RECORD as CAMPAIGN
 from dosml.campaign import check_free
 from dosml.errors import InputError
+from dosml.paths import check_output
 from dosml.records import find_record, write_record
 from dosml.version import run_versions
 
@@ -67,6 +68,7 @@ def report_campaigns(
     DiskSpaceError
         If the disk is full.
     """
+    check_output(out)
     campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
     settings = campaigns[0].settings
     facts: dict[str, object] = {
