@@ -39,7 +39,7 @@ _MAP_DOS_CAPTION = (
     "theory). Right: N(10 - N) with N ten times the filling of that d-DOS."
 )
 _AXIS_CAPTION = (
-    "Left: force % error of the force field retrained at each electron number, with 95 % bootstrap "
+    "Left: force % error of the force field retrained at each electron number, with 95 % "
     "intervals. Points at the middle and right: chi_4 and N(10 - N), N ten times the d filling, "
     "from the calculated d-DOS of each setting. Dashed: a prediction, not a result: the DOS of the "
     "setting nearest to neutral kept as it is, the Fermi level moved to hold the other number of "
@@ -96,7 +96,7 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
     tiers = ", for all frames and by tier (moved aside a little)" if scan.tier_names else ""
     caption = (
         f"Left: force % error, 100 MAE/MAV over components of {n_test} held-out frames, with 95 % "
-        f"bootstrap intervals over frames{tiers}. Right: its two parts. Both move with the "
+        f"intervals over frames{tiers}. Right: its two parts. Both move with the "
         f"setting, so the ratio alone does not tell which one did."
     )
     noise = _noise_words(table)
@@ -140,9 +140,10 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
     if angular is not None:
         caption = (
             f"A linear force field of pair functions alone, then with triplets that know angles "
-            f"up to l (cutoff {scan.angular_basis.cutoff:g} Å), fitted to every label set and "
-            f"tested on frames left out. Left: its force % error. Right: what is left of the "
-            f"squared force, as a share of what pairs alone leave. No learner is involved."
+            f"up to l (cutoff {scan.angular_basis.cutoff:g} Å), fitted to every label set "
+            f"({len(scan.angle_frames)} frames) and tested on frames left out. Left: its force % "
+            f"error. Right: what is left of the squared force, as a share of what pairs alone "
+            f"leave. No learner is involved."
         )
         yield "angular_resolution", "Angles that the forces need", caption, angular_figure(angular)
     power = scan.power
@@ -150,10 +151,11 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         far = [s for s in scan.settings if s is not scan.reference][-1]
         caption = (
             f"Forces of the {power['neighbours'].iloc[0]:.1f} neighbours within "
-            f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over all frames), taken "
-            f"apart by angular momentum about that atom: whole vectors and their radial parts. 1: "
-            f"neighbours have nothing to do with each other; more: they share a pattern of that l. "
-            f"Bands: the same forces dealt to the atoms at random, two standard deviations."
+            f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over "
+            f"{len(scan.angle_frames)} frames), taken apart by angular momentum about that atom: "
+            f"whole vectors and their radial parts. 1: neighbours have nothing to do with each "
+            f"other; more: they share a pattern of that l. Bands: the same forces dealt to the "
+            f"atoms at random, two standard deviations."
         )
         figure = power_figure(power, setting_name(scan.reference), setting_name(far))
         yield "angular_power", "Patterns of the forces by angular momentum", caption, figure

@@ -18,7 +18,7 @@ from dosml.analysis.figures.style import (
     scale_colours,
 )
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.measures.table import ranked
+from dosml.analysis.measures.table import PRIMARY, ranked
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -60,6 +60,17 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     """Yield name, title, caption and figure."""
     where, n = setting_words(*survey.reference), len(survey.campaigns)
     ranking = survey.ranking
+    if survey.primary is not None:
+        yield (
+            "primary",
+            "Force error against unsmeared chi_4",
+            (
+                f"The primary measure of a survey: force error (logarithmic) of every metal at "
+                f"{where} with 95 % intervals over held-out frames, n = {survey.primary.n}. "
+                f"Symbols: kind of crystal. Line: least squares of ln(error)."
+            ),
+            primary_figure(survey),
+        )
     if ranking is not None:
         labels = {name: describe(name).label for name in [*ranked(), TARGET]}
         yield (
@@ -89,7 +100,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
         "error_by_metal",
         "Force error by metal",
         (
-            f"Force error of every metal at every common setting with 95 % bootstrap intervals "
+            f"Force error of every metal at every common setting with 95 % intervals "
             f"over held-out frames, sorted by {where}. Crosses: published errors of NequIP (other "
             f"labels, frames and learner; read from a figure, confidence medium)."
         ),
@@ -136,6 +147,34 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             figure,
         )
+
+
+def primary_figure(survey: SurveyData) -> Figure:
+    """Draw the force error of every metal against the primary measure."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    test = survey.primary
+    assert test is not None
+    rows = survey.own[survey.own["metal"].isin(test.metals)]
+    figure = new_figure(5.6, 3.6)
+    axes = figure.subplots()
+    x, y = rows[PRIMARY].to_numpy(float), rows[TARGET].to_numpy(float)
+    ends = rows[[f"{TARGET}_low", f"{TARGET}_high"]].to_numpy(float)
+    bars = np.nan_to_num(np.clip([y - ends[:, 0], ends[:, 1] - y], 0, None))
+    axes.errorbar(x, y, yerr=bars, fmt="none", lw=1, color="0.7")
+    for k, (crystal, group) in enumerate(rows.groupby("crystal")):
+        axes.plot(group[PRIMARY], group[TARGET], "oDs^v"[k % 5], ms=5, color=f"C{k}", label=crystal)
+    slope, start = np.polyfit(x, np.log(y), 1)
+    line = np.linspace(x.min(), x.max(), 50)
+    axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
+    axes.set(yscale="log", xlabel=describe(PRIMARY).label, ylabel=_LABEL)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_title(f"ln(error): r = {test.pearson:+.2f}, n = {test.n}")
+    name_points(axes, rows[PRIMARY], rows[TARGET], list(rows["metal"]))
+    figure.legend(loc="outside upper right", ncols=4)
+    return figure
 
 
 def error_by_metal_figure(survey: SurveyData) -> Figure:

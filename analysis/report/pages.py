@@ -8,6 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.column import number_text
+from dosml.errors import InputError
+from dosml.records import RUN_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Width of the widest figures, 7.2 inches at 200 pixels per inch.
 _FULL_WIDTH_PIXELS = 1440
+#: How PNG files begin and end.
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 #: Endings of names that are units, the longest first.
 _UNITS = {
     "_ev_per_angstrom3": "eV/Å³",
@@ -59,8 +63,19 @@ def page(template: str, **content: object) -> str:
 
 
 def picture(title: str, caption: str, png: Path) -> dict[str, str]:
-    """Title and caption of a figure, its PNG file as a data address, its width on a page (rem)."""
-    content = png.read_bytes()
+    """Title and caption of a figure, its PNG file as a data address, its width on a page (rem).
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no PNG file.
+    """
+    try:
+        content = png.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the figure {png} ({error.strerror}): {RUN_AGAIN}") from error
+    if not (content.startswith(_PNG) and content.endswith(_PNG_END)):
+        raise InputError(f"the figure {png} is no whole PNG file: {RUN_AGAIN}")
     # letters of all figures are as large on a page as they are in print: 7.2 inches are 56 rem
     pixels = int.from_bytes(content[16:20], "big")
     return {

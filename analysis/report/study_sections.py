@@ -7,13 +7,17 @@ the campaign whose labels they used; the report is made from that.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.statistics.errors import FEWEST
+from dosml.errors import InputError
+from dosml.files import file_hash, inside
+from dosml.records import Record, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +27,6 @@ if TYPE_CHECKING:
 
 #: Folder of a campaign with one folder per study, each with a record and the study's tables.
 STUDIES, RECORD = "studies", "study.json"
-#: Fewer held-out frames of a tier give intervals that are too narrow to be believed.
-_FEW_FRAMES = 5
-
 _LEARNER = Column("learner", "learner", "", "Kind of force field.")
 _L_MAX = Column("l_max", "l_max", "", "Largest angular momentum of the descriptors.")
 _LABEL_SET = Column("label_set", "label set", "", "Labels of all frames at one setting.")
@@ -38,6 +39,7 @@ _FITS = (
     _LABEL_SET,
     Column("amplitude", "a", "%", "Force error that the law gives for one training frame.", 1),
     Column("exponent", "b", "", "Exponent; more frames help where it is positive.", 2),
+    Column("floor", "floor c", "%", "Of the fit a N^-b + c; from four sizes on.", 2),
     Column("r_squared", "R²", "", "Share of the variance of ln(error) that the law explains.", 2),
     Column("n_sizes", "sizes", "", "Numbers of training frames behind the fit."),
     Column("n_seeds", "draws", "", "Draws of the training frames behind the fit."),
@@ -54,6 +56,51 @@ _POINTS = (
     Column("seconds_training", "training", "s", "Wall time of the training.", 1),
     Column("n_parameters", "parameters", "", "Fitted numbers of the model.", 0),
 )
+
+
+class StudyFigure(Record):
+    """A figure of a study; its file lies beside the record."""
+
+    title: str
+    caption: str
+    file: str
+
+
+class StudyRecord(Record):
+    """What a study left in a campaign.
+
+    Attributes
+    ----------
+    study
+        The command.
+    dosml
+        Version that wrote it.
+    command
+        What the user gave.
+    folder
+        Of the study itself.
+    seed
+        Of its draws.
+    train_frames, test_frames
+        Frames by tier.
+    label_files
+        Hash of the file of each label set.
+    tables
+        SHA-256 of each table beside the record; older versions tell of none.
+    figures
+        To be shown.
+    """
+
+    study: str
+    dosml: str = ""
+    command: str
+    folder: str = ""
+    seed: int
+    train_frames: dict[str, int]
+    test_frames: dict[str, int]
+    label_files: dict[str, str]
+    tables: dict[str, str] = Field(default_factory=dict)
+    figures: list[StudyFigure]
 
 
 def study_sections(folder: Path) -> list[dict[str, Any]]:
@@ -73,10 +120,14 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     sections = []
     for path in sorted((folder / STUDIES).glob(f"*/{RECORD}")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            make = {"learning-curve": _curves, "transfer": _transfer}[record["study"]]
+            record = read_record(path, StudyRecord, remedy="run the study again")
+            make = {"learning-curve": _curves, "transfer": _transfer}[record.study]
+            _check_tables(path.parent, record)
             section = make(path.parent, record)
             section["warnings"] += _stale(folder, record)
+        except InputError as error:
+            text = f"{path.parent} cannot be used: {error}."
+            section = new_section("Study that cannot be read", path.parent.name, warnings=[text])
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = f"{path} cannot be used ({type(error).__name__}: {error}): run the study again."
             section = new_section("Study that cannot be read", path.parent.name, warnings=[text])
@@ -89,11 +140,18 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     return sections
 
 
-def _stale(folder: Path, record: Mapping[str, Any]) -> list[str]:
+def _check_tables(place: Path, record: StudyRecord) -> None:
+    for name, content in record.tables.items():
+        path = inside(place, name)
+        if not path.is_file() or file_hash(path) != content:
+            raise InputError(f"{path} was changed or removed since the study ended: run it again")
+
+
+def _stale(folder: Path, record: StudyRecord) -> list[str]:
     """Say which label sets are no longer those that the study was trained on."""
     changed = [
         name
-        for name, content in record["label_files"].items()
+        for name, content in record.label_files.items()
         if label_file_hash(folder / "label_sets" / f"{name}.extxyz") != content
     ]
     if not changed:
@@ -114,28 +172,28 @@ def label_file_hash(path: Path) -> str:
         return ""
 
 
-def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _curves(place: Path, record: StudyRecord) -> dict[str, Any]:
     import pandas as pd
 
-    section = new_section("Learning curves", place.name, command=record["command"])
+    section = new_section("Learning curves", place.name, command=record.command)
     words = {"l_max": str}
     points = pd.read_csv(place / "learning_curve.csv", dtype=words)
     fits = pd.read_csv(place / "learning_curve_fit.csv", dtype=words)
     sizes, seeds = (sorted(set(points[name])) for name in ("n_train", "seed"))
-    total = sum(record["train_frames"].values())
+    total = sum(record.train_frames.values())
     draws = f"one draw of these frames (seed {seeds[0]})"
     if len(seeds) > 1:
         draws = f"{len(seeds)} draws of these frames (seeds {_listed(seeds)})"
     section["text"] = [
         (
             f"{_learners(points)}, trained on {_listed(sizes)} of the {total} training frames "
-            f"({_by_tier(record['train_frames'])}); {draws}, smaller sets inside larger ones. "
-            f"Every model is tested on the same {sum(record['test_frames'].values())} held-out "
-            f"frames ({_by_tier(record['test_frames'])})."
+            f"({_by_tier(record.train_frames)}); {draws}, smaller sets inside larger ones. "
+            f"Every model is tested on the same {sum(record.test_frames.values())} held-out "
+            f"frames ({_by_tier(record.test_frames)})."
         ),
         (
             "The law: force error = a N^-b with N training frames, a straight line fitted to the "
-            f"logarithms. {_interval_words(fits)}"
+            f"logarithms. {_interval_words(fits)}{_floor_words(fits)}"
         ),
     ]
     if len(seeds) > 1 and sizes[-1] == total:
@@ -145,13 +203,15 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         )
     section["findings"] = [_exponents(fits)]
     section["figures"] = [
-        picture(one["title"], one["caption"], place / one["file"]) for one in record["figures"]
+        picture(one.title, one.caption, inside(place, one.file)) for one in record.figures
     ]
     by = ["learner", "l_max", "label_set"]
     last = points[points["n_train"] == sizes[-1]]
     means = last.groupby(by, as_index=False)["force_percent_error"].mean()
     means = means.rename(columns={"force_percent_error": "largest_error"})
-    section["table"] = sortable_table(fits.merge(means, on=by, how="left"), _FITS)
+    joined = fits.merge(means, on=by, how="left")
+    there = [one for one in _FITS if one.name in joined and joined[one.name].notna().any()]
+    section["table"] = sortable_table(joined, there)
     points["energy_mae_mev_per_atom"] = 1000 * points["energy_mae_ev_per_atom"]
     shown = [one for one in _POINTS if points[one.name].notna().any()]
     section["more"] = {
@@ -160,6 +220,16 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     }
     section["links"] = _links(place, ("learning_curve.csv", "learning_curve_fit.csv"))
     return section
+
+
+def _floor_words(fits: pd.DataFrame) -> str:
+    """Say what the fits with a floor are; nothing where there is none."""
+    if "floor" not in fits or fits["floor"].isna().all():
+        return ""
+    return (
+        " With a floor: a N^-b + c, from four sizes on; its interval (two draws or more) holds the "
+        "covariance of the points over the test frames that they share."
+    )
 
 
 def _exponents(fits: pd.DataFrame) -> str:
@@ -198,10 +268,10 @@ def _interval_words(fits: pd.DataFrame) -> str:
     return "Two sizes and one draw give no interval, and R² is 1 whatever the errors are."
 
 
-def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _transfer(place: Path, record: StudyRecord) -> dict[str, Any]:
     import pandas as pd
 
-    section = new_section("Transfer", place.name, command=record["command"])
+    section = new_section("Transfer", place.name, command=record.command)
     table = pd.read_csv(place / "transfer.csv")
     trained, tested = (
         {str(tier): int(count) for tier, count in zip(table[tiers], table[counts], strict=True)}
@@ -211,19 +281,16 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         (
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
             f"and tested on the held-out frames of every tier ({_by_tier(tested)}); seed "
-            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % bootstrap "
+            f"{record.seed}. Cells: force error, 100 MAE/MAV in %; small: 95 % "
             f"interval over the held-out frames of that tier. Framed: trained and tested on the "
             f"same tier."
         )
     ]
     groups = list(table.groupby(["learner", "label_set"], sort=False))
     section["findings"] = [_worst(str(a), str(b), rows) for (a, b), rows in groups]
-    if min(tested.values()) < _FEW_FRAMES:
+    if min(tested.values()) < FEWEST:
         section["warnings"] = [
-            (
-                f"A tier holds only {min(tested.values())} held-out frames: the bootstrap over so "
-                f"few gives intervals that are too narrow."
-            )
+            (f"A tier holds only {min(tested.values())} held-out frames: too few for an interval.")
         ]
     top = float(table["percent_error"].max())
     section["matrix"] = {

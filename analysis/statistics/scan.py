@@ -16,7 +16,7 @@ from dosml.analysis.measures.reading import DosWindows
 from dosml.analysis.measures.table import measure_all
 from dosml.analysis.statistics.angular_resolution import angular_resolution
 from dosml.analysis.statistics.errors import (
-    bootstrap_weights,
+    INTERVAL_WORDS,
     difference_columns,
     error_columns,
     percent_error_interval,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.results import SettingResult
 
 
+#: The measures of angles look at so many frames at most, spread over the tiers: the time they take
+#: and the memory grow with the frames, and their intervals are narrow long before.
+MOST_ANGLE_FRAMES = 300
 #: Cutoff of the first shell over the cube root of the volume per atom: between the first and the
 #: next shell of fcc and hcp (1.12 and 1.59), behind the first two of bcc (1.09, 1.26 and 1.78).
 SHELL_CUTOFF = 1.45
@@ -61,8 +64,8 @@ class ScanData:
         what engine and kind of scan cannot show, added to "What cannot be concluded").
     windows
         Energy windows of the DOS measures.
-    bootstrap_seed
-        Seed of every bootstrap.
+    seed
+        Seed of everything that is drawn: folds and shuffles of the angular measures.
     frames
         Positions and cells of all frames in the order of `tiers`, or None. With them the scan also
         measures the angular resolution that the forces ask for.
@@ -81,7 +84,7 @@ class ScanData:
     settings: Sequence[SettingResult]
     facts: Mapping[str, object]
     windows: DosWindows = field(default_factory=DosWindows)
-    bootstrap_seed: int = 0
+    seed: int = 0
     frames: Sequence[Atoms] | None = None
     angular_basis: AngularBasis = field(default_factory=lambda: AngularBasis(cutoff=6.0))
 
@@ -133,48 +136,65 @@ class ScanData:
         return [name for name, several in values.items() if len(several) > 1]
 
     @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Bootstrap weights of the held-out frames, shape (n_resamples, n_test)."""
-        return bootstrap_weights(self.test_tiers, seed=self.bootstrap_seed)
+    def angle_frames(self) -> list[int]:
+        """Frames that the measures of angles look at: all, or `MOST_ANGLE_FRAMES` of all tiers."""
+        count = len(self.tiers)
+        if count <= MOST_ANGLE_FRAMES:
+            return list(range(count))
+        rng = np.random.default_rng(self.seed)
+        # every tier keeps its share, one frame at least
+        chosen: list[int] = []
+        for tier in dict.fromkeys(self.tiers):
+            members = [n for n, name in enumerate(self.tiers) if name == tier]
+            share = max(1, round(MOST_ANGLE_FRAMES * len(members) / count))
+            chosen += rng.permutation(members)[:share].tolist()
+        return sorted(chosen)
 
     @cached_property
     def angular(self) -> pd.DataFrame | None:
         """Angular resolution of every setting, see `dosml.analysis.statistics.angular_resolution`.
 
-        None without `frames`, or with fewer than four of them.
+        None without `frames`, or with fewer than four of them; of `angle_frames`.
         """
         if self.frames is None or len(self.frames) < 4:
             return None
+        which = self.angle_frames
         return angular_resolution(
-            self.frames,
-            {setting_name(s): s.forces for s in self.settings},
+            [self.frames[n] for n in which],
+            {setting_name(s): [s.forces[n] for n in which] for s in self.settings},
             self.angular_basis,
-            strata=self.tiers,
-            folds=min(6, len(self.frames)),
-            seed=self.bootstrap_seed,
+            strata=[self.tiers[n] for n in which],
+            folds=min(6, len(which)),
+            seed=self.seed,
         )
 
     @cached_property
     def power(self) -> pd.DataFrame | None:
         """Angular power of the forces and their changes, see `angular_power_table`.
 
-        None without `frames`, or where forces do not change at all between two settings.
+        None without `frames`, or where forces do not change at all between two settings; of
+        `angle_frames`.
         """
         if self.frames is None or len(self.settings) < 2:
             return None
-        names = {setting_name(s): s.forces for s in self.settings}
+        which = self.angle_frames
+        names = {setting_name(s): [s.forces[n] for n in which] for s in self.settings}
         reference = setting_name(self.reference)
+        start = names[reference]
         if any(
-            not self.force_change(s).total.any() for s in self.settings if s is not self.reference
+            all(np.array_equal(a, b) for a, b in zip(forces, start, strict=True))
+            for name, forces in names.items()
+            if name != reference
         ):
             return None
-        volume = float(np.mean([frame.cell.volume / len(frame) for frame in self.frames]))
+        frames = [self.frames[n] for n in which]
+        volume = float(np.mean([frame.cell.volume / len(frame) for frame in frames]))
         return angular_power_table(
-            self.frames,
+            frames,
             names,
             reference=reference,
             cutoff=SHELL_CUTOFF * volume ** (1 / 3),
-            seed=self.bootstrap_seed,
+            seed=self.seed,
         )
 
     def tier_mask(self, tier: str) -> NDArray[np.bool_]:
@@ -253,7 +273,7 @@ def summarise(scan: ScanData) -> pd.DataFrame:
     pandas.DataFrame
         One row per setting in the order of `scan.settings`; columns as in
         `result_columns`, then three per tier. Columns without any value (stress
-        where there is none) are nan. `attrs` holds formula, windows and bootstrap facts.
+        where there is none) are nan. `attrs` holds formula, windows and how intervals are made.
 
     Raises
     ------
@@ -270,14 +290,13 @@ def summarise(scan: ScanData) -> pd.DataFrame:
         "moments_window_ev": list(scan.windows.moments),
         "sharpness_window_ev": list(scan.windows.sharpness),
         "reference_setting": setting_name(scan.reference),
-        "bootstrap_seed": scan.bootstrap_seed,
-        "bootstrap_resamples": len(scan.weights),
+        "intervals": INTERVAL_WORDS,
     }
     return table
 
 
 def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
-    held, weights = setting.held_out, scan.weights
+    held, strata = setting.held_out, scan.test_tiers
     sums, energies, stresses = held.force_sums(), held.energy_sums(), held.stress_sums()
     start = sums if setting is scan.reference else scan.reference.held_out.force_sums()
     row: dict[str, object] = {
@@ -288,8 +307,8 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
         "n_test_frames": len(held),
         "force_mae_ev_per_angstrom": sums.mean_absolute_error,
         "force_mav_ev_per_angstrom": sums.mean_absolute_value,
-        **error_columns("force_percent_error", sums, weights),
-        **difference_columns("force_percent_error_change", sums, start, weights),
+        **error_columns("force_percent_error", sums, strata),
+        **difference_columns("force_percent_error_change", sums, start, strata),
         "label_noise_ev_per_angstrom": setting.label_noise,
         "label_noise_percent": setting.label_noise_percent,
         "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
@@ -303,7 +322,7 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
     for tier in scan.tier_names:
         mask = scan.tier_mask(tier)
         part = sums.take(mask)
-        ends = percent_error_interval(part, weights[:, mask])
+        ends = percent_error_interval(part, [tier] * len(part))
         row[tier_column(tier)] = part.percent_error
         row[tier_column(tier, "low")], row[tier_column(tier, "high")] = ends
     return row | _dos_columns(scan, setting) | _force_change_columns(scan, setting)
@@ -330,6 +349,9 @@ def _force_change_columns(scan: ScanData, setting: SettingResult) -> dict[str, o
         "force_change_magnitude_rms_ev_per_angstrom": change.rms_magnitude,
         "force_change_direction_rms_ev_per_angstrom": change.rms_direction,
         "force_change_direction_share": change.direction_share,
+        "force_change_mean_ev_per_angstrom": change.mean_total,
+        "force_change_magnitude_mean_ev_per_angstrom": change.mean_magnitude,
+        "force_change_mean_ratio": change.ratio_of_means,
         "force_change_mean_angle_degrees": change.mean_angle,
         "force_change_percent": change.relative_percent,
     }

@@ -9,13 +9,16 @@ import typer
 from typer.core import TyperGroup
 
 from dosml.cli import (
+    angular_need,
     dos,
+    electron_series,
     env,
     grid,
     learning_curve,
     nelect_scan,
     parts,
     phonons,
+    predict_learnability,
     relabel,
     report,
     smear_scan,
@@ -51,15 +54,18 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
+app.command("electron-series")(electron_series.electron_series)
 app.command("survey")(survey.survey)
 app.command("report")(report.report)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
+app.command("predict-learnability")(predict_learnability.predict_learnability)
 app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
 app.add_typer(env.app, name="env")

@@ -35,7 +35,7 @@ def training_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
     """
     shown = new_table(
         "errors of the held-out frames",
-        "force error: 100 MAE/MAV with its 95 % interval (bootstrap over frames)",
+        "force error: 100 MAE/MAV with its 95 % interval over frames",
     )
     shown.add_column("label set", overflow="fold")
     headings = [*varied, "frames", "force error\n%", "MAE\nmeV/Å", "energy\nmeV/at"]

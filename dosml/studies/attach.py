@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from dosml.analysis.report.scan_report import rewrite_report
 from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
-from dosml.analysis.report.study_sections import STUDIES, label_file_hash
+from dosml.analysis.report.study_sections import (
+    STUDIES,
+    StudyFigure,
+    StudyRecord,
+    label_file_hash,
+)
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import CampaignLockedError, DosmlError
-from dosml.files import whole_file
+from dosml.files import file_hash, whole_file
+from dosml.records import CampaignRecord, find_record, read_record, write_record
 from dosml.studies.scan import LABEL_SETS
 from dosml.version import __version__
 
@@ -54,7 +59,6 @@ def attach_study(
     campaign, own = study.source, study.folder
     if campaign is None:
         return []
-    record = campaign / RECORD
     try:
         place = _place(campaign / STUDIES, own)
         for path in [*tables, *(figure.png for figure in figures)]:
@@ -62,30 +66,30 @@ def attach_study(
                 shutil.copyfile(path, partial)
         labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
         tiers = study.data.tiers
-        content = {
-            "study": settings.command,
-            "dosml": __version__,
-            "command": reporter.command,
-            "folder": str(own.resolve()),
-            "seed": settings.seed,
-            "train_frames": Counter(tiers[n] for n in study.data.train),
-            "test_frames": Counter(tiers[n] for n in study.data.test),
-            "label_files": {name: label_file_hash(path) for name, path in labels.items()},
-            "figures": [
-                {"title": one.title, "caption": one.caption, "file": one.png.name}
+        content = StudyRecord(
+            study=settings.command,
+            dosml=__version__,
+            command=reporter.command,
+            folder=str(own.resolve()),
+            seed=settings.seed,
+            train_frames=Counter(tiers[n] for n in study.data.train),
+            test_frames=Counter(tiers[n] for n in study.data.test),
+            label_files={name: label_file_hash(path) for name, path in labels.items()},
+            tables={path.name: file_hash(path) for path in tables},
+            figures=[
+                StudyFigure(title=one.title, caption=one.caption, file=one.png.name)
                 for one in figures
             ],
-        }
-        with whole_file(place / STUDY_RECORD) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        subject = str(json.loads(record.read_text(encoding="utf-8"))["subject"])
+        )
+        write_record(place / STUDY_RECORD, content)
+        subject = read_record(campaign / RECORD, CampaignRecord).subject
         with Campaign(campaign, subject):
             logger.info("report with the study in %s", own)
             report = rewrite_report(campaign)
     except CampaignLockedError:
         reporter.say(f"{campaign} is in use by another run: the report it writes shows this study")
         return []
-    except (DosmlError, OSError, ValueError, KeyError) as error:
+    except (DosmlError, OSError) as error:
         reporter.warn(f"the report of {campaign} does not show this study: {error}")
         return []
     if report is None:
@@ -99,10 +103,7 @@ def _place(studies: Path, study: Path) -> Path:
     number = 1
     while True:
         place = studies / (study.name if number == 1 else f"{study.name}-{number}")
-        try:
-            found = json.loads((place / STUDY_RECORD).read_text(encoding="utf-8"))["folder"]
-        except (OSError, ValueError, KeyError):
-            return place
-        if found == str(study.resolve()):
+        found = find_record(place / STUDY_RECORD, StudyRecord)
+        if found is None or found.folder == str(study.resolve()):
             return place
         number += 1

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.figures.controls import electron_series_figure
 from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.scan_figures import draw_figures
+from dosml.analysis.figures.style import save_figures
+from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import ScanData, formula_of, summarise
+from dosml.analysis.statistics.scan import MOST_ANGLE_FRAMES, ScanData, formula_of, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
+from dosml.relabel.elements import element
+from dosml.studies.scan_settings import ElectronSeriesSettings
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -24,7 +31,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.trainings import Training
@@ -48,7 +57,7 @@ ELECTRON_LIMITS = (
 
 
 def write_findings(
-    folder: Path,
+    campaign: Campaign,
     *,
     plan: ScanPlan,
     data: Dataset,
@@ -62,6 +71,8 @@ def write_findings(
 
     Parameters
     ----------
+    campaign
+        Where to; its record keeps what the files are.
     plan, data, training
         What was asked for, the labels, and the models of the learner that the report is about.
     command
@@ -90,28 +101,64 @@ def write_findings(
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
-        bootstrap_seed=plan.settings.seed,
+        seed=plan.settings.seed,
         frames=data.frames,
     )
+    folder = campaign.folder
     table = summarise(scan)
-    write_tables(table, folder)
     curves = dos_table(scan)
-    if not curves.empty:
-        write_tables(curves, folder, "d_dos")
-    if scan.angular is not None:
-        write_tables(scan.angular, folder, "angular_resolution")
-    if scan.power is not None:
-        write_tables(scan.power, folder, "angular_power")
-    if "electrons_per_atom_shift" in scan.varies:
-        write_tables(electron_table(scan, table), folder, "electron_axis")
+    tables = {
+        "results": table,
+        "d_dos": None if curves.empty else curves,
+        "angular_resolution": scan.angular,
+        "angular_power": scan.power,
+        "electron_axis": (
+            electron_table(scan, table) if "electrons_per_atom_shift" in scan.varies else None
+        ),
+    }
+    written = [
+        path
+        for name, one in tables.items()
+        if one is not None
+        for path in write_tables(one, folder, name)
+    ]
+    # at once: a run that is killed while it draws leaves a record that fits
+    campaign.note(written)
     figures = draw_figures(scan, table, folder / "figures")
+    if isinstance(plan.settings, ElectronSeriesSettings):
+        figures[:0] = _series_figure(folder, scan.formula, table, plan)
     if swap is not None:
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     report = folder / "report.html"
     write_report(report, scan, table, figures, learners=by_learner)
+    campaign.note([folder / CONTENT])
     return table, report
+
+
+def _series_figure(
+    folder: Path, formula: str, table: pd.DataFrame, plan: ScanPlan
+) -> list[FigureRecord]:
+    """Figure of error and chi_4 against the number of electrons; none without a d-DOS."""
+    valence = element(plan.settings.target).valence_electrons
+    rows = series_rows(formula, table, valence)
+    if rows[PRIMARY].isna().all():
+        return []
+    write_tables(rows, folder, "electron_series")
+    drawn = (
+        (
+            "electron_series",
+            "Force error and chi_4 against the number of electrons",
+            (
+                "The levels of the same frames filled with other electron numbers, a force field "
+                "trained at each: MAE, 100 MAE/MAV and MAV. Broken, right: unsmeared chi_4."
+            ),
+            electron_series_figure(one),
+        )
+        for one in [rows]
+    )
+    return save_figures(drawn, folder / "figures")
 
 
 def _noise(labels: LabelSet) -> tuple[float, float]:
@@ -162,6 +209,8 @@ def _facts(
         "warnings": [*data.notes, *(f"Setting left out: {one}" for one in data.dropped_settings)],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
+    if len(data.frames) > MOST_ANGLE_FRAMES:
+        facts["measures of angles"] = f"of about {MOST_ANGLE_FRAMES} frames, spread over the tiers"
     if not isinstance(plan.source, Labelling):
         facts["labels read from"] = str(plan.settings.labels)
     return facts

@@ -97,7 +97,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
                 )
             prefix = f"{learner.name}-" if len(learners) > 1 else ""
             for name, held in zip(data.names, training.held_out(data, data.test), strict=True):
-                errors = error_rows(held, study.test_tiers, seed=settings.seed)
+                errors = error_rows(held, study.test_tiers)
                 known = {"learner": learner.name, "label_set": name}
                 tiers += [{**known, **row} for row in errors]
                 rows.append(result_row(known, held, errors, len(data.train)))

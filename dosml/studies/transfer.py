@@ -60,7 +60,6 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
                 table = transfer_table(
                     {tier: held[learner.name, tier][number].force_sums() for tier in groups},
                     study.test_tiers,
-                    seed=settings.seed,
                 )
                 files.append(_draw(table, study.folder, learner.name, label_set))
                 table.insert(0, "label_set", label_set)

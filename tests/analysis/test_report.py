@@ -115,11 +115,14 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_scan, tm
     assert right.lines[0].get_ydata()[0] == 1
     write_report(tmp_path / "report.html", scan, table, [])
     text = (tmp_path / "report.html").read_text("utf-8")
-    first, last = angular["explained"].iloc[0], angular["explained"].iloc[3]
-    second = angular["explained"].iloc[1]
-    shares = [f"{100 * (1 - one):.2f}" for one in (first, second, last)]
-    assert f"at σ = 0.2 eV {shares[0]}, {shares[1]} and {shares[2]} % (force error" in text
-    assert "triplets with l up to 2 leaves unexplained" in text
+    explained = angular["explained"].iloc[:4].to_numpy()  # pairs, then l = 0, 1, 2
+    best = int(np.argmax(explained[1:]))
+    shares = [f"{100 * (1 - one):.2f}" for one in (*explained[:2], explained[1 + best])]
+    words = f"at σ = 0.2 eV {shares[0]}, {shares[1]} and {shares[2]} % with l up to {best} ("
+    assert words in text
+    assert "triplets with the best l up to 2 leaves unexplained" in text
+    chance = angular["angular_gain_null_high_percent"].iloc[0]
+    assert f"where chance alone gives up to {chance:.0f} %" in text
     csv, _ = write_tables(angular, tmp_path, "angular_resolution")
     assert csv.name == "angular_resolution.csv"
 

@@ -18,6 +18,7 @@ from dosml.analysis.statistics.learner_table import learner_table
 from dosml.analysis.statistics.learning_curves import learning_curve_table
 from dosml.analysis.statistics.scan import summarise
 from dosml.errors import InputError
+from dosml.files import file_hash
 
 BY = ["learner", "l_max", "label_set"]
 
@@ -196,7 +197,7 @@ def test_the_matrix_holds_rows_of_training_and_columns_of_test_tiers(campaign):
     assert "38.0 %, +30.0 points (95 %: +29.0 to +31.0) against training on melt itself" in said
     assert "trained on the frames of one tier alone (8 cold, 8 melt)" in said
     assert "(4 cold, 4 melt); seed 5" in said
-    assert "A tier holds only 4 held-out frames" in said
+    assert "held-out frames: too few for an interval" not in said
     framed = re.findall(r'<td class="value own"[^>]*>([^<]*)', text)
     assert framed == ["5.0", "8.0"]
 
@@ -206,6 +207,9 @@ def test_one_training_tier_has_nothing_to_be_compared_with(campaign):
     (section,) = study_sections(campaign)
     assert "tested on melt the force error is 38.0 %, the largest of all" in section["findings"][0]
     assert section["warnings"] == []
+    add_transfer(campaign, trained=("cold",), frames=3)
+    (section,) = study_sections(campaign)
+    assert section["warnings"] == ["A tier holds only 3 held-out frames: too few for an interval."]
 
 
 def test_one_tier_on_both_sides_is_no_transfer(campaign):
@@ -254,8 +258,45 @@ def test_a_scan_without_report_is_left_alone(tmp_path):
 
 def test_a_broken_content_is_one_line(campaign):
     (campaign / CONTENT).write_text('{"formula": "Ti"}')
-    with pytest.raises(InputError, match="run the scan again"):
+    with pytest.raises(InputError, match="run the command that made it again"):
         rewrite_report(campaign)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "figures/link.png", "/etc/hostname"])
+def test_a_figure_outside_the_campaign_is_not_embedded(campaign, tmp_path, name):
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\n secret IEND\xaeB`\x82")
+    (campaign / "figures").mkdir(exist_ok=True)
+    (campaign / "figures" / "link.png").symlink_to(tmp_path / "secret.png")
+    content = json.loads((campaign / CONTENT).read_text())
+    content["figures"] = [{"title": "a", "caption": "b", "png": name}]
+    (campaign / CONTENT).write_text(json.dumps(content))
+    before = (campaign / "report.html").read_bytes()
+    with pytest.raises(InputError, match="does not lie in that folder"):
+        rewrite_report(campaign)
+    assert (campaign / "report.html").read_bytes() == before
+
+
+def test_a_figure_that_is_no_picture_is_not_embedded(campaign):
+    (campaign / "a.png").write_text("text")
+    content = json.loads((campaign / CONTENT).read_text())
+    content["figures"] = [{"title": "a", "caption": "b", "png": "a.png"}]
+    (campaign / CONTENT).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="no whole PNG file"):
+        rewrite_report(campaign)
+
+
+def test_tables_of_a_study_that_were_cut_are_not_shown(campaign):
+    add_curves(campaign)
+    place = campaign / STUDIES / "curves"
+    tables = {one.name: file_hash(one) for one in place.glob("*.csv")}
+    content = json.loads((place / RECORD).read_text())
+    (place / RECORD).write_text(json.dumps({**content, "tables": tables}))
+    assert study_sections(campaign)[0]["title"] == "Learning curves"
+    lines = (place / "learning_curve.csv").read_text().splitlines(keepends=True)
+    (place / "learning_curve.csv").write_text("".join(lines[:-3]))
+    (section,) = study_sections(campaign)
+    assert section["title"] == "Study that cannot be read"
+    assert "was changed or removed" in section["warnings"][0]
 
 
 def learners(scan):
@@ -276,7 +317,7 @@ def learners(scan):
             )
             for s in scan.settings
         ]
-    return learner_table(results, scan.test_tiers, seed=3)
+    return learner_table(results, scan.test_tiers)
 
 
 def test_learners_are_a_section_of_the_scans_report(scan, tmp_path):
