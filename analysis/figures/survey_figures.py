@@ -12,12 +12,14 @@ from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import (
     LINE_COLOUR,
     FigureRecord,
+    from_zero,
     new_figure,
     save_figures,
     scale_colours,
 )
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import ranked
+from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -60,7 +62,8 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     where, n = setting_words(*survey.reference), len(survey.campaigns)
     ranking = survey.ranking
     if ranking is not None:
-        labels = {name: describe(name).label for name in [*ranked(), TARGET]}
+        labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
+        headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
         yield (
             "correlations",
             "Every measure at once",
@@ -72,7 +75,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
                 f"{describe(ranking.attrs['baseline']).label} and for the mean of the other "
                 f"metals. Best prediction first."
             ),
-            forest_figure(ranking, labels={name: describe(name).heading for name in ranked()}),
+            forest_figure(ranking, labels=headings),
         )
         yield (
             "error_against_measures",
@@ -162,7 +165,7 @@ def error_by_metal_figure(survey: SurveyData) -> Figure:
         )
     axes.set_xticks(range(len(order)), order)
     axes.set(ylabel=_LABEL)
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
     figure.legend(loc="outside upper right", ncols=5)
     return figure
 
@@ -285,7 +288,8 @@ def published_figure(survey: SurveyData) -> Figure | None:
         published["force_percent_error"],
     )
     right.set(
-        xlabel=describe("d_band_center_vijay2022_ev").label, ylabel="published force error (%)"
+        xlabel=as_mathtext(describe("d_band_center_vijay2022_ev").label),
+        ylabel="published force error (%)",
     )
     right.set_title(f"published numbers only, n = {len(published)}")
     return figure

@@ -41,7 +41,7 @@ def transfer_figure(table: pd.DataFrame, *, label: str = "force error, 100 MAE/M
         text = f"{cell['percent_error']:.1f}"
         text += "" if np.isnan(cell["percent_error_low"]) else f"\n{between}"
         # viridis is dark at its lower end
-        colour = "white" if cell["percent_error"] < 0.6 * top else "black"
+        colour = "#fefefe" if cell["percent_error"] < 0.6 * top else "#010101"
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
     axes.set_xticks(range(len(columns)), columns)

@@ -10,6 +10,7 @@ from dosml.analysis.figures.interactive import explorer, periodic_table, plotly_
 from dosml.analysis.figures.survey_figures import draw_survey_figures
 from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+#: Sentences beside the answer; the rest folds.
+_SHORT = 4
 _METAL_COLUMNS = (
     "metal",
     TARGET,
@@ -98,7 +101,15 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     answer = verdict(survey)
     html = page(
         "survey_report.html",
-        verdict=answer,
+        answer=Answer(
+            question="",
+            word=answer.word,
+            sentence=answer.headline,
+            limits=tuple(_answer_limits(survey)),
+            findings=answer.sentences[:_SHORT],
+            figure="error_against_measures" if survey.ranking is not None else "error_by_metal",
+        ),
+        more_sentences=answer.sentences[_SHORT:],
         metals=survey.metals,
         settings=[setting_words(*s) for s in survey.common],
         reference=setting_words(*survey.reference),
@@ -122,6 +133,25 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     with whole_file(report) as partial:
         partial.write_text(html, encoding="utf-8")
     return answer, report
+
+
+def _answer_limits(survey: SurveyData) -> list[str]:
+    """Say in short what limits the answer: engine, mesh noise, number of metals."""
+    engines = sorted({str(c.settings.get("engine", "unknown")) for c in survey.campaigns})
+    rows = survey.at(survey.reference)
+    noise = rows["label_noise_percent"].dropna()
+    text = "Mesh noise of the labels: not known."
+    if len(noise):
+        marked = int(within_noise(rows).sum())
+        text = (
+            f"Mesh noise of the labels: {noise.median():.2g} % in the median, {noise.max():.2g} % "
+            f"at most; {marked} of {len(rows)} errors are less than three times it."
+        )
+    return [
+        f"Labels from {', '.join(engines)}.",
+        text,
+        f"n = {len(survey.campaigns)} metals, which are no random sample.",
+    ]
 
 
 def survey_limits(survey: SurveyData) -> list[str]:

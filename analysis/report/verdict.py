@@ -83,13 +83,14 @@ def verdict(survey: SurveyData) -> Verdict:
             f"about these. {headline}"
         )
     sentences = [
+        # the first four stand beside the answer
         *_spread(survey),
+        *_falls(survey),
         *_noise(survey),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
         *_elsewhere(survey),
-        *_falls(survey),
         *_within(survey),
         *_chain(survey),
         *_ours_and_published(survey),
