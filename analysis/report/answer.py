@@ -231,7 +231,8 @@ def _band(scan: ScanData, effects: list[_Effect]) -> list[str]:
         return [
             (
                 f"{text}. Its response chi_4 goes from {chi[0]:.2f} to {chi[1]:.2f} "
-                f"(states/atom)²/eV from {scan.name(neutral)} to {scan.name(there)}."
+                f"(states/atom)²/eV from {electron_words(neutral.shift)} to "
+                f"{electron_words(there.shift)} at σ = {there.width:g} eV."
             )
         ]
     column = "d_response_unsmeared_states2_per_ev_atom2"

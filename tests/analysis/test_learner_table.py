@@ -48,4 +48,4 @@ def test_errors_and_differences() -> None:
         figure = learner_figure(table, "sigma_ev", "σ (eV)")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sgp", "mace"]
-    assert axes.get_ylim()[0] == pytest.approx(0)
+    assert -0.05 * axes.get_ylim()[1] < axes.get_ylim()[0] < 0  # whole markers
