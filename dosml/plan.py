@@ -109,7 +109,7 @@ class ScanPlan:
             "labels": f"{n_labels} {self._labels_words(n_frames)}",
             "learner": f"{','.join(one.name for one in self.learners)}, {len(self.electronic)} "
             f"force fields{' each' * (len(self.learners) > 1)}",
-            "estimate": self._estimate(n_frames, n_atoms),
+            "estimate": self.estimate,
         }
         return [
             f"{name:<10}{text}"
@@ -149,7 +149,10 @@ class ScanPlan:
         found = (len(list(store.setting_folder(one).glob("*.npz"))) for one in self.electronic)
         return sum(min(n_frames, count) for count in found)
 
-    def _estimate(self, n_frames: int, n_atoms: int) -> str:
+    @property
+    def estimate(self) -> str:
+        """How long the labels will take, in words."""
+        n_frames, n_atoms = self.counts.train + self.counts.test, len(self.counts.first)
         if not isinstance(self.source, Labelling):
             return "no labels to compute"
         todo = n_frames * len(self.electronic) - self._on_disk(n_frames)

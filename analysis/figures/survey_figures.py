@@ -20,6 +20,7 @@ from dosml.analysis.figures.style import (
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import ranked
 from dosml.analysis.measures.typography import as_mathtext
+from dosml.analysis.statistics.correlation import informative
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -61,7 +62,11 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     """Yield name, title, caption and figure."""
     where, n = setting_words(*survey.reference), len(survey.campaigns)
     ranking = survey.ranking
-    if ranking is not None:
+    told = ranking is not None and any(
+        informative(low, high)
+        for low, high in zip(ranking["pearson_low"], ranking["pearson_high"], strict=True)
+    )
+    if ranking is not None and told:
         labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
         headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
         yield (
@@ -273,7 +278,8 @@ def published_figure(survey: SurveyData) -> Figure | None:
     from dosml.analysis.statistics.published import published_table
 
     rows = survey.at(survey.reference).dropna(subset=["published_force_percent_error"])
-    if rows.empty:
+    # a scatter of two points says nothing
+    if len(rows) < 3:
         return None
     figure = new_figure(7.2, 3.1)
     left, right = figure.subplots(1, 2)

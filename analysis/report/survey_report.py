@@ -13,6 +13,7 @@ from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
+from dosml.analysis.statistics.correlation import informative
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
@@ -20,9 +21,12 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
+
+    from dosml.analysis.figures.style import FigureRecord
 
 #: Sentences beside the answer; the rest folds.
 _SHORT = 4
@@ -107,7 +111,7 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
             sentence=answer.headline,
             limits=tuple(_answer_limits(survey)),
             findings=answer.sentences[:_SHORT],
-            figure="error_against_measures" if survey.ranking is not None else "error_by_metal",
+            figure=_answer_figure(figures),
         ),
         more_sentences=answer.sentences[_SHORT:],
         metals=survey.metals,
@@ -133,6 +137,12 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     with whole_file(report) as partial:
         partial.write_text(html, encoding="utf-8")
     return answer, report
+
+
+def _answer_figure(figures: Sequence[FigureRecord]) -> str:
+    """Name of the figure beside the answer: the best measures, where they say anything."""
+    names = [one.png.stem for one in figures]
+    return "error_against_measures" if "error_against_measures" in names else "error_by_metal"
 
 
 def _answer_limits(survey: SurveyData) -> list[str]:
@@ -212,6 +222,15 @@ def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:
     """Sortable table of a ranking."""
     if table is None:
         return None
+    if "pearson_low" in table.columns:
+        blank = [
+            not informative(low, high)
+            for low, high in zip(table["pearson_low"], table["pearson_high"], strict=True)
+        ]
+        # a coefficient whose interval is all there is says nothing: a dash
+        columns = [one for one in ("pearson", "pearson_low", "pearson_high") if one in table]
+        table = table.copy()
+        table.loc[blank, columns] = float("nan")
     names = [name for name in _STATISTICS if name in table.columns and table[name].notna().any()]
     named = table.assign(measure=[describe(name).heading for name in table["measure"]])
     return sortable_table(named, [_STATISTICS[name] for name in names])

@@ -10,7 +10,7 @@ import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import ranked
-from dosml.analysis.statistics.correlation import correlate, smallest_p
+from dosml.analysis.statistics.correlation import correlate, informative, smallest_p
 from dosml.analysis.statistics.label_noise import within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
@@ -138,9 +138,10 @@ def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
         "tests, has an interval without zero and predicts metals left out"
     )
     if smallest_p(n) * len(ranking) >= LEVEL:
-        failed = (
-            f"{n} metals are too few for any measure to pass, whatever the data (p is "
-            f"{smallest_p(n):.3f} at best, before the correction for {len(ranking)} tests)"
+        return "Undecided", (
+            f"For these {n} metals at {where}: {n} metals are too few for any measure to pass, "
+            f"whatever the data (p is {smallest_p(n):.3f} at best, before the correction for "
+            f"{len(ranking)} tests)."
         )
     return "Undecided", (
         f"For these {n} metals at {where}: {failed}; the strongest is {_named(top)}, {_r(top)}, "
@@ -157,6 +158,8 @@ def _named(row: pd.Series) -> str:
 
 
 def _r(row: pd.Series) -> str:
+    if not informative(row["pearson_low"], row["pearson_high"]):
+        return f"its r cannot be told (interval from -1 to +1, n = {row['n']})"
     between = f"95 % interval {row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}"
     if math.isnan(row["pearson_low"]):
         between = "no interval"

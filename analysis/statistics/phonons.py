@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.errors import InputError
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Acoustic modes near Gamma come out a little below zero: only what is deeper counts, THz.
 IMAGINARY_BELOW_THZ = -0.05
-_INSTALL = "phonons need the package phonopy, which is not installed: pip install 'dosml[phonons]'"
+_INSTALL = f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
 
 
 @dataclass(frozen=True)

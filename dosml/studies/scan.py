@@ -107,6 +107,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
         logger.info("command: %s", reporter.command)
         campaign.record(plan.record())
         reporter.say(f"campaign folder: {campaign.folder}")
+        reporter.say(f"estimate: {plan.estimate}")
         for line in plan.long_trainings():
             reporter.say(line)
         with open_runner(

@@ -10,6 +10,7 @@ import numpy as np
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.vasp.output import VaspOutput, VaspOutputError, read_bytes
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def _open(path: Path, read: Callable[[Any], Any]) -> Any:
         import h5py
     except ImportError as error:
         raise EngineMissingError(
-            f"{path} needs the package h5py, which is not installed: pip install 'dosml[cluster]', "
+            f"{path} needs the package h5py, which is not installed: {install_hint('cluster')}, "
             "or give the vasprun.xml instead"
         ) from error
     content = io.BytesIO(read_bytes(path))

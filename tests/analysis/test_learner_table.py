@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from dosml.analysis.figures.learners import learner_figure
 from dosml.analysis.figures.style import house_style

@@ -1,4 +1,4 @@
-"""Every command in the README is run, with options appended that make it small."""
+"""Every command of the README and of the pages is run, with options that make it small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -26,6 +27,8 @@ from dosml.theory.smearing import Smearing
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+#: Pages whose commands are run as well, with the slow tests.
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
     "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2 --min-length 5",
@@ -53,31 +56,71 @@ RUN_BY_CI = {
     "make typecheck",
     "bash .ci/run",
     "dosml env create nequip",
+    "source .venv/bin/activate",
 }
 
-pytestmark = [
-    pytest.mark.skipif(not README.exists(), reason="only in a checkout"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a checkout")
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-def test_readme_has_the_two_commands() -> None:
-    assert {"make demo", "make test"} <= set(commands())
+def commands(path: Path) -> list[str]:
+    lines = [line for block in blocks(path, "console") for line in block.splitlines()]
+    found = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return [one for one in found if one not in RUN_BY_CI]
 
 
-def test_the_cluster_file_is_the_one_that_the_slurm_test_runs() -> None:
-    found = [
-        re.findall(r"```toml\n(# cluster\.toml\n.*?)```", path.read_text(), flags=re.DOTALL)
-        for path in (README, ROOT / "docs" / "cluster.md")
-    ]
-    assert len(found[0]) == 1
-    assert found[0] == found[1]
+def every_command() -> list[object]:
+    if not README.exists():
+        return []
+    mine = commands(README)
+    others = dict.fromkeys(one for page in PAGES for one in commands(page))
+    return mine + [pytest.param(one, marks=pytest.mark.slow) for one in others if one not in mine]
+
+
+def test_readme_is_a_landing_page() -> None:
+    text = README.read_text()
+    lines = [line for block in blocks(README, "console") for line in block.splitlines()]
+    assert {"$ make demo", "$ make test"} <= set(lines)
+    assert len(text.splitlines()) < 120
+    assert "pip install dosml" not in text
+    assert "dosml[" not in text
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http:", "https:", "#")):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (page.parent / name).resolve()
+        assert place.exists(), f"{page.name}: {target}"
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", place.read_text(), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in heads}
+            assert anchor in slugs, f"{page.name}: {target}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_numbers_of_the_readme_are_those_of_the_command(tmp_path: Path) -> None:
+    """On labels that ship: frames that are sampled anew differ between machines."""
+    said = re.search(
+        r"falls from ([\d.]+) to ([\d.]+) % .*?\((-[\d.]+) points, 95 % interval (-[\d.]+) to "
+        r"(-[\d.]+), (\d+) held-out",
+        " ".join(README.read_text().split()),
+    )
+    assert said is not None
+    run = [sys.executable, "-m", "dosml", "smear-scan", "Ti", "--labels", "reference"]
+    subprocess.run([*run, "--sigma", "0.2,2.0", "--out", "ti"], cwd=tmp_path, check=True)
+    first, last = pd.read_csv(tmp_path / "ti" / "results.csv").to_dict("records")
+    change = [last[f"force_percent_error_change{end}"] for end in ("", "_low", "_high")]
+    found = [first["force_percent_error"], last["force_percent_error"], *change]
+    assert [float(one) for one in said.groups()[:5]] == pytest.approx(found, abs=0.15)
+    assert int(said.group(6)) == first["n_test_frames"]
 
 
 def write_study(folder: Path, frames: list[Atoms]) -> None:
@@ -117,15 +160,15 @@ def workplace(tmp_path):
     scan.mkdir(parents=True)
     ase.io.write(scan / "sigma_0.2.extxyz", frames)
     write_study(tmp_path / "study", frames)
-    for name in re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(), flags=re.DOTALL):
-        (tmp_path / name[0]).write_text(name[1])
+    for page in (README, *PAGES):
+        for block in blocks(page, "toml"):
+            if name := re.match(r"# (\S+\.toml)\n", block):
+                (tmp_path / name.group(1)).write_text(block)
     return tmp_path
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "command", [one for one in commands() if one not in RUN_BY_CI] if README.exists() else []
-)
+@pytest.mark.parametrize("command", every_command())
 def test_command(command: str, workplace: Path) -> None:
     cwd = workplace
     extra = next((text for start, text in SMALLER.items() if command.startswith(start)), "")
@@ -159,9 +202,9 @@ def test_command(command: str, workplace: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_python_blocks_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert any("dosml.smear_scan" in block for block in blocks)
-    for block in blocks:
+    found = blocks(README, "python")
+    assert any("dosml.smear_scan" in block for block in found)
+    for block in found:
         result = subprocess.run(
             [sys.executable, "-c", block],
             cwd=tmp_path,
