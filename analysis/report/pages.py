@@ -161,6 +161,7 @@ def new_section(
         "matrix": None,
         "more": None,
         "links": [],
+        "open": False,
     }
 
 

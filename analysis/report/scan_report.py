@@ -60,6 +60,7 @@ def write_report(
     figures: Sequence[FigureRecord],
     *,
     learners: pd.DataFrame | None = None,
+    sections: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the report, whole or not at all, and beside it what it is made of (`report.json`).
 
@@ -75,6 +76,8 @@ def write_report(
         From `dosml.analysis.figures.scan_figures.draw_figures`; their PNG files are embedded.
     learners
         From `dosml.analysis.statistics.learner_table.learner_table` where the scan trained several.
+    sections
+        Further parts, see `dosml.analysis.report.pages.new_section`.
 
     Raises
     ------
@@ -107,6 +110,7 @@ def write_report(
         "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
         "facts": fact_groups(scan.facts),
         "bootstrap": f"{len(scan.weights)} resamples, seed {scan.bootstrap_seed}",
+        "sections": list(sections),
         "learners": None if learners is None else learner_section(scan, learners),
     }
     with whole_file(path.with_name(CONTENT)) as partial:
@@ -153,7 +157,7 @@ def rewrite_report(folder: Path) -> Path | None:
 def _render(path: Path, content: Mapping[str, Any]) -> None:
     folder = path.parent
     figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
-    studies = study_sections(folder)
+    studies = [*content["sections"], *study_sections(folder)]
     if content["learners"] is not None:
         name, title, caption = LEARNER_FIGURE
         drawn = folder / "figures" / f"{name}.png"

@@ -13,11 +13,13 @@ import typer
 from dosml.cli import (
     dos,
     env,
+    evaluate,
     grid,
     learning_curve,
     nelect_scan,
     parts,
     phonons,
+    recommend_smearing,
     relabel,
     report,
     smear_scan,
@@ -46,6 +48,8 @@ app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
 app.command("survey")(survey.survey)
 app.command("report")(report.report)
+app.command("evaluate")(evaluate.evaluate)
+app.command("recommend-smearing")(recommend_smearing.recommend_smearing)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
