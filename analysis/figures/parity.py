@@ -43,7 +43,6 @@ def parity_figure(held: HeldOut, tiers: Sequence[str]) -> Figure:
     tiers
         Tier of every frame, which colours the energies.
     """
-    stresses = held.stresses is not None and held.stresses_predicted is not None
     figure = new_figure(7.2, 6.0)
     panels = figure.subplots(2, 2).ravel()
     labelled = np.concatenate([np.ravel(one) for one in held.forces])
@@ -62,7 +61,7 @@ def parity_figure(held: HeldOut, tiers: Sequence[str]) -> Figure:
     _by_tier(panels[2], energies - middle, told - middle, tiers)
     _equal(panels[2], energies - middle, told - middle)
     panels[2].set(title="Energies", xlabel="labelled (meV/atom)", ylabel="predicted (meV/atom)")
-    if stresses:
+    if held.stresses is not None and held.stresses_predicted is not None:
         x, y = (_GPA * np.ravel(one) for one in (held.stresses, held.stresses_predicted))
         panels[3].plot(x, y, ".", color="C0", ms=3, rasterized=True)
         _equal(panels[3], x, y)

@@ -14,6 +14,7 @@ import numpy as np
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.statistics.learning_curves import without_law
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,8 +75,7 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     for path in sorted((folder / STUDIES).glob(f"*/{RECORD}")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            make = {"learning-curve": _curves, "transfer": _transfer}[record["study"]]
-            section = make(path.parent, record)
+            section = study_section(path.parent, record, prefix=f"{STUDIES}/{path.parent.name}/")
             section["warnings"] += _stale(folder, record)
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = f"{path} cannot be used ({type(error).__name__}: {error}): run the study again."
@@ -87,6 +87,31 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
         for one in same if len(same) > 1 else ():
             one["title"] = f"{title}: {one['name']}"
     return sections
+
+
+def study_section(place: Path, record: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """Make a section of one study.
+
+    Parameters
+    ----------
+    place
+        Folder with its tables and the figures that the record names.
+    record
+        What `dosml.studies.attach.study_record` says, and "figures".
+    prefix
+        Of links to the tables, relative to the report.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError
+        If record or tables cannot be used.
+    """
+    make = {"learning-curve": _curves, "transfer": _transfer}[record["study"]]
+    section = make(place, record)
+    section["links"] = [
+        {"name": one["name"], "target": f"{prefix}{one['name']}"} for one in section["links"]
+    ]
+    return section
 
 
 def _stale(folder: Path, record: Mapping[str, Any]) -> list[str]:
@@ -121,6 +146,11 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     words = {"l_max": str}
     points = pd.read_csv(place / "learning_curve.csv", dtype=words)
     fits = pd.read_csv(place / "learning_curve_fit.csv", dtype=words)
+    lawless = without_law(fits)
+    # an error that rises with the frames in a single draw is no law: the numbers say nothing
+    fits.loc[lawless, ["amplitude", "exponent", "exponent_low", "exponent_high", "r_squared"]] = (
+        float("nan")
+    )
     sizes, seeds = (sorted(set(points[name])) for name in ("n_train", "seed"))
     total = sum(record["train_frames"].values())
     draws = f"one draw of these frames (seed {seeds[0]})"
@@ -143,7 +173,12 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             f"At N = {total} every draw holds all frames: the draws differ at smaller N only, so "
             "part of the scatter is missing there."
         )
-    section["findings"] = [_exponents(fits)]
+    section["findings"] = [_exponents(fits[~lawless])] if (~lawless).any() else []
+    if lawless.any():
+        section["findings"].append(
+            f"{_curves_word(int(lawless.sum()))}: the error does not fall with the frames, in one "
+            "draw of them; that is no law. More draws (--repeats) would tell."
+        )
     section["figures"] = [
         picture(one["title"], one["caption"], place / one["file"]) for one in record["figures"]
     ]
@@ -158,8 +193,12 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         "title": f"All {len(points)} trainings",
         "table": sortable_table(points.sort_values([*by, "n_train", "seed"]), shown),
     }
-    section["links"] = _links(place, ("learning_curve.csv", "learning_curve_fit.csv"))
+    section["links"] = _links(("learning_curve.csv", "learning_curve_fit.csv"))
     return section
+
+
+def _curves_word(count: int) -> str:
+    return "One curve" if count == 1 else f"{count} curves"
 
 
 def _exponents(fits: pd.DataFrame) -> str:
@@ -233,7 +272,7 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             for (a, b), rows in groups
         ],
     }
-    section["links"] = _links(place, ("transfer.csv",))
+    section["links"] = _links(("transfer.csv",))
     return section
 
 
@@ -306,5 +345,5 @@ def _listed(items: Sequence[Any]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _links(place: Path, names: Sequence[str]) -> list[dict[str, str]]:
-    return [{"name": name, "target": f"{STUDIES}/{place.name}/{name}"} for name in names]
+def _links(names: Sequence[str]) -> list[dict[str, str]]:
+    return [{"name": name} for name in names]

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 IMAGINARY_BELOW_THZ = -0.05
 _INSTALL = f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
 
+#: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
+DOS_MESH_ANGSTROM = 40.0
+DOS_POINTS = 200
+
 
 @dataclass(frozen=True)
 class PhononBands:
@@ -47,6 +51,8 @@ class PhononBands:
         Displaced supercells whose forces were computed.
     residual_force
         Largest force component on the undisplaced crystal, eV/Å; taken away from the others.
+    dos_frequencies, dos
+        THz, and modes per THz and primitive cell: density of states over the whole zone.
     """
 
     q_points: NDArray[np.float64]
@@ -56,6 +62,8 @@ class PhononBands:
     n_atoms: int
     n_displacements: int
     residual_force: float
+    dos_frequencies: NDArray[np.float64]
+    dos: NDArray[np.float64]
 
 
 def phonon_bands(
@@ -64,7 +72,7 @@ def phonon_bands(
     forces: Callable[[list[Atoms]], Sequence[NDArray[np.float64]]],
     *,
     displacement: float = 0.01,
-    points: int = 101,
+    points: int = 201,
 ) -> PhononBands:
     """Compute phonon bands along the standard path of the crystal's Bravais lattice.
 
@@ -125,6 +133,10 @@ def phonon_bands(
     path = Cell(phonon.primitive.cell).bandpath(npoints=points)
     distance, special, labels = path.get_linear_kpoint_axis()
     result = phonon.run_qpoints(path.kpts)
+    phonon.run_mesh(DOS_MESH_ANGSTROM)
+    phonon.run_total_dos(freq_pitch=float(np.ptp(result.frequencies)) / DOS_POINTS or None)
+    zone = phonon.total_dos
+    assert zone is not None
     return PhononBands(
         q_points=np.asarray(path.kpts),
         distance=np.asarray(distance),
@@ -133,6 +145,8 @@ def phonon_bands(
         n_atoms=len(phonon.supercell),
         n_displacements=len(displaced),
         residual_force=float(np.abs(residual).max()),
+        dos_frequencies=np.asarray(zone.frequency_points, dtype=float),
+        dos=np.asarray(zone.dos, dtype=float),
     )
 
 

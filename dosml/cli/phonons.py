@@ -39,7 +39,7 @@ def phonons(
     ] = None,
     min_length: Annotated[float, typer.Option(help="Shortest supercell vector in Å.")] = 10.0,
     displacement: Annotated[float, typer.Option(help="Length of the displacements in Å.")] = 0.01,
-    points: Annotated[int, typer.Option(help="Points on the path.")] = 101,
+    points: Annotated[int, typer.Option(help="Points on the path.")] = 201,
     device: Annotated[
         str | None, typer.Option(help="Where a model runs. Default: where it was trained.")
     ] = None,
@@ -77,3 +77,4 @@ def phonons(
     for line in lines:
         reporter.say(line)
     reporter.say(f"bands: {folder / 'phonons.png'}, {folder / 'phonons.csv'}")
+    reporter.say(f"report: {folder / 'report.html'}")

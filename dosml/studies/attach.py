@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.figures.style import drawings
 from dosml.analysis.report.scan_report import rewrite_report
 from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
 from dosml.analysis.report.study_sections import STUDIES, label_file_hash
@@ -57,19 +58,13 @@ def attach_study(
     record = campaign / RECORD
     try:
         place = _place(campaign / STUDIES, own)
-        for path in [*tables, *(figure.png for figure in figures)]:
+        drawn = [path for figure in figures for path in (figure.png, *drawings(figure.png))]
+        for path in [*tables, *(path for path in drawn if path.is_file())]:
             with whole_file(place / path.name) as partial:
                 shutil.copyfile(path, partial)
         labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
-        tiers = study.data.tiers
         content = {
-            "study": settings.command,
-            "dosml": __version__,
-            "command": reporter.command,
-            "folder": str(own.resolve()),
-            "seed": settings.seed,
-            "train_frames": Counter(tiers[n] for n in study.data.train),
-            "test_frames": Counter(tiers[n] for n in study.data.test),
+            **study_record(settings, study, reporter),
             "label_files": {name: label_file_hash(path) for name, path in labels.items()},
             "figures": [
                 {"title": one.title, "caption": one.caption, "file": one.png.name}
@@ -92,6 +87,22 @@ def attach_study(
         reporter.say(f"{campaign}: its next report shows this study; run its scan again")
         return []
     return [report]
+
+
+def study_record(
+    settings: LabelStudySettings, study: OpenStudy, reporter: Reporter
+) -> dict[str, Any]:
+    """Give what a report says of a study besides its tables and figures."""
+    tiers = study.data.tiers
+    return {
+        "study": settings.command,
+        "dosml": __version__,
+        "command": reporter.command,
+        "folder": str(study.folder.resolve()),
+        "seed": settings.seed,
+        "train_frames": Counter(tiers[n] for n in study.data.train),
+        "test_frames": Counter(tiers[n] for n in study.data.test),
+    }
 
 
 def _place(studies: Path, study: Path) -> Path:

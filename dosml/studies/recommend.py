@@ -184,9 +184,10 @@ def _errors(folder: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pd.read_csv(path)
+        table: pd.DataFrame = pd.read_csv(path)
         shift = table["electrons_per_atom_shift"]
-        return table[shift.abs() == shift.abs().min()].sort_values("sigma_ev")
+        kept: pd.DataFrame = table[shift.abs() == shift.abs().min()]
+        return kept.sort_values("sigma_ev")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot read {path} ({error}): run the scan again") from error
 
@@ -228,13 +229,12 @@ def _answer(
     data: Dataset,
 ) -> Answer:
     width = found.width
-    rows = table[table["tier"] == ALL].set_index("sigma_ev")
-    row, first = rows.loc[width], rows.iloc[0]
-    start = float(rows.index[0])
-    widest = float(rows.index[-1])
+    rows = table[table["tier"] == ALL]
+    widths = [float(one) for one in rows["sigma_ev"]]
+    row, first = rows.iloc[widths.index(width)], rows.iloc[0]
+    start, widest = widths[0], widths[-1]
     if width == start:
-        after = float(rows.index[1])
-        there = rows.loc[after]
+        after, there = widths[1], rows.iloc[1]
         sentence = (
             f"Keep σ = {width:g} eV ({scheme}): already at {after:g} eV the forces of {metal} "
             f"change by {there['force_change_mev']:.1f} meV/Å{_between(there)}, more than "
