@@ -217,7 +217,7 @@ def resolve(settings: ScanSettings) -> ScanPlan:
         return _with_labels(settings, learners)
     own = _own_frames(settings) if settings.target_is_file else None
     symbols = (settings.target,) if own is None else own.symbols
-    default = default_engine(symbols)
+    default = default_engine(symbols, mixed=own is not None and own.mixed)
     name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
     options = engine_options(name, shared, settings.engine_options.get(name, {}))

@@ -22,7 +22,9 @@ from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import ScanData, formula_of, setting_name, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
+from dosml.relabel.elements import has_d_shell
 from dosml.studies.evaluate import WORST, write_worst
+from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.electron_swap import Swap
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
+    from dosml.theory.dos import ElectronicDos
     from dosml.trainings import Training
 
 #: What a scan of the electron number cannot show, for its report.
@@ -84,7 +87,7 @@ def write_findings(
         One row per setting; where the report lies.
     """
     results = [
-        SettingResult(setting, labels.dos, labels.forces, held_out, *_noise(labels))
+        SettingResult(setting, _own_dos(labels, data), labels.forces, held_out, *_noise(labels))
         for setting, labels, held_out in zip(
             data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
         )
@@ -96,7 +99,8 @@ def write_findings(
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
         bootstrap_seed=plan.settings.seed,
-        frames=data.frames,
+        # angles and patterns of forces are those of one element
+        frames=data.frames if len(data.elements) == 1 else None,
     )
     table = summarise(scan)
     write_tables(table, folder)
@@ -145,6 +149,13 @@ def _frame_by_frame(
             figure, folder / "figures", name, title=title, caption=f"{caption} At {where}."
         )
     return record, sections
+
+
+def _own_dos(labels: LabelSet, data: Dataset) -> ElectronicDos | None:
+    """DOS of a label set; without d states where no element of the frames has a d shell."""
+    if labels.dos is None or any(has_d_shell(symbol) for symbol in data.elements):
+        return labels.dos
+    return without_d(labels.dos)
 
 
 def _noise(labels: LabelSet) -> tuple[float, float]:

@@ -84,7 +84,7 @@ class OwnFrames:
     Attributes
     ----------
     path
-        Any file with periodic frames of one element.
+        Any file with periodic frames, of any elements.
     train, test
         Frames to take.
     exact
@@ -109,7 +109,7 @@ class OwnFrames:
             If it is missing.
         """
         if not self.path.is_file():
-            read_frames(self.path)  # raises with the reason
+            read_frames(self.path, one_element=False)  # raises with the reason
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         return f"{self.path.name} (sha256 {digest})"
 
@@ -120,8 +120,13 @@ class OwnFrames:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The element."""
-        return (str(self._frames[0].symbols[0]),)
+        """Elements in any of the frames."""
+        return tuple(sorted({s for frame in self._frames for s in set(frame.symbols)}))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether a frame holds several elements."""
+        return any(len(set(frame.symbols)) > 1 for frame in self._frames)
 
     def counts(self) -> FrameCounts:
         """Count the frames."""
@@ -131,7 +136,7 @@ class OwnFrames:
 
     @cached_property
     def _frames(self) -> list[Atoms]:
-        return read_frames(self.path)
+        return read_frames(self.path, one_element=False)
 
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:  # noqa: ARG002 - the protocol
         """Read and split them."""
