@@ -12,6 +12,10 @@ energy, the rule of thumb for transition metals, and the fits of Cleri and Rosat
 The bulk modulus fixes p q, so that p/q hardly moves the phonons: their mean square frequency gives
 0.6 to 1.3 times the Debye temperature of the tables.
 
+Soft metals (V, Nb, Ta, Fe, Mn) get p of 6 to 7, and melts of this potential alone have pairs at
+0.67 to 0.75 of the neighbour distance, where PBE melts of niobium end at 0.78. Below `SOFT` the
+repulsion of screened nuclei is added; the crystal does not feel it.
+
 The range of the cutoff is chosen for stability: every ground-state crystal is stable against all
 displacements of its supercell, bcc and the stretched hcp of Zn and Cd among them. Exponentials of
 longer range lose Mo, W, Cd and Hg (the pair terms like close packing).
@@ -24,6 +28,7 @@ from functools import cache
 
 import numpy as np
 from ase import units
+from ase.data import atomic_numbers
 from scipy.optimize import brentq
 from vesin import NeighborList
 
@@ -37,6 +42,8 @@ DECAY_RATIO = 4.0
 #: volume per atom: it ends beyond the second shell of bcc, before the second shell of fcc and hcp.
 SWITCH_RANGE = {"bcc": (1.05, 1.40)}
 OTHER_SWITCH_RANGE = (1.02, 1.30)
+#: Potentials with a smaller p get the repulsion of nuclei.
+SOFT = 8.0
 #: Where q is searched for.
 _Q_RANGE = (0.3, 12.0)
 
@@ -86,6 +93,7 @@ def calibrate(symbol: str, prototype: str | None = None) -> SecondMomentParamete
         r0=crystal.r0,
         switch_start=crystal.switch_start,
         cutoff=crystal.cutoff,
+        core_charge=atomic_numbers[symbol] if DECAY_RATIO * q < SOFT else 0,
     )
 
 

@@ -6,8 +6,10 @@ states, a sum of squared hopping integrals over neighbours (Cleri and Rosato, Ph
 
     E_i = A sum_j e^{-p (r_ij/r0 - 1)} w(r_ij) - sqrt(xi^2 sum_j e^{-2 q (r_ij/r0 - 1)} w(r_ij))
 
-w is a smooth cutoff, one below `switch_start` and zero above `cutoff`. The parameters of a metal
-come from `dosml.relabel.calibration.calibrate`. The potential samples configurations; it labels
+w is a smooth cutoff, one below `switch_start` and zero above `cutoff`. A potential whose repulsion
+is soft gets the universal repulsion of screened nuclei (Ziegler, Biersack, Littmark, The Stopping
+and Range of Ions in Solids (1985)) at distances that no crystal has. The parameters of a metal come
+from `dosml.relabel.calibration.calibrate`. The potential samples configurations; it labels
 nothing.
 """
 
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from vesin import NeighborList
 
@@ -28,6 +31,15 @@ if TYPE_CHECKING:
 
 #: Å: pairs are searched again only after an atom moved half of it.
 VERLET_SKIN = 0.6
+#: The repulsion of nuclei is whole below the first and nothing above the second, in units of r0.
+CORE_RANGE = (0.60, 0.85)
+#: Universal screening function: factors, and decays per screening length.
+_SCREENING = (
+    np.array([0.18175, 0.50986, 0.28022, 0.02817]),
+    np.array([3.19980, 0.94229, 0.40290, 0.20162]),
+)
+#: e^2 / (4 pi epsilon_0), eV Å.
+_COULOMB = units.Hartree * units.Bohr
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class SecondMomentParameters:
         Nearest-neighbour distance of the crystal (Å).
     switch_start, cutoff
         The smooth cutoff runs between them (Å).
+    core_charge
+        Nuclear charge of the atoms whose nuclei repel each other in `CORE_RANGE`; 0: they do not.
     """
 
     repulsion: float
@@ -53,6 +67,7 @@ class SecondMomentParameters:
     r0: float
     switch_start: float
     cutoff: float
+    core_charge: int = 0
 
 
 def switched_exponential(
@@ -86,6 +101,38 @@ def switched_exponential(
     k = -decay / r0
     e = np.exp(k * (distances - r0))
     return e * w, e * (k * w + w1), e * (k * k * w + 2.0 * k * w1 + w2)
+
+
+def core_repulsion(
+    distances: NDArray[np.float64], charge: int, r0: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Energy of a pair of screened nuclei within `CORE_RANGE`, and its derivative.
+
+    V = Z^2 e^2 / r phi(r/a) w(r), a = 0.8854 a_0 / (2 Z^0.23), with w the quintic of
+    `switched_exponential`.
+
+    Parameters
+    ----------
+    distances
+        Å, shape (n,).
+    charge
+        Z of both.
+    r0
+        Nearest-neighbour distance of the crystal, Å.
+
+    Returns
+    -------
+    tuple
+        Two arrays of shape (n,): eV, eV/Å.
+    """
+    length = 0.8854 * units.Bohr / (2.0 * charge**0.23)
+    factors, decays = _SCREENING
+    terms = factors * np.exp(-np.outer(distances, decays) / length)
+    screened, screened1 = terms.sum(axis=1), -(terms @ decays) / length
+    start, end = CORE_RANGE
+    w, w1, _ = switched_exponential(distances, 0.0, r0, start * r0, end * r0)
+    bare = charge**2 * _COULOMB / distances
+    return bare * screened * w, bare * ((screened1 - screened / distances) * w + screened * w1)
 
 
 class SecondMomentCalculator(Calculator):
@@ -198,6 +245,11 @@ def _energy_forces_virial(
     # d(-xi sqrt(m_i))/dm_i; an isolated atom has no neighbour to share a force with
     slope = np.divide(-0.5 * par.hopping, root, out=np.zeros(n_atoms), where=root > 0)
     radial = 2.0 * par.repulsion * repulsion1 + (slope[first] + slope[second]) * moment1
+    near = np.flatnonzero(r < CORE_RANGE[1] * par.r0) if par.core_charge else ()
+    if len(near):
+        core, core1 = core_repulsion(r[near], par.core_charge, par.r0)
+        energy += core.sum()
+        radial[near] += core1
     pair_forces = (radial / r)[:, None] * vectors  # on `first`
     forces = np.empty((n_atoms, 3))
     for axis in range(3):

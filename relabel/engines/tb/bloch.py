@@ -15,15 +15,13 @@ from scipy.sparse import csr_array
 from dosml.relabel.engines.tb.slater_koster import N_ORBITALS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from dosml.relabel.engines.tb.geometry import Bonds
 
 _BLOCK = N_ORBITALS * N_ORBITALS
-#: Shares of the largest below which a level is left out of a density matrix.
-_NEGLIGIBLE = 1e-15
+#: Blocks of all pairs of atoms that are summed over k-points at a time: bounds the memory.
+_PARTS_AT_A_TIME = 32
 
 
 @dataclass(frozen=True)
@@ -94,58 +92,101 @@ def bloch_sum(
     return matrix.reshape(n_k, N_ORBITALS * n_atoms, N_ORBITALS * n_atoms)
 
 
-def bond_weights(
-    bonds: Bonds, points: NDArray[np.float64], conjugates: Sequence[NDArray[np.inexact]]
-) -> NDArray[np.float64]:
-    """Differentiate sum_k tr(D_k M_k) by the blocks that `bloch_sum` makes M_k of.
+@dataclass(frozen=True)
+class BondGather:
+    """Derivatives by the blocks that `bloch_sum` makes its matrices of, for one set of k-points.
 
-    Parameters
+    Made once for a frame: every setting uses it twice.
+
+    Attributes
     ----------
-    points
-        Shape (n_k, 3).
-    conjugates
-        Of every k-point the upper triangle of the complex conjugate of the Hermitian D_k, real
-        where the point is its own time-reversal partner; the lower triangle is not read.
-
-    Returns
-    -------
-    weights
-        Shape (n_bonds, 9, 9).
+    n_bonds
+        Bonds of the frame.
+    places
+        Shape (n_pairs, 81): where the blocks of the pairs of atoms lie in an unrolled matrix, in
+        its upper triangle.
+    mirrored
+        Shape (n_pairs, 81): -1 where the element wanted is the conjugate of that one, 1 elsewhere.
+    pair_of_bond
+        Shape (n_bonds,).
+    phases
+        Shape (n_bonds, n_k), exp(2 pi i k.T).
     """
-    n_atoms, n_bonds = bonds.n_atoms, len(bonds.first)
-    pairs = AtomPairs.of(bonds)
-    parts, coefficients = [], []
-    for point, matrix in zip(points, conjugates, strict=True):
-        shaped = matrix.reshape(n_atoms, N_ORBITALS, n_atoms, N_ORBITALS)
-        block = shaped[pairs.first, :, pairs.second, :]
-        _complete(block, pairs.first == pairs.second)
-        real = not np.iscomplexobj(matrix)
-        phase = _phases(bonds, point[None], real=real)[0]
-        parts.append(block.real)
-        coefficients.append(phase.real)
-        if not real:
-            parts.append(block.imag)
-            coefficients.append(-phase.imag)
-    n_parts, n_pairs = len(parts), len(pairs.first)
-    pair_of_bond = np.repeat(np.arange(n_pairs), np.diff(pairs.starts, append=n_bonds))
-    columns = pair_of_bond[:, None] + n_pairs * np.arange(n_parts)
-    # H_ij and its partner H_ji: twice the real part
-    sparse = csr_array(
-        (
-            2 * np.stack(coefficients, axis=1).ravel(),
-            columns.ravel(),
-            n_parts * np.arange(n_bonds + 1),
-        ),
-        shape=(n_bonds, n_parts * n_pairs),
-    )
-    gathered = sparse @ np.concatenate(parts).reshape(n_parts * n_pairs, _BLOCK)
-    return np.asarray(gathered.reshape(n_bonds, N_ORBITALS, N_ORBITALS))
+
+    n_bonds: int
+    places: NDArray[np.int64]
+    mirrored: NDArray[np.float64]
+    pair_of_bond: NDArray[np.int64]
+    phases: NDArray[np.inexact]
+
+    @classmethod
+    def of(cls, bonds: Bonds, points: NDArray[np.float64]) -> BondGather:
+        """Prepare a frame; `points` has the shape (n_k, 3)."""
+        pairs = AtomPairs.of(bonds)
+        orbitals = np.arange(N_ORBITALS)
+        rows = (N_ORBITALS * pairs.first)[:, None, None] + orbitals[:, None]
+        columns = (N_ORBITALS * pairs.second)[:, None, None] + orbitals
+        above, below = np.minimum(rows, columns), np.maximum(rows, columns)
+        n_pairs, n_bonds = len(pairs.first), len(bonds.first)
+        return cls(
+            n_bonds,
+            (above * (N_ORBITALS * bonds.n_atoms) + below).reshape(n_pairs, _BLOCK),
+            np.where(rows > columns, -1.0, 1.0).reshape(n_pairs, _BLOCK),
+            np.repeat(np.arange(n_pairs), np.diff(pairs.starts, append=n_bonds)),
+            _phases(bonds, points, real=False).T,
+        )
+
+    def sum_over(self) -> BondSum:
+        """Start a sum over the k-points."""
+        return BondSum(self)
 
 
-def _complete(blocks: NDArray[np.inexact], hermitian: NDArray[np.bool_]) -> None:
-    """Fill the lower triangle of those blocks that lie on the diagonal."""
-    upper = np.triu(blocks[hermitian])
-    blocks[hermitian] = upper + np.triu(upper, 1).conj().transpose(0, 2, 1)
+class BondSum:
+    """Derivatives of sum_k tr(D_k M_k) by the blocks of the bonds, k-point by k-point."""
+
+    def __init__(self, gather: BondGather) -> None:
+        """Start with zero."""
+        self._gather = gather
+        self._total = np.zeros((gather.n_bonds, _BLOCK))
+        self._parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+
+    def add(self, k: int, conjugate: NDArray[np.inexact]) -> None:
+        """Add one k-point.
+
+        Parameters
+        ----------
+        k
+            Its number.
+        conjugate
+            Upper triangle of the complex conjugate of the Hermitian D_k, a contiguous array, real
+            where the k-point is; the lower triangle is not read.
+        """
+        gather = self._gather
+        block = conjugate.ravel()[gather.places]
+        self._parts.append((gather.phases[:, k].real, block.real))
+        if np.iscomplexobj(block):
+            self._parts.append((-gather.phases[:, k].imag, block.imag * gather.mirrored))
+        if len(self._parts) >= _PARTS_AT_A_TIME:
+            self._spread()
+
+    def result(self) -> NDArray[np.float64]:
+        """Give the sum over the k-points added, shape (n_bonds, 9, 9)."""
+        if self._parts:
+            self._spread()
+        return self._total.reshape(-1, N_ORBITALS, N_ORBITALS)
+
+    def _spread(self) -> None:
+        """Add twice (H_ij and its partner H_ji) the sum of coefficient times block."""
+        gather, parts = self._gather, self._parts
+        n_parts, n_pairs, n_bonds = len(parts), len(gather.places), gather.n_bonds
+        columns = gather.pair_of_bond[:, None] + n_pairs * np.arange(n_parts)
+        coefficients = 2 * np.stack([one for one, _ in parts], axis=1)
+        sparse = csr_array(
+            (coefficients.ravel(), columns.ravel(), n_parts * np.arange(n_bonds + 1)),
+            shape=(n_bonds, n_parts * n_pairs),
+        )
+        self._total += sparse @ np.concatenate([block for _, block in parts])
+        parts.clear()
 
 
 def density_conjugate(
@@ -158,15 +199,14 @@ def density_conjugate(
     vectors
         Shape (n_states, n_levels), columns c_n.
     shares
-        x_n of either sign, shape (n_levels,); empty levels cost nothing.
+        x_n of either sign, shape (n_levels,); levels with 0 cost nothing.
     """
-    smallest = _NEGLIGIBLE * np.abs(shares).max()
     n = len(vectors)
     product = zherk if np.iscomplexobj(vectors) else dsyrk
     # BLAS works by columns: the lower triangle of D is the upper one of its conjugate by rows
     lower = np.zeros((n, n), dtype=vectors.dtype, order="F")
     for sign in (1, -1):
-        chosen = np.flatnonzero(sign * shares > smallest)
+        chosen = np.flatnonzero(sign * shares > 0)
         if len(chosen):
             rows = vectors.T[chosen] * np.sqrt(np.abs(shares[chosen]))[:, None]
             lower = product(sign, rows.T, beta=1, c=lower, lower=1, overwrite_c=1)

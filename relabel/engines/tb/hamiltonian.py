@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase.units import Bohr
 
-from dosml.relabel.engines.tb.bloch import bloch_sum, bond_weights, density_conjugate
+from dosml.relabel.engines.tb.bloch import BondGather, bloch_sum, density_conjugate
 from dosml.relabel.engines.tb.geometry import Bonds, bonds_of
 from dosml.relabel.engines.tb.radial import (
     Onsite,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dosml.relabel.engines.tb.kpoints import KPoints
     from dosml.relabel.engines.tb.model import TbParameters
     from dosml.relabel.engines.tb.overlap_guard import Guard
 
@@ -143,7 +142,7 @@ class Structure:
 
     def weights(
         self,
-        kpoints: KPoints,
+        gather: BondGather,
         solutions: Sequence[tuple[NDArray[np.float64], NDArray[np.inexact], Guard | None]],
         by_levels: NDArray[np.float64],
     ) -> Weights:
@@ -151,6 +150,8 @@ class Structure:
 
         Parameters
         ----------
+        gather
+            Of this frame at the k-points.
         solutions
             Of every k-point: levels (eV), shape (n_levels,); vectors, shape (n_states, n_levels);
             guard of the overlap matrix, if it has one.
@@ -158,21 +159,21 @@ class Structure:
             Shape (n_k, n_levels): dE/de_n (for the free energy 2 w_k f_n). Vanishing columns cost
             nothing.
         """
-        by_hamiltonian, by_overlap = [], []
+        by_hamiltonian, by_overlap = gather.sum_over(), gather.sum_over()
         onsite = np.zeros(self.n_states)
-        for g, (levels, vectors, guard) in zip(by_levels, solutions, strict=True):
+        for k, (g, (levels, vectors, guard)) in enumerate(zip(by_levels, solutions, strict=True)):
             density = density_conjugate(vectors, g)
             weighted = density_conjugate(vectors, -g * levels)
             if guard is not None:
                 weighted = guard.adjoint_conjugate(density, weighted)
-            by_hamiltonian.append(density)
-            by_overlap.append(weighted)
+            by_hamiltonian.add(k, density)
+            by_overlap.add(k, weighted)
             onsite += density.diagonal().real
         by_shell = onsite.reshape(-1, N_ORBITALS)
         edges = np.flatnonzero(np.diff(SHELL_OF_ORBITAL, prepend=-1))
         return Weights(
-            bond_weights(self.bonds, kpoints.points, by_hamiltonian),
-            bond_weights(self.bonds, kpoints.points, by_overlap),
+            by_hamiltonian.result(),
+            by_overlap.result(),
             np.add.reduceat(by_shell, edges, axis=1),
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import LinAlgError, eigh
 
 from dosml.errors import LabelError
+from dosml.relabel.engines.tb.bloch import BondGather
 from dosml.relabel.engines.tb.overlap_guard import Guard, guard_of
 from dosml.relabel.engines.tb.slater_koster import N_ORBITALS
 from dosml.theory.fermi_level import band_energy, chemical_potential
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from dosml.relabel.engines.tb.kpoints import KPoints
     from dosml.theory.smearing import Smearing
 
+#: Occupation below which a level is left out of the forces.
+_NEGLIGIBLE = 1e-12
 #: Elements of the matrices that are assembled at a time: bounds the memory (512 MiB if complex).
 _AT_A_TIME = 8_000_000
 _D = slice(4, 9)
@@ -95,7 +99,11 @@ class Bands:
     def weights(self, by_levels: NDArray[np.float64]) -> Weights:
         """Differentiate E by the matrices from dE/de_n, shape (n_k, n_states)."""
         levels = zip(self.energies, self.vectors, self.guards, strict=True)
-        return self.structure.weights(self.kpoints, list(levels), by_levels)
+        return self.structure.weights(self._gather, list(levels), by_levels)
+
+    @cached_property
+    def _gather(self) -> BondGather:
+        return BondGather.of(self.structure.bonds, self.kpoints.points)
 
     def parameter_gradient(self, by_levels: NDArray[np.float64]) -> NDArray[np.float64]:
         """Differentiate E(e_1, e_2, ...) by the parameters.
@@ -115,8 +123,10 @@ class Bands:
 
     def vector_gradient(self, free: FreeEnergy) -> NDArray[np.float64]:
         """Differentiate a free energy by the vectors of the bonds, shape (n_bonds, 3), eV/Å."""
+        full = 2 * self.kpoints.weights[:, None]
+        filled = np.where(np.abs(free.by_levels) > _NEGLIGIBLE * full, free.by_levels, 0.0)
         slope = self.structure.radial.repulsion_slope[:, None]
-        by_levels = self.structure.by_vectors(self.weights(free.by_levels))
+        by_levels = self.structure.by_vectors(self.weights(filled))
         return np.asarray(by_levels + slope * self.structure.directions.n)
 
 

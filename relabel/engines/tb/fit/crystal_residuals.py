@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.relabel.engines.tb.bloch import BondGather
 from dosml.relabel.engines.tb.fit.residuals import N_EXTRA, N_VECTOR, bands_of
 from dosml.relabel.engines.tb.fit.samples import SMEARINGS
 from dosml.relabel.engines.tb.hamiltonian import Structure, Weights
@@ -110,7 +111,8 @@ class CrystalTarget:
             one = KPoints(self.sample.kpoints.points[k : k + 1], np.ones(1))
             vector = vectors[place][:, number : number + 1]
             solution = [(np.zeros(1), vector, None)]
-            unit = structure.weights(one, solution, np.ones((1, 1)))
+            gather = BondGather.of(structure.bonds, one.points)
+            unit = structure.weights(gather, solution, np.ones((1, 1)))
             nothing = Weights(np.zeros_like(unit.hopping), unit.hopping, np.zeros_like(unit.onsite))
             slope = structure.by_parameters(nothing)
             rows[place, number, :N_VECTOR] = -slope / self.overlap_unit
