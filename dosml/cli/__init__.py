@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from dosml.cli import (
+    about,
     dos,
     env,
     evaluate,
@@ -59,6 +60,9 @@ app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
+app.add_typer(about.datasets, name="datasets")
+app.command("cite")(about.cite)
+app.command("info")(about.info)
 app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 

@@ -75,6 +75,8 @@ def dos(
     The names of --json are the columns of results.csv. VASP smears the DOS that it writes with the
     ISMEAR and SIGMA of its run (except with tetrahedra); the line "smeared in the file" says with
     what. Compare files with the same smearing only.
+
+    Example: dosml dos vasprun.xml --plot dos.png
     """
     from dosml.theory.smearing import Smearing
 

@@ -54,6 +54,8 @@ def phonons(
     """Phonon bands by finite displacements, with imaginary modes said in words.
 
     Forces are kept in the folder: the same command continues one that was stopped.
+
+    Example: dosml phonons xtb --structure fcc-Cu
     """
     from dosml.relabel.execution.settings import load_run_settings
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model

@@ -45,6 +45,8 @@ def survey(
 
     A metal that fails is named and left out. Run the same command again to continue a survey that
     was stopped, or with more metals to extend it.
+
+    Example: dosml survey Ti Cu Au --small --dry-run
     """
     run_targets(metals or [], {"sigma": sigma}, given, small=small, folder=folder)
 

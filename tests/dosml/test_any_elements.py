@@ -15,10 +15,23 @@ from dosml.relabel.elements import has_d_shell, valence_electrons
 from dosml.relabel.engines.registry import default_engine
 from dosml.theory.smearing import Smearing
 
-SMALL = "--train 5 --test 3 --sigma 0.5,2 --cutoff 4 --n-max 3 --l-max 1 --workers 1".split()
+SMALL = [
+    "--train",
+    "3",
+    "--test",
+    "2",
+    "--sigma",
+    "0.5,2",
+    "--cutoff",
+    "4",
+    "--n-max",
+    "3",
+    "--l-max",
+    "1",
+]
 
 
-def frames(path, atoms, count=8):
+def frames(path, atoms, count=5):
     made = []
     for seed in range(count):
         frame = atoms.copy()
@@ -56,7 +69,7 @@ def test_an_alloy_is_labelled_trained_and_reported(here):
     report = (here / "alloy" / "report.html").read_text(encoding="utf-8")
     assert "Errors by element" in report
     assert "AuCu" in report
-    assert len(ase.io.read("alloy/worst.extxyz", index=":")) == 3
+    assert len(ase.io.read("alloy/worst.extxyz", index=":")) == 2
 
 
 def test_without_d_electrons_there_are_no_d_states(here):
