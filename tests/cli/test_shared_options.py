@@ -66,7 +66,7 @@ def test_the_help_says_the_defaults_of_the_settings(model, monkeypatch) -> None:
     # in the order of the scan: what it varies, how it labels, how it trains, how it runs
     order = [key for key in lines if key in ("--sigma", "--scheme", "--train", "--device")]
     assert order == ["--sigma", "--scheme", "--train", "--device"]
-    assert list(lines)[-2:] == ["--dry-run", "--help"]
+    assert list(lines)[-2:] == ["--dry-run", "--write-config"]
 
 
 def test_a_survey_takes_what_its_scans_take() -> None:

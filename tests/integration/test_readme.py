@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,10 +28,26 @@ from dosml.theory.smearing import Smearing
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-#: Pages whose commands are run as well, with the slow tests.
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "cli.md")
+#: Pages whose commands are run; those of the others have tests of their own.
+RUN = (
+    "tutorial",
+    "using",
+    "surveys",
+    "recommend",
+    "evaluate",
+    "trainings",
+    "dft",
+    "cluster",
+    "python",
+)
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
+    "dosml smear-scan Ti --labels": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan Cu --labels": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml survey Ti Os Cu Au": "--train 8 --test 6 --sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml recommend-smearing dosml-smear-scan-Cu": "",
+    "dosml evaluate dosml-smear-scan-Cu": "",
     "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2 --min-length 5",
     "dosml learning-curve labels.extxyz": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
     "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0 --sizes 3,5",
@@ -76,7 +93,7 @@ def every_command() -> list[object]:
     if not README.exists():
         return []
     mine = commands(README)
-    others = dict.fromkeys(one for page in PAGES for one in commands(page))
+    others = dict.fromkeys(one for page in PAGES if page.stem in RUN for one in commands(page))
     return mine + [pytest.param(one, marks=pytest.mark.slow) for one in others if one not in mine]
 
 
@@ -123,8 +140,8 @@ def test_numbers_of_the_readme_are_those_of_the_command(tmp_path: Path) -> None:
     assert int(said.group(6)) == first["n_test_frames"]
 
 
-def write_study(folder: Path, frames: list[Atoms]) -> None:
-    """Labels at two smearings where `dosml relabel collect` leaves them."""
+def write_labels(folder: Path, frames: list[Atoms]) -> None:
+    """Labels at two smearings as scans and `dosml relabel collect` leave them."""
     one = LabelSet(
         np.array([atoms.info["REF_energy"] for atoms in frames]),
         [atoms.arrays["REF_forces"] for atoms in frames],
@@ -135,7 +152,7 @@ def write_study(folder: Path, frames: list[Atoms]) -> None:
         replace(one, setting=ElectronicSetting(Smearing(scheme, width)), name="")
         for width in (0.2, 1.0)
     ]
-    save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder / "collected")
+    save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder)
 
 
 @pytest.fixture
@@ -156,10 +173,8 @@ def workplace(tmp_path):
     for number, atoms in enumerate(frames):
         atoms.info["tier"] = ("cold", "melt")[number % 2]
         atoms.info["split"] = "train" if number < 6 else "test"
-    scan = tmp_path / "dosml-smear-scan-Cu" / "label_sets"
-    scan.mkdir(parents=True)
-    ase.io.write(scan / "sigma_0.2.extxyz", frames)
-    write_study(tmp_path / "study", frames)
+    write_labels(tmp_path / "dosml-smear-scan-Cu" / "label_sets", frames)
+    write_labels(tmp_path / "study" / "collected", frames)
     for page in (README, *PAGES):
         for block in blocks(page, "toml"):
             if name := re.match(r"# (\S+\.toml)\n", block):
@@ -214,3 +229,15 @@ def test_python_blocks_run(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, f"{block}\n{result.stderr[-2000:]}"
         assert result.stdout == "", "quiet unless asked"
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    run = recipe.split("  run:\n")[1].split("tests:")[0]
+    found = dict(re.findall(r"- (\S+) (>=\S+)", run))
+    other = {"matplotlib-base": "matplotlib", "tblite-python": "tblite", "pytorch": "torch"}
+    asked = {other.get(name, name): bound for name, bound in found.items()}
+    assert asked.pop("python") == project["requires-python"]
+    wanted = dict(re.fullmatch(r"([\w-]+)(>=.*)", one).groups() for one in project["dependencies"])
+    assert asked == wanted
