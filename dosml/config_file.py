@@ -36,6 +36,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"--config {path} is not valid TOML: {error}") from error
 
 
+def first_problem(error: ValueError) -> str:
+    """Say in a few words what is wrong with a file, and where: pydantic's errors fill a page."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg'].lower()}" if where else first["msg"].lower()
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """Ask "did you mean ...? " for the known word that is nearest; empty where none is near."""
     near = difflib.get_close_matches(word, known, n=1)

@@ -134,5 +134,5 @@ def has_d_shell(symbol: str) -> bool:
     """
     from ase.data import atomic_numbers
 
-    number = atomic_numbers[symbol]
+    number = atomic_numbers.get(symbol, 0)
     return any(first <= number <= last for first, last in _D_ELEMENTS)

@@ -215,3 +215,19 @@ def _lattice(name: str, metal: Element) -> Lattice:
         return Lattice.cubic(a)
     known = name == metal.prototype or (metal.symbol, name) in KNOWN_LATTICES
     return Lattice.hexagonal(a, c if known and c is not None else a * _C_OVER_A[name])
+
+
+def right_handed(atoms: Atoms) -> Atoms:
+    """Give the same crystal right-handed cell vectors, as VASP and phonopy need them.
+
+    Where they are left-handed, the first two are exchanged: no atom moves.
+    """
+    return exchange_vectors(atoms) if atoms.cell.handedness < 0 else atoms
+
+
+def exchange_vectors(atoms: Atoms) -> Atoms:
+    """Exchange the first two cell vectors of a crystal; no atom moves."""
+    exchanged: Atoms = atoms.copy()
+    exchanged.set_cell(atoms.cell[[1, 0, 2]], scale_atoms=False)
+    exchanged.pbc = atoms.pbc[[1, 0, 2]]
+    return exchanged

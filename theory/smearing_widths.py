@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 BOLTZMANN_EV_PER_K = 8.617333262e-5
 
 _TETRAHEDRON = {-4, -5, -14, -15}
+#: Other negative values of ISMEAR.
+_NO_SMEARING = {
+    -2: "fixed occupations (ISMEAR = -2)",
+    -3: "a loop over several smearings (ISMEAR = -3)",
+}
 
 
 class SmearingWidthWarning(UserWarning):
@@ -198,9 +203,26 @@ def from_vasp(ismear: int, sigma: float) -> Smearing:
             "5-10 % in metals: use ISMEAR >= -1"
         )
     if ismear < -1 or ismear != int(ismear):
-        raise ValueError(f"ISMEAR = {ismear} does not name a smearing scheme")
+        what = _NO_SMEARING.get(ismear)
+        raise ValueError(
+            f"ISMEAR = {ismear} does not name a smearing scheme" + (f": {what}" if what else "")
+        )
     scheme = {-1: "fermi-dirac", 0: "gaussian"}.get(ismear, f"methfessel-paxton-{int(ismear)}")
     return Smearing(scheme, sigma)
+
+
+def vasp_occupations(ismear: int, sigma: float) -> str:
+    """Say in words how VASP fills the levels with its ISMEAR and SIGMA (eV)."""
+    if ismear in _NO_SMEARING:
+        return _NO_SMEARING[ismear]
+    if ismear in _TETRAHEDRON:
+        smeared = f" with Fermi-Dirac smearing of {sigma:g} eV" if ismear < -5 else ""
+        return f"tetrahedra{smeared}"
+    try:
+        smearing = from_vasp(ismear, sigma)
+    except ValueError:
+        return f"unknown, ISMEAR = {ismear}"
+    return f"{smearing.scheme} {smearing.width:g} eV"
 
 
 def leading_power(scheme: str) -> int:

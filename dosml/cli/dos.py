@@ -30,8 +30,8 @@ def dos(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="vasprun.xml, vaspout.h5, DOSCAR (each also .gz, .xz) or a pymatgen CompleteDos "
-            ".json(.gz)."
+            help="vasprun.xml, vaspout.h5, DOSCAR (of VASP or LOBSTER), a pymatgen CompleteDos "
+            ".json, of any name and also compressed, or a folder that holds one."
         ),
     ],
     *,
@@ -135,12 +135,16 @@ def _measure(
     from dosml.theory.dos import D_ORBITALS, without_d
 
     read = read_dos(path)
+    if read.d is None and read.lost:
+        read = read.without_d()
     curve = read.electronic_dos(spin, element)
     named = {element} if element is not None else set(read.symbols) - {""}
     shells = not named or any(has_d_shell(symbol) for symbol in named)
     if not shells:
         # the same rule as in a scan: what is projected on d there is no d band
         curve = without_d(curve)
+    if not np.isfinite(curve.total).all():
+        smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
     row: dict[str, Any] = {
         "file": str(path),
@@ -159,15 +163,11 @@ def _measure(
         raise InputError(f"{path}: {error}") from error
     # JSON knows no nan
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
-    notes = (
-        []
-        if np.any(curve.d[_within(curve, used)])
-        else [
-            "no d states in the window"
-            if shells
-            else f"no d states here: {', '.join(sorted(named))} has no d shell"
-        ]
-    )
+    none = "no d states in the window"
+    if not shells:
+        none = f"no d states here: no d shell in {', '.join(sorted(named))}"
+    notes = [] if np.any(curve.d[_within(curve, used)]) else [none]
+    notes += read.lost
     if smearing is not None and smearing.width < curve.step:
         notes.append(
             f"smeared measures need a grid finer than {curve.step:.3g} eV (NEDOS, EMIN, EMAX)"
@@ -197,9 +197,9 @@ def _covered(curve: ElectronicDos, window: Window) -> Window:
 
 
 def _describe(read: ProjectedDos) -> str:
-    if read.smearing is None:
-        return "no (tetrahedra)" if read.tetrahedra else "not said"
-    return f"{read.smearing.scheme} {read.smearing.width:g} eV"
+    if read.occupations == "tetrahedra":
+        return "no (tetrahedra)"
+    return read.occupations or "not said"
 
 
 def _within(curve: ElectronicDos, window: Window) -> NDArray[np.bool_]:

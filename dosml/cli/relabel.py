@@ -39,6 +39,10 @@ Incar = Annotated[
     list[str] | None,
     typer.Option(help="Change an INCAR tag: TAG=VALUE, as often as needed; it is recorded."),
 ]
+ForceIncar = Annotated[
+    bool,
+    typer.Option("--force-incar", help="Take INCAR tags that are on no list of VASP's tags too."),
+]
 Potcar = Annotated[
     list[str] | None, typer.Option(help="Take another POTCAR: ELEMENT=NAME, such as Ti=Ti_sv.")
 ]
@@ -67,6 +71,7 @@ def inputs(
     ] = "0",
     preset: Annotated[str, typer.Option(help="tm23 or matpes.")] = "tm23",
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     kspacing: Annotated[
         str | None,
         typer.Option(
@@ -105,6 +110,7 @@ def inputs(
     protocol = vasp_protocol(
         preset=preset,
         incar=incar,
+        force_incar=force_incar,
         kspacing=kspacing,
         potcars=potcar,
         potcar_functional=potcar_functional,
@@ -200,6 +206,9 @@ def collect(
         if kinds[one.kind] == 1:
             reporter.warn(f"refused ({one.kind}): {one.reason}")
     reporter.say(f"{found.n_labels} labels; {len(found.refused)} jobs refused" + listed(kinds))
+    if found.lost:
+        job, words = found.lost[0]
+        reporter.warn(f"{len(found.lost)} labels lost a part, the first {job}: {words}")
     for line in found.dropped_settings:
         reporter.warn(f"setting left out: {line}")
     if found.dropped:
@@ -232,6 +241,7 @@ def aimd(
     ] = 7.0,
     seed: Annotated[int, typer.Option(help="Chooses the vacancy.")] = 0,
     incar: Incar = None,
+    force_incar: ForceIncar = False,
     potcar: Potcar = None,
     potcar_functional: Functional = None,
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
@@ -249,6 +259,7 @@ def aimd(
     protocol = vasp_protocol(
         preset="tm23",
         incar=incar,
+        force_incar=force_incar,
         kspacing=None,
         potcars=potcar,
         potcar_functional=potcar_functional,
@@ -265,7 +276,11 @@ def aimd(
 @app.command()
 def sample(
     trajectories: Annotated[
-        list[Path], typer.Argument(help="vasprun.xml (or .gz, .xz) of finished trajectories.")
+        list[Path],
+        typer.Argument(
+            help="vasprun.xml of finished trajectories, of any name and also compressed, or their "
+            "folders."
+        ),
     ],
     *,
     drop: Annotated[float, typer.Option(help="Equilibration left out, fs.")] = 5000.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.relabel.vasp.protocol import VaspProtocol
     from dosml.theory.setting import ElectronicSetting
+
+
+#: No smearing width (eV), nor a number of electrons per atom, is larger.
+_LARGEST = 100
 
 
 def reporter_outside_campaign() -> Reporter:
@@ -46,12 +51,14 @@ def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[Electro
 
 
 def _numbers(option: str, text: str) -> list[float]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",")]
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
         raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
-    if not numbers or len(set(numbers)) < len(numbers):
+    if not all(math.isfinite(number) and abs(number) <= _LARGEST for number in numbers):
+        raise InputError(f"{option} {text!r}: give numbers between -{_LARGEST} and {_LARGEST}")
+    if len(set(numbers)) < len(numbers):
         raise InputError(f"{option} {text!r}: give each value once")
     return numbers
 
@@ -63,8 +70,16 @@ def vasp_protocol(
     kspacing: str | None,
     potcars: list[str] | None,
     potcar_functional: str | None,
+    force_incar: bool = False,
 ) -> VaspProtocol:
     """Preset and changes to it.
+
+    Parameters
+    ----------
+    preset, incar, kspacing, potcars, potcar_functional
+        As they were typed.
+    force_incar
+        Take INCAR tags that are on no list too.
 
     Raises
     ------
@@ -73,16 +88,17 @@ def vasp_protocol(
     """
     from pydantic import ValidationError
 
+    from dosml.relabel.vasp.incar_tags import check_tags
     from dosml.relabel.vasp.protocol import VaspProtocol
 
     spacing = kspacing or ""
     if spacing and "=" not in spacing:
         spacing = f"default={spacing}"
     try:
-        return VaspProtocol(
+        protocol = VaspProtocol(
             preset=preset,
             incar=_pairs("--incar", incar or [], _value),
-            kspacing=_pairs("--kspacing", [part for part in spacing.split(",") if part], float),
+            kspacing=_pairs("--kspacing", spacing.split(",") if spacing else [], float),
             potcars=_pairs("--potcar", potcars or [], str),
             potcar_functional=potcar_functional,
         )
@@ -90,6 +106,10 @@ def vasp_protocol(
         first = error.errors()[0]
         message = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
         raise InputError(str(message)) from error
+    unknown = "" if force_incar else check_tags(list(protocol.incar))
+    if unknown:
+        raise InputError(unknown)
+    return protocol
 
 
 def _pairs(option: str, texts: Iterable[str], convert: Callable[[str], Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +85,8 @@ def script(
     *,
     config: Config = None,
     parts: Annotated[
-        int, typer.Option(help="Length of the array: each part does its share of the jobs.")
+        int,
+        typer.Option(min=1, help="Length of the array: each part does its share of the jobs."),
     ] = 100,
     submit: Annotated[bool, typer.Option("--submit", help="Submit it with sbatch.")] = False,
 ) -> None:
@@ -96,7 +98,9 @@ def script(
     path, identity = write_study_array(study, settings, config, parts=parts, start=submit)
     reporter = reporter_outside_campaign()
     reporter.say(
-        f"submitted {path} as Slurm job {identity}" if identity else f"wrote {path}: sbatch {path}"
+        f"submitted {path} as Slurm job {identity}"
+        if identity
+        else f"wrote {path}: sbatch {shlex.quote(str(path))}"
     )
 
 

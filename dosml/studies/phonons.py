@@ -30,7 +30,7 @@ from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
-from dosml.relabel.structures import PROTOTYPES, unit_cell
+from dosml.relabel.structures import PROTOTYPES, right_handed, unit_cell
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 from dosml.version import run_versions
@@ -103,7 +103,7 @@ def read_structure(text: str) -> Atoms:
             raise FrameError(f"cannot read the structure {path}: {error}") from error
         if not (atoms.pbc.all() and atoms.cell.rank == 3):
             raise FrameError(f"{path} is not periodic in three directions: phonons need a crystal")
-        return atoms
+        return right_handed(atoms)  # phonopy takes no others
     prototype, dash, symbol = text.rpartition("-")
     if dash and prototype not in PROTOTYPES:
         raise InputError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from dosml.errors import InputError
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
@@ -36,14 +38,22 @@ def write_array(
     -------
     Path
         STUDY/array.sh.
+
+    Raises
+    ------
+    InputError
+        If a name cannot stand in a batch script.
     """
     slurm = settings.slurm
     logs = study / "slurm"
+    for path in (study, *([config] if config is not None else [])):
+        _check_name(path.resolve())
     logs.mkdir(parents=True, exist_ok=True)
     options = {
         "job-name": name,
         "array": f"0-{parts - 1}%{slurm.pilots}",
-        "output": f"{logs.resolve()}/%A_%a.out",
+        # in the names of files % begins a pattern
+        "output": f"{str(logs.resolve()).replace('%', '%%')}/%A_%a.out",
         "time": slurm.walltime,
         "nodes": slurm.nodes,
         "partition": slurm.partition,
@@ -55,7 +65,11 @@ def write_array(
         "gpus-per-node": slurm.gpus_per_node or None,
     }
     lines = ["#!/bin/bash"]
-    lines += [f"#SBATCH --{key}={value}" for key, value in options.items() if value is not None]
+    lines += [
+        f"#SBATCH --{key}={shlex.quote(str(value))}"
+        for key, value in options.items()
+        if value is not None
+    ]
     lines += ["#SBATCH --exclusive"] if slurm.exclusive else []
     lines += [f"#SBATCH {line}" for line in slurm.sbatch]
     work = [sys.executable, "-m", "dosml", "relabel", "work", str(study.resolve())]
@@ -68,5 +82,14 @@ def write_array(
     ]
     script = study / "array.sh"
     with whole_file(script) as path:
-        path.write_text("\n".join(lines))
+        path.write_bytes(os.fsencode("\n".join(lines)))
     return script
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what sbatch reads otherwise than a shell does: line breaks, and its own escapes."""
+    if any(not character.isprintable() or character == "\\" for character in str(path)):
+        raise InputError(
+            f"{str(path)!r} holds a line break, a backslash or another character that cannot stand "
+            "in a batch script: rename the folder or the file"
+        )

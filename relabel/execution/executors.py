@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import multiprocessing
 import os
+import shlex
 import socket
 import sys
 import threading
@@ -184,7 +185,9 @@ def _parsl_config(settings: RunSettings, lock: DriverLock, *, one_thread: bool) 
         scheduler_options="\n".join(f"#SBATCH {line}" for line in slurm.sbatch),
         # first what the user may change, last what must hold: the node finds the same Python and
         # packages, whatever its shell sets up
-        worker_init="\n".join([*threads, slurm.setup, f"export PATH={programs}:$PATH"]),
+        worker_init="\n".join(
+            [*threads, slurm.setup, f"export PATH={shlex.quote(str(programs))}:$PATH"]
+        ),
         exclusive=slurm.exclusive,
         cmd_timeout=60,
         launcher=SingleNodeLauncher() if slurm.nodes == 1 else SrunLauncher(),

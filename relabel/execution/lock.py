@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from dosml.config_file import first_problem
 from dosml.errors import CampaignLockedError, InputError
 from dosml.files import FileLock, whole_file
 from dosml.relabel.execution.slurm import cancel_and_wait, queued, slurm_is_here
@@ -32,6 +35,16 @@ RECORD = "run.json"
 def folder_key(folder: Path) -> str:
     """Short name of a folder among the Slurm jobs of one user."""
     return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
+
+
+class _DriverRecord(BaseModel):
+    """What is read of run.json."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    host: str = ""
+    interchange_pid: int | None = Field(default=None, gt=1)
+    uses_slurm: bool = False
 
 
 class DriverLock:
@@ -112,14 +125,16 @@ class DriverLock:
             If an array job of the folder is still in the queue: it runs the same jobs.
         EngineError
             If a pilot does not end.
+        InputError
+            If the record of the earlier driver is damaged.
         """
         found = []
         left = self._read()
-        pid = left.get("interchange_pid")
-        if pid and left.get("host") == socket.gethostname() and _is_interchange(pid):
+        pid = left.interchange_pid
+        if pid and left.host == socket.gethostname() and _is_interchange(pid):
             os.kill(pid, signal.SIGTERM)
             found.append(f"ended the Parsl interchange (process {pid}) of an earlier run")
-        if uses_slurm or (left.get("uses_slurm") and slurm_is_here()):
+        if uses_slurm or (left.uses_slurm and slurm_is_here()):
             pilots = cancel_and_wait([self.pilot_name])
             if pilots:
                 found.append(
@@ -151,12 +166,19 @@ class DriverLock:
         """Record a Slurm job that this driver has submitted."""
         self.note(slurm_jobs=[*self._record.get("slurm_jobs", []), identity])
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> _DriverRecord:
+        path = self.folder / RECORD
         try:
-            record: dict[str, Any] = json.loads((self.folder / RECORD).read_text())
-        except (OSError, ValueError):
-            return {}
-        return record
+            return _DriverRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return _DriverRecord()
+        except (OSError, ValueError) as error:
+            why = first_problem(error) if isinstance(error, ValueError) else error.strerror
+            raise InputError(
+                f"{path} is not the record of a run ({why}): it says what an "
+                "earlier run has left in Slurm's queue; look there (squeue --me), cancel what "
+                "belongs to this folder, remove the file and run again"
+            ) from error
 
 
 def _is_interchange(pid: int) -> bool:

@@ -41,6 +41,14 @@ class SlurmSettings(BaseModel):
     poll_seconds: int = Field(default=30, ge=1)
     heartbeat_seconds: int = Field(default=120, ge=2)
 
+    @field_validator("partition", "account", "qos", "constraint", "address", "sbatch")
+    @classmethod
+    def _one_line(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for text in (value,) if isinstance(value, str) else value or ():
+            if not text.isprintable():
+                raise ValueError(f"{text!r} in [slurm] has to be one line of text")
+        return value
+
     @field_validator("walltime")
     @classmethod
     def _time(cls, walltime: str) -> str:

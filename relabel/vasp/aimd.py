@@ -8,6 +8,7 @@ temperature; the first 5 ps are dropped, then every 50 fs one frame is taken: 10
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -23,14 +24,18 @@ from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.sampling import TIERS
-from dosml.relabel.vasp.inputs import to_structure
+from dosml.relabel.vasp.fortran import number
+from dosml.relabel.vasp.output import VaspOutputError
+from dosml.relabel.vasp.poscar import poscar_text, to_structure
 from dosml.relabel.vasp.potcars import get_potcar, potcar_path
-from dosml.relabel.vasp.vasprun import head_facts, trajectory
+from dosml.relabel.vasp.vasprun import trajectory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dosml.relabel.vasp.protocol import VaspProtocol
+    from dosml.relabel.vasp.vasprun import StepStructure
 
 TIMESTEP_FS = 5.0
 LENGTH_FS = 55_000.0
@@ -113,6 +118,8 @@ def write_aimd(start: Atoms, out: Path, protocol: VaspProtocol) -> dict[str, Pat
     ------
     InputError
         If the POTCAR is not in the library.
+    FrameError
+        If the structure cannot be written as a POSCAR.
     """
     symbol = start.get_chemical_symbols()[0]
     name = protocol.potcar_symbol(symbol)
@@ -131,6 +138,7 @@ def write_aimd(start: Atoms, out: Path, protocol: VaspProtocol) -> dict[str, Pat
             temperature = round(fraction * element(symbol).melting_temperature, 2)
             inputs = TM23AimdSet(temperature=temperature, **options)
             inputs.write_input(str(folder), potcar_spec=True)
+            (folder / "POSCAR").write_text(poscar_text(canonical(start)))
         record = {
             "tier": tier,
             "temperature_K": inputs.temperature,
@@ -151,7 +159,7 @@ def write_aimd(start: Atoms, out: Path, protocol: VaspProtocol) -> dict[str, Pat
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What is known of a trajectory before its frames are read.
+    """A molecular dynamics on disk: its settings, and its steps, which are read when asked for.
 
     Attributes
     ----------
@@ -163,12 +171,18 @@ class Trajectory:
         NSW.
     temperature
         TEBEG, K.
+    block
+        Steps from one structure in the file to the next.
+    structures
+        Those in the file.
     """
 
     symbols: tuple[str, ...]
     timestep_fs: float
     n_steps: int
     temperature: float
+    block: int
+    structures: Sequence[StepStructure]
 
     @property
     def tier(self) -> str:
@@ -177,8 +191,8 @@ class Trajectory:
         return min(TIERS, key=lambda name: abs(TIERS[name] * melting - self.temperature))
 
 
-def read_head(path: Path) -> Trajectory:
-    """Read a trajectory's settings from its vasprun.xml.
+def read_trajectory(path: Path) -> Trajectory:
+    """Read a trajectory from its vasprun.xml.
 
     Raises
     ------
@@ -186,11 +200,31 @@ def read_head(path: Path) -> Trajectory:
         If the file cannot be read.
     InputError
         If it is no molecular dynamics.
+    FrameError
+        If it holds more structures than steps.
     """
-    tags, symbols = head_facts(path)
+    tags, symbols, structures = trajectory(path)
     if tags.get("IBRION") != "0":
         raise InputError(f"{path} is no molecular dynamics (IBRION = {tags.get('IBRION')})")
-    return Trajectory(symbols, float(tags["POTIM"]), int(tags["NSW"]), float(tags["TEBEG"]))
+    try:
+        timestep, n_steps = number(tags["POTIM"]), int(tags["NSW"])
+        temperature = number(tags["TEBEG"])
+        # a force field that is only applied may write every so many steps
+        applied = tags.get("ML_MODE", "").lower() == "run" or tags.get("ML_ISTART") == "2"
+        block = max(1, int(tags.get("ML_OUTBLOCK", "1"))) if applied else 1
+    except (KeyError, ValueError) as error:
+        raise VaspOutputError(
+            f"{path} does not say its time step, number of steps and temperature (POTIM, NSW, "
+            f"TEBEG): {error}"
+        ) from error
+    if not (timestep > 0 and symbols):
+        raise VaspOutputError(f"{path}: POTIM = {timestep} fs, {len(symbols)} atoms: no dynamics")
+    if len(structures) * block > max(n_steps, 1):
+        raise FrameError(
+            f"{path} holds {len(structures)} structures, every {block} steps one, of {n_steps} "
+            "steps: their times cannot be told"
+        )
+    return Trajectory(symbols, timestep, n_steps, temperature, block, structures)
 
 
 def sample_trajectory(
@@ -225,33 +259,44 @@ def sample_trajectory(
     FrameError
         If the trajectory is not finished, or too short.
     """
-    head = read_head(path)
-    stride = round(every_fs / head.timestep_fs)
-    skip = round(drop_fs / head.timestep_fs)
-    if stride < 1 or abs(stride * head.timestep_fs - every_fs) > 1e-6:
+    run = read_trajectory(path)
+    stride = round(every_fs / run.timestep_fs) if math.isfinite(every_fs) else 0
+    if stride < 1 or abs(stride * run.timestep_fs - every_fs) > 1e-6:
         raise InputError(
             f"--every {every_fs:g} fs is no multiple of the time step of {path} "
-            f"({head.timestep_fs:g} fs)"
+            f"({run.timestep_fs:g} fs)"
         )
+    if not (math.isfinite(drop_fs) and drop_fs >= 0):
+        raise InputError(f"--drop {drop_fs:g}: give a time in fs, 0 or more")
+    if stride % run.block:
+        raise InputError(
+            f"--every {every_fs:g} fs: {path} holds every {run.block}th step only (ML_OUTBLOCK), "
+            f"one in {run.block * run.timestep_fs:g} fs; give a multiple of that"
+        )
+    skip = round(drop_fs / run.timestep_fs / run.block) * run.block
     frames = []
-    count = 0
-    for count, (cell, scaled) in enumerate(trajectory(path), 1):
-        if count > skip and (count - skip) % stride == 0:
-            frame = Atoms(head.symbols, scaled_positions=scaled, cell=cell, pbc=True)
+    for count, structure in enumerate(run.structures, 1):
+        step = count * run.block
+        if step > skip and (step - skip) % stride == 0:
+            cell, scaled = structure.read()
+            if len(scaled) != len(run.symbols):
+                raise VaspOutputError(f"{path}, step {step}: {len(scaled)} atoms")
+            frame = Atoms(run.symbols, scaled_positions=scaled, cell=cell, pbc=True)
             frame.info.update(
-                tier=head.tier,
-                temperature_K=head.temperature,
-                md_time_fs=count * head.timestep_fs,
+                tier=run.tier,
+                temperature_K=run.temperature,
+                md_time_fs=step * run.timestep_fs,
             )
             frames.append(canonical(frame))
-    if count < head.n_steps and not unfinished:
+    count = len(run.structures) * run.block
+    if count <= run.n_steps - run.block and not unfinished:
         raise FrameError(
-            f"{path} holds {count} of {head.n_steps} steps: let the run finish, or give "
+            f"{path} holds {count} of {run.n_steps} steps: let the run finish, or give "
             "--unfinished to take what there is"
         )
     if not frames:
         raise FrameError(
-            f"{path} is too short: {count} steps of {head.timestep_fs:g} fs, the first "
+            f"{path} is too short: {count} steps of {run.timestep_fs:g} fs, the first "
             f"{drop_fs:g} fs of which are dropped"
         )
     return frames

@@ -71,6 +71,8 @@ class Collection:
         Frames and settings that were left out, with the reason.
     refused
         Every job without a label.
+    lost
+        Job and words, for every label of which something overflowed (asterisks).
     noise
         Label set -> what the jobs on a denser grid of k-points tell of it, where there are any.
     """
@@ -82,6 +84,7 @@ class Collection:
     dropped: tuple[str, ...]
     dropped_settings: tuple[str, ...]
     refused: tuple[Refused, ...]
+    lost: tuple[tuple[str, str], ...]
     noise: Mapping[str, LabelNoise]
 
 
@@ -150,6 +153,15 @@ def collect(
     by_place = {str(job.folder.relative_to(study)): job for job in jobs}
     folders = []
     datasets = [with_noise(study, dataset, by_place, denser) for dataset in datasets]
+    lost = tuple(
+        (job, words)
+        for dataset in datasets
+        for labels in dataset.label_sets
+        for job, words in zip(labels.facts["job"], labels.facts["lost"], strict=True)
+        if words
+    )
+    if not lost:
+        datasets = [_without_fact(dataset, "lost") for dataset in datasets]
     for dataset in datasets:
         provenance = study_provenance(study, dataset, by_place)
         folder = study / UNPAIRED / dataset.names[0] if unpaired else study / COLLECTED
@@ -162,6 +174,7 @@ def collect(
         dropped=() if unpaired else datasets[0].dropped,
         dropped_settings=() if unpaired else datasets[0].dropped_settings,
         refused=tuple(refused),
+        lost=lost,
         noise={
             labels.name: labels.noise
             for dataset in datasets
@@ -206,6 +219,17 @@ def _source(
         _set_name(folder, {job.folder.parent.name for job in jobs}),
         {one: reasons.get(one, missing) for one in frames if one not in good},
         lambda identity, label: _facts(study, good[identity], label),
+    )
+
+
+def _without_fact(dataset: Dataset, name: str) -> Dataset:
+    """Leave out a column that would be empty."""
+    return replace(
+        dataset,
+        label_sets=tuple(
+            replace(labels, facts={key: one for key, one in labels.facts.items() if key != name})
+            for labels in dataset.label_sets
+        ),
     )
 
 

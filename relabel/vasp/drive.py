@@ -133,9 +133,15 @@ def work_part(study: Path, settings: RunSettings, *, part: int, parts: int) -> R
 
     Raises
     ------
+    InputError
+        If there is no such part.
     DosmlError
         As `run_task`.
     """
+    if not 0 <= part < parts:
+        raise InputError(
+            f"--part {part} --parts {parts}: parts are counted from 0, so --part is below --parts"
+        )
     jobs = find_jobs(study)[part::parts]
     tasks = tasks_of(study, jobs, settings)
     report = RunReport(len(jobs), len(jobs) - len(tasks))

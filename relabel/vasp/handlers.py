@@ -19,7 +19,7 @@ from custodian.vasp.handlers import (
 )
 from pymatgen.io.vasp.inputs import Incar
 
-from dosml.relabel.vasp.verify import FREE_TAGS
+from dosml.relabel.vasp.incar_tags import FREE_TAGS
 
 #: Errors of diagonalisation: their corrections change ALGO, NCORE and the like.
 ALLOWED_ERRORS = ("edddav", "eddrmm", "zheev", "eddiag", "grad_not_orth")

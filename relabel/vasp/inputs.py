@@ -7,18 +7,18 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from pymatgen.core.structure import Structure
 from pymatgen.io.vasp.inputs import Kpoints
 from pymatgen.io.vasp.sets import BadInputSetWarning, MatPESStaticSet, VaspInputSet
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import band_count
 from dosml.relabel.elements import element
+from dosml.relabel.vasp.poscar import to_structure
 from dosml.relabel.vasp.protocol import smearing_tags
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from pymatgen.core.structure import Structure
 
     from dosml.relabel.vasp.potcars import PotcarFacts
     from dosml.relabel.vasp.protocol import VaspProtocol
@@ -96,15 +96,6 @@ def gamma_grid(structure: Structure, spacing: float, *, more: int = 0) -> Kpoint
     # the tolerance keeps a length that is a whole multiple from being rounded up by its last bit
     a, b, c = (max(1, math.ceil(length / spacing - 1e-8)) + more for length in lengths)
     return Kpoints.gamma_automatic(kpts=(a, b, c))
-
-
-def to_structure(frame: Atoms) -> Structure:
-    """Frame with its atoms in their order, positions not wrapped."""
-    return Structure(
-        np.asarray(frame.cell),
-        frame.get_chemical_symbols(),
-        frame.get_scaled_positions(wrap=False),
-    )
 
 
 def electron_count(frame: Atoms, setting: ElectronicSetting, potcar: PotcarFacts) -> float:

@@ -25,8 +25,10 @@ from dosml.errors import FrameError, InputError
 from dosml.files import whole_file
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.store import content_hash
+from dosml.relabel.vasp.poscar import poscar_text
 from dosml.relabel.vasp.potcars import PotcarFacts, get_potcar, potcar_path
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.relabel.vasp.record import read_record
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
@@ -58,14 +60,7 @@ class VaspJob:
         InputError
             If job.json is missing or damaged.
         """
-        path = self.folder / JOB
-        try:
-            record: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path} cannot be read ({error}): write the inputs again with the same command"
-            ) from error
-        return record
+        return read_record(self.folder / JOB)
 
     @property
     def frame_id(self) -> str:
@@ -120,8 +115,11 @@ def find_jobs(study: Path) -> list[VaspJob]:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or no such folder.
     """
+    if not study.is_dir():
+        what = "is a file" if study.exists() else "does not exist"
+        raise InputError(f"{study} {what}: give the folder of a study, as dosml relabel made it")
     jobs = [VaspJob(path.parent) for path in sorted(study.glob(f"jobs/*/*/{JOB}"))]
     if not jobs:
         raise InputError(
@@ -288,8 +286,9 @@ def _write(
         # collect keeps these out of the label sets and compares them with the labels
         **({"denser": True} if denser else {}),
     }
+    poscar = poscar_text(frame)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "POSCAR").write_text(files["POSCAR"].get_str())
+    (folder / "POSCAR").write_text(poscar)
     if kpoints is not None:
         (folder / "KPOINTS").write_text(str(kpoints))
     spec, link = folder / "POTCAR.spec", folder / "POTCAR"

@@ -10,13 +10,16 @@ from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
 from dosml.relabel.store import LabelStore
+from dosml.relabel.vasp.content import kind_of, read_bytes
 from dosml.relabel.vasp.jobs import DENSER
-from dosml.relabel.vasp.output import OUTPUT_NAMES, VaspOutputError, find_output, is_hdf5
+from dosml.relabel.vasp.output import OUTPUT_NAMES, VaspOutputError, find_output
 from dosml.relabel.vasp.projected_dos import projected_dos
 from dosml.relabel.vasp.protocol import VaspProtocol
+from dosml.relabel.vasp.stamp import Stamp
 from dosml.relabel.vasp.verify import Refusal, refuse, requested_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dosml.relabel.vasp.jobs import VaspJob
@@ -52,25 +55,30 @@ def _read_one(path: Path, job: VaspJob) -> Label | Refusal:
     frame = requested_frame(job)
     if isinstance(frame, Refusal):
         return frame
-    if is_hdf5(path):
-        from dosml.relabel.vasp.vaspout import dos_tables
-    else:
-        from dosml.relabel.vasp.vasprun import dos_tables
     try:
-        tables = dos_tables(path)
-        refusal = refuse(tables[0], job, frame, path)
+        raw = read_bytes(path)
+        if kind_of(raw) == "vaspout.h5":
+            from dosml.relabel.vasp.vaspout import dos_tables
+        else:
+            from dosml.relabel.vasp.vasprun import dos_tables
+        output, tables = dos_tables(path, raw)
+        refusal = refuse(output, job, frame, path)
         if refusal is not None:
             return refusal
-        dos = projected_dos(*tables).electronic_dos()
+        read = projected_dos(output, tables, path)
+        # what overflowed in the DOS does not touch energy and forces
+        whole = np.isfinite(read.total).all() and (read.d is not None or not read.lost)
+        dos = read.electronic_dos() if whole else None
     except VaspOutputError as error:
         return Refusal("damaged", str(error))
     except (InputError, ValueError) as error:
         return Refusal("damaged", f"the DOS in {path} cannot be used: {error}")
-    return _label(tables[0], dos, path, len(frame))
+    return _label(output, dos, path, len(frame), read.lost)
 
 
-def _label(output: VaspOutput, dos: ElectronicDos, path: Path, n_atoms: int) -> Label:
-    size, changed = _state(path)
+def _label(
+    output: VaspOutput, dos: ElectronicDos | None, path: Path, n_atoms: int, lost: Sequence[str]
+) -> Label:
     return Label(
         free_energy=output.free_energy,
         forces=output.forces.reshape(n_atoms, 3),
@@ -84,15 +92,10 @@ def _label(output: VaspOutput, dos: ElectronicDos, path: Path, n_atoms: int) -> 
             "electronic_steps": output.electronic_steps,
             "energy_sigma_0_ev": output.energy_sigma_0,
             "source": path.name,
-            "source_bytes": size,
-            "source_changed_ns": changed,
+            **Stamp.of(path).facts("source_"),
+            **({"lost": "; ".join(lost)} if lost else {}),
         },
     )
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 def ensure_label(study: Path, job: VaspJob) -> Refusal | None:
@@ -124,17 +127,20 @@ def ensure_label(study: Path, job: VaspJob) -> Refusal | None:
 
 
 def _is_current(label: Label, job: VaspJob) -> bool:
-    """Whether the output has not changed since; one that was deleted to save space counts so."""
+    """Whether the output is the one it was read from, or was deleted to save space."""
     source = job.folder / str(label.facts.get("source"))
     if not source.exists():
         return find_output(job.folder) is None
-    return (label.facts.get("source_bytes"), label.facts.get("source_changed_ns")) == _state(source)
+    try:
+        return Stamp.of_facts(label.facts, "source_").fits(source)
+    except KeyError:
+        return False  # of a version that went by time stamps alone
 
 
 def table_facts(label: Label) -> dict[str, Any]:
     """Facts of a label for the table: energies in eV, force in eV/Å, pressure in eV/Å^3.
 
-    The pressure is positive where the cell is compressed.
+    The pressure is positive where the cell is compressed; "lost" says which numbers overflowed.
     """
     return {
         "free_energy_ev": label.free_energy,
@@ -143,4 +149,5 @@ def table_facts(label: Label) -> dict[str, Any]:
         "pressure_ev_per_a3": None if label.stress is None else -float(label.stress[:3].mean()),
         "electronic_steps": int(label.facts["electronic_steps"]),
         "vasp_version": str(label.facts["vasp_version"]),
+        "lost": str(label.facts.get("lost", "")),
     }

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ase.units import GPa
@@ -36,20 +33,61 @@ class VaspOutputError(FrameError):
     """A VASP output that is cut off or damaged."""
 
 
-@dataclass(frozen=True)
-class VaspOutput:
-    """The last ionic step of one VASP job.
+@dataclass(frozen=True, kw_only=True)
+class DosRun:
+    """What a DOS needs of the run that made it: also one without forces (GW, LOPTICS) has these.
 
     Attributes
     ----------
-    version
-        As printed, for instance "5.4.4.18Apr17-6-g9f103f2a35".
     incar
         Tags that VASP read from its INCAR, as text.
     parameters
         Tags that VASP used, as text; empty for vaspout.h5.
     symbols
         Chemical symbol of every atom.
+    fermi_level
+        eV, of the regular mesh of k-points; nan where the file does not say.
+    n_electrons
+        NELECT that VASP used; nan where the file does not say.
+    facts
+        More plain values for the table; "lost" says what overflowed (asterisks).
+    """
+
+    incar: Mapping[str, str]
+    parameters: Mapping[str, str]
+    symbols: tuple[str, ...]
+    fermi_level: float
+    n_electrons: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class DosTables(NamedTuple):
+    """Tables of a density of states, as printed.
+
+    Attributes
+    ----------
+    total
+        Shape (n_spins, n_grid, 2): energy (eV, absolute) and DOS; nan where a field overflowed.
+    fields
+        Orbital names of the partial DOS, without the energy.
+    partial
+        Shape (n_atoms, n_components, n_grid, n_fields), or None where the file has none; of the
+        four components of a non-collinear run the first is the charge.
+    """
+
+    total: NDArray[np.float64]
+    fields: list[str]
+    partial: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaspOutput(DosRun):
+    """The last ionic step of one VASP job.
+
+    Attributes
+    ----------
+    version
+        As printed, for instance "5.4.4.18Apr17-6-g9f103f2a35".
     n_valence
         Sum of ZVAL over the atoms; nan where the file does not say.
     cell, scaled_positions
@@ -64,10 +102,8 @@ class VaspOutput:
         Shape (n_atoms, 3), eV/Å.
     stress_kbar
         As VASP prints it, shape (3, 3), kB; None where it was not computed.
-    fermi_level
-        eV; nan where the file does not say.
-    n_electrons, n_bands
-        NELECT and NBANDS that VASP used.
+    n_bands
+        NBANDS that VASP used.
     kpoints
         Divisions of the grid; None where the file does not say.
     top_occupation
@@ -76,14 +112,9 @@ class VaspOutput:
         Counts: finished ionic steps, electronic steps of the last one, NELM (0: not said).
     scf_converged
         None where the file does not say (vaspout.h5 before VASP 6.5).
-    facts
-        More plain values for the table.
     """
 
     version: str
-    incar: Mapping[str, str]
-    parameters: Mapping[str, str]
-    symbols: tuple[str, ...]
     n_valence: float
     cell: NDArray[np.float64]
     scaled_positions: NDArray[np.float64]
@@ -92,8 +123,6 @@ class VaspOutput:
     energy_sigma_0: float
     forces: NDArray[np.float64]
     stress_kbar: NDArray[np.float64] | None
-    fermi_level: float
-    n_electrons: float
     n_bands: int
     kpoints: tuple[int, ...] | None
     top_occupation: float
@@ -101,7 +130,6 @@ class VaspOutput:
     electronic_steps: int
     max_electronic_steps: int
     scf_converged: bool | None
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stress(self) -> NDArray[np.float64]:
@@ -112,36 +140,9 @@ class VaspOutput:
         return np.asarray(symmetric.ravel()[[0, 4, 8, 5, 2, 1]] * EV_PER_A3_PER_KBAR)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Whole content of a plain, gzip, xz or bzip2 file.
-
-    Raises
-    ------
-    VaspOutputError
-        If it is not there, or its compressed stream is cut off or damaged.
-    """
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-    try:
-        with openers.get(path.suffix, open)(path, "rb") as handle:
-            content: bytes = handle.read()
-    except FileNotFoundError as error:
-        raise VaspOutputError(f"no file {path}") from error
-    except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        # EOFError, BadGzipFile (an OSError), LZMAError: the stream is cut off or damaged
-        raise VaspOutputError(
-            f"{path} cannot be read ({error}): the file is cut off or damaged; run the job again"
-        ) from error
-    return content
-
-
 def find_output(folder: Path) -> Path | None:
     """Find the main output in a job folder; None if there is none."""
     for name in OUTPUT_NAMES:
         if (folder / name).exists():
             return folder / name
     return None
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether the name says vaspout.h5."""
-    return ".h5" in path.suffixes or ".hdf5" in path.suffixes

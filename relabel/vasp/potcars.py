@@ -6,10 +6,14 @@ import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
+from dosml.config_file import first_problem
 from dosml.errors import CampaignMismatchError, InputError
 from dosml.files import whole_file
+from dosml.relabel.vasp.species import symbol_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,9 +66,10 @@ def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
     CampaignMismatchError
         If the study was begun with another POTCAR of that name.
     """
-    pinned = _pins(study).get(f"{functional}/{symbol}")
-    if pinned is not None and potcar_path(study, symbol).exists():
-        facts = PotcarFacts(**pinned)
+    _check_functional(functional)
+    facts = _pins(study).get(f"{functional}/{symbol}")
+    pinned = facts
+    if facts is not None and potcar_path(study, symbol).exists():
         if hashlib.sha256(potcar_path(study, symbol).read_bytes()).hexdigest() != facts.sha256:
             raise CampaignMismatchError(
                 f"{potcar_path(study, symbol)} was changed after the study was begun: labels with "
@@ -74,18 +79,29 @@ def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
     if not library_is_known():
         return None
     facts, text = _read(symbol, functional)
-    if pinned is not None and pinned["sha256"] != facts.sha256:
+    if pinned is not None and pinned.sha256 != facts.sha256:
         raise CampaignMismatchError(
             f"the study in {study} was begun with another POTCAR {functional}/{symbol} "
-            f"({pinned['titel']}): set PMG_VASP_PSP_DIR as it was, or begin a new folder"
+            f"({pinned.titel}): set PMG_VASP_PSP_DIR as it was, or begin a new folder"
         )
     with whole_file(potcar_path(study, symbol)) as path:
         path.write_text(text)
+    pins = {**_pins(study), f"{functional}/{symbol}": facts}
     with whole_file(study / PINS) as path:
         path.write_text(
-            json.dumps({**_pins(study), f"{functional}/{symbol}": asdict(facts)}, indent=2) + "\n"
+            json.dumps({name: asdict(one) for name, one in pins.items()}, indent=2) + "\n"
         )
     return facts
+
+
+def _check_functional(functional: str) -> None:
+    from pymatgen.io.vasp.inputs import PotcarSingle
+
+    if functional not in PotcarSingle.functional_dir:
+        raise InputError(
+            f"--potcar-functional {functional}: choose one of "
+            f"{', '.join(PotcarSingle.functional_dir)}"
+        )
 
 
 def potcar_path(study: Path, symbol: str) -> Path:
@@ -93,12 +109,18 @@ def potcar_path(study: Path, symbol: str) -> Path:
     return study / "potcars" / f"POTCAR.{symbol}"
 
 
-def _pins(study: Path) -> dict[str, dict[str, Any]]:
+def _pins(study: Path) -> dict[str, PotcarFacts]:
+    path = study / PINS
     try:
-        pins: dict[str, dict[str, Any]] = json.loads((study / PINS).read_text())
+        return TypeAdapter(dict[str, PotcarFacts]).validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
-    return pins
+    except (OSError, ValueError) as error:
+        why = first_problem(error) if isinstance(error, ValueError) else error.strerror
+        raise InputError(
+            f"{path} is not the list of a study's POTCARs ({why}): put it back as it was, or begin "
+            "a new folder"
+        ) from error
 
 
 def _read(symbol: str, functional: str) -> tuple[PotcarFacts, str]:
@@ -110,12 +132,18 @@ def _read(symbol: str, functional: str) -> tuple[PotcarFacts, str]:
             warnings.simplefilter("ignore")
             potcar = PotcarSingle.from_symbol_and_functional(symbol, functional)
         zval = float(potcar.zval)
+        held = symbol_of(str(potcar.element), titel=str(potcar.TITEL))
     except (FileNotFoundError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
             f"no POTCAR {symbol} of {functional} in the library of PMG_VASP_PSP_DIR "
             f"({' '.join(str(error).split())}): name another one with --potcar, or another part of "
             "the library with --potcar-functional"
         ) from error
+    if held != symbol_of(symbol):
+        raise InputError(
+            f"the POTCAR {symbol} of {functional} in the library of PMG_VASP_PSP_DIR is one of "
+            f"{held} ({potcar.TITEL}): put the right file there, or name another with --potcar"
+        )
     text = potcar.data
     digest = hashlib.sha256(text.encode()).hexdigest()
     return PotcarFacts(symbol, functional, str(potcar.TITEL), zval, digest), text

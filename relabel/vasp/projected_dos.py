@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from dosml.errors import InputError
-from dosml.relabel.vasp.output import VaspOutput, VaspOutputError, is_hdf5, read_bytes
+from dosml.relabel.vasp.content import recognise
+from dosml.relabel.vasp.fortran import number
+from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutputError
 from dosml.theory.dos import ElectronicDos
-from dosml.theory.smearing_widths import from_vasp
+from dosml.theory.smearing_widths import from_vasp, vasp_occupations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +48,15 @@ class ProjectedDos:
         States/eV of the cell, shape (n_spins, n_grid).
     d
         d part by atom and orbital, shape (n_atoms, n_spins, n_grid, 5), or (..., 1) where only
-        their sum is known; None without projections.
+        their sum is known; None without projections, or where a column of them was lost.
     symbols
         Chemical symbol of every atom; empty where the file does not say (DOSCAR).
     smearing
-        What VASP smeared the curve with; None for the tetrahedron method, or where it is not said.
-    tetrahedra
-        Whether the file says that it was the tetrahedron method.
+        What VASP smeared the curve with; None where it was none, or where it is not said.
+    occupations
+        How VASP filled the levels, in words; empty where the file does not say.
+    lost
+        What could not be read because a number was too wide for its field (asterisks), in words.
     """
 
     energies: NDArray[np.float64]
@@ -61,7 +65,8 @@ class ProjectedDos:
     d: NDArray[np.float64] | None
     symbols: tuple[str, ...]
     smearing: Smearing | None
-    tetrahedra: bool = False
+    occupations: str = ""
+    lost: tuple[str, ...] = ()
 
     @property
     def n_spins(self) -> int:
@@ -90,9 +95,8 @@ class ProjectedDos:
             If there are no projections, no such element, or no second spin channel.
         """
         if self.d is None:
-            raise InputError(
-                "the file has no projected DOS: run VASP with LORBIT = 11 (or 10, without m)"
-            )
+            why = "; ".join(self.lost) or "run VASP with LORBIT = 11 (or 10, without m)"
+            raise InputError(f"the file has no projected DOS: {why}")
         if spin == "sum":
             channels = slice(None)
         else:
@@ -110,6 +114,11 @@ class ProjectedDos:
             d_m=d_m if len(d_m) == 5 else None,
             broadening=self.gaussian_broadening,
         )
+
+    def without_d(self) -> ProjectedDos:
+        """Keep the total DOS of a file that lost a column of its d part: that is zero then."""
+        n_spins, n_grid = self.total.shape
+        return replace(self, d=np.zeros((len(self.symbols), n_spins, n_grid, 1)))
 
     @property
     def gaussian_broadening(self) -> float:
@@ -132,6 +141,9 @@ class ProjectedDos:
 def read_dos(path: Path) -> ProjectedDos:
     """Read the DOS from vasprun.xml, vaspout.h5, DOSCAR or a pymatgen CompleteDos JSON file.
 
+    What the file is, and whether it is compressed, is told by its content; of a folder the best of
+    these is taken.
+
     Raises
     ------
     VaspOutputError
@@ -139,83 +151,111 @@ def read_dos(path: Path) -> ProjectedDos:
     EngineMissingError
         If vaspout.h5 is read and h5py is not installed.
     """
-    if ".json" in path.suffixes:
-        return _from_complete_dos(path)
-    if path.name.upper().split(".")[0].startswith("DOSCAR"):
+    path, raw, kind = recognise(path)
+    if kind == "CompleteDos":
+        return _from_complete_dos(path, raw)
+    if kind == "DOSCAR":
         from dosml.relabel.vasp.doscar import read_doscar
 
-        fermi_level, n_atoms, total, fields, partial = read_doscar(path)
-        return _projected(
-            total,
-            fields,
-            partial,
-            fermi_level=fermi_level,
-            symbols=("",) * n_atoms,
-            smearing=None,
-        )
-    if is_hdf5(path):
-        from dosml.relabel.vasp.vaspout import dos_tables as read_tables
+        read = read_doscar(path, raw)
+        return _projected(read.tables, path, fermi_level=read.fermi_level, symbols=read.symbols)
+    if kind == "vaspout.h5":
+        from dosml.relabel.vasp.vaspout import run_dos
     else:
-        from dosml.relabel.vasp.vasprun import dos_tables as read_tables
-    return projected_dos(*read_tables(path))
+        from dosml.relabel.vasp.vasprun import run_dos
+    return projected_dos(*run_dos(path, raw), path)
 
 
-def projected_dos(
-    output: VaspOutput,
-    total: NDArray[np.float64],
-    fields: Sequence[str],
-    partial: NDArray[np.float64] | None,
-) -> ProjectedDos:
-    """DOS from what `dos_tables` of `vasprun` or `vaspout` returned.
+def projected_dos(run: DosRun, tables: DosTables, path: Path) -> ProjectedDos:
+    """DOS from what `run_dos` or `dos_tables` of `vasprun` or `vaspout` returned.
 
     Raises
     ------
     VaspOutputError
         If the grid is not uniform, or the projections hold no d orbitals.
     """
-    read = _projected(
-        total,
-        fields,
-        partial,
-        fermi_level=output.fermi_level,
-        symbols=output.symbols,
-        smearing=run_smearing(output),
+    return _projected(
+        tables,
+        path,
+        fermi_level=run.fermi_level,
+        symbols=run.symbols,
+        smearing=run_smearing(run),
+        occupations=vasp_occupations(*_smearing_tags(run)),
+        lost=[run.facts["lost"]] if "lost" in run.facts else [],
     )
-    return replace(read, tetrahedra=read.smearing is None)
 
 
-def run_smearing(output: VaspOutput) -> Smearing | None:
+def run_smearing(run: DosRun) -> Smearing | None:
     """Smearing that VASP used; None for tetrahedra (ISMEAR -4, -5) and fixed occupations."""
-    tags = {**output.incar, **output.parameters}
+    ismear, sigma = _smearing_tags(run)
     try:
-        return from_vasp(int(float(tags.get("ISMEAR", "1"))), float(tags.get("SIGMA", "0.2")))
+        return from_vasp(ismear, sigma)
     except ValueError:
         return None
 
 
+def _smearing_tags(run: DosRun) -> tuple[int, float]:
+    """ISMEAR and SIGMA (eV), or VASP's defaults where the file names neither."""
+    tags = {**run.incar, **run.parameters}
+    try:
+        return int(number(tags.get("ISMEAR", "1"))), number(tags.get("SIGMA", "0.2"))
+    except ValueError as error:
+        raise VaspOutputError(f"ISMEAR and SIGMA cannot be read: {error}") from error
+
+
 def _projected(
-    total: NDArray[np.float64],
-    fields: Sequence[str],
-    partial: NDArray[np.float64] | None,
+    tables: DosTables,
+    path: Path,
     *,
     fermi_level: float,
     symbols: tuple[str, ...],
-    smearing: Smearing | None,
+    smearing: Smearing | None = None,
+    occupations: str = "",
+    lost: Sequence[str] = (),
 ) -> ProjectedDos:
-    n_spins = (
-        2 if len(total) == 2 else 1
-    )  # of four non-collinear components the first is the charge
+    total, fields, partial = tables
+    n_spins = len(total)
+    lost = list(lost)
+    if not np.isfinite(fermi_level):
+        raise VaspOutputError(
+            f"the Fermi level in {path} is no number (asterisks?) or missing: without it the DOS "
+            "has no zero"
+        )
+    energies = total[0, :, 0]
+    if np.isnan(energies).any():
+        energies = _filled(energies, path)
+        lost.append("energies of the DOS overflowed (asterisks) and were filled in from the others")
+    values = total[..., 1]
+    if np.isnan(values).any():
+        lost.append("the total DOS is left out: a number of it overflowed (asterisks)")
+        values = np.full_like(values, math.nan)
+    d = None if partial is None else _d_part(partial[:, :n_spins], fields, path)
+    if d is not None and np.isnan(d).any():
+        lost.append("the d part is left out: a number of it overflowed (asterisks)")
+        d = None
     return ProjectedDos(
-        energies=_uniform(total[0, :, 0]),
+        energies=_uniform(energies, path),
         fermi_level=fermi_level,
-        total=total[:n_spins, :, 1],
-        d=None if partial is None else _d_part(partial[:, :n_spins], fields),
+        total=values,
+        d=d,
         symbols=symbols,
         smearing=smearing,
+        occupations=occupations,
+        lost=tuple(lost),
     )
 
 
-def _uniform(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+def _filled(energies: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
+    """Make a uniform grid from those of its energies that could be printed."""
+    known = np.flatnonzero(np.isfinite(energies))
+    if len(known) < 2:
+        raise VaspOutputError(f"the energies of the DOS in {path} are no numbers (asterisks)")
+    step = (energies[known[-1]] - energies[known[0]]) / (known[-1] - known[0])
+    exact = energies[known[0]] + step * (np.arange(len(energies)) - known[0])
+    return np.where(np.isfinite(energies), energies, exact)
+
+
+def _uniform(energies: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """Undo the rounding of the printed grid (four decimals are coarse for a fine grid).
 
     Raises
@@ -225,11 +265,11 @@ def _uniform(energies: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     exact = np.linspace(energies[0], energies[-1], len(energies))
     if np.abs(exact - energies).max() > 2e-3 * (exact[1] - exact[0]) + 1.01e-3:
-        raise VaspOutputError("the energy grid of the DOS is not uniform")
+        raise VaspOutputError(f"the energy grid of the DOS in {path} is not uniform")
     return exact
 
 
-def _d_part(partial: NDArray[np.float64], fields: Sequence[str]) -> NDArray[np.float64]:
+def _d_part(partial: NDArray[np.float64], fields: Sequence[str], path: Path) -> NDArray[np.float64]:
     """Columns of the d orbitals, shape (n_atoms, n_spins, n_grid, 5 or 1)."""
     if "d" in fields:
         return partial[..., [list(fields).index("d")]]
@@ -238,14 +278,17 @@ def _d_part(partial: NDArray[np.float64], fields: Sequence[str]) -> NDArray[np.f
         for names in D_NAMES
     ]
     if -1 in columns:
-        raise VaspOutputError(f"no d orbitals among the projections ({', '.join(fields)})")
+        raise VaspOutputError(
+            f"{path} has no d orbitals among its projections ({', '.join(fields)}): "
+            "LORBIT = 11 gives them"
+        )
     return partial[..., columns]
 
 
-def _from_complete_dos(path: Path) -> ProjectedDos:
+def _from_complete_dos(path: Path, raw: bytes) -> ProjectedDos:
     """Read a CompleteDos as pymatgen's `to_json` writes it (Materials Project downloads)."""
     try:
-        held = json.loads(read_bytes(path))
+        held = json.loads(raw)
         if held.get("@class") != "CompleteDos":
             raise VaspOutputError(f"{path} is JSON, but not a pymatgen CompleteDos")
         spins = sorted(held["densities"], key=int, reverse=True)  # "1" is up, "-1" down
@@ -261,11 +304,10 @@ def _from_complete_dos(path: Path) -> ProjectedDos:
         ).transpose(0, 1, 3, 2)
         symbols = tuple(site["species"][0]["element"] for site in held["structure"]["sites"])
         fermi_level = float(held["efermi"])
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise VaspOutputError(
             f"{path} is not a pymatgen CompleteDos that can be read "
             f"({type(error).__name__}: {error})"
         ) from error
-    return _projected(
-        total, fields, partial, fermi_level=fermi_level, symbols=symbols, smearing=None
-    )
+    tables = DosTables(total, fields, partial)
+    return _projected(tables, path, fermi_level=fermi_level, symbols=symbols)

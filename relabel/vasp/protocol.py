@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dosml.relabel.elements import element
-from dosml.theory.smearing_widths import to_vasp
+from dosml.relabel.vasp.incar_tags import check_value
+from dosml.relabel.vasp.species import symbol_of
+from dosml.theory.smearing_widths import to_vasp, vasp_occupations
 
 if TYPE_CHECKING:
     from dosml.theory.setting import ElectronicSetting
@@ -21,6 +24,7 @@ SETTING_TAGS = {"ISMEAR": "--scheme", "SIGMA": "--sigma", "NELECT": "--electrons
 DEFAULT_KSPACING = 0.22
 #: Os without its 5p shell has 8 valence electrons: 3 fewer than Au, the electron swap of the paper.
 TM23_POTCARS = {"Os": "Os"}
+_POTCAR = re.compile(r"[A-Za-z0-9._]+")
 _TAG = re.compile(r"[A-Z][A-Z0-9_]*")
 
 IncarValue = bool | int | float | str
@@ -52,10 +56,15 @@ class VaspProtocol(BaseModel):
             tag = name.upper()
             if not _TAG.fullmatch(tag):
                 raise ValueError(f"{name!r} is not an INCAR tag")
-            if tag == "ISMEAR" and str(value).strip() in {"-4", "-5"}:
+            if tag == "ISMEAR" and str(value).strip() in {"-4", "-5", "-14", "-15"}:
                 raise ValueError(
                     f"ISMEAR = {value} is refused for labels: forces of the tetrahedron method are "
                     "wrong by 5-10 % in metals; choose a smearing with --scheme and --sigma"
+                )
+            if tag == "ISMEAR" and str(value).strip() in {"-2", "-3"}:
+                raise ValueError(
+                    f"{vasp_occupations(int(value), 0)}: no smearing, so no setting of a study; "
+                    "choose one with --scheme and --sigma"
                 )
             if tag in SETTING_TAGS:
                 raise ValueError(
@@ -66,12 +75,31 @@ class VaspProtocol(BaseModel):
                 raise ValueError("KSPACING is given with --kspacing")
             if tag in {"NSW", "IBRION"}:
                 raise ValueError(f"{tag} cannot be changed: a label is a static calculation")
+            check_value(tag, value)
             checked[tag] = value
         return checked
+
+    @field_validator("potcars")
+    @classmethod
+    def _own_potcars(cls, potcars: dict[str, str]) -> dict[str, str]:
+        for symbol, name in potcars.items():
+            if not _POTCAR.fullmatch(name):
+                raise ValueError(f"--potcar {symbol}={name}: give a name of the library, as Ti_sv")
+            try:
+                held = symbol_of(name)
+            except ValueError as error:
+                raise ValueError(f"--potcar {symbol}={name}: {error}") from error
+            if held != symbol:
+                raise ValueError(
+                    f"--potcar {symbol}={name}: {name} is a POTCAR of {held}, not of {symbol}"
+                )
+        return potcars
 
     @model_validator(mode="after")
     def _spacings(self) -> VaspProtocol:
         for name, value in self.kspacing.items():
+            if name not in {"default", *chemical_symbols[1:]}:
+                raise ValueError(f"--kspacing {name}={value:g}: {name} is no element")
             if not 0.01 <= value <= 2:
                 raise ValueError(
                     f"--kspacing {name}={value:g}: give a spacing between 0.01 and 2 1/Å "

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import TypeAdapter
 from pymatgen.io.vasp.inputs import Incar
 
 from dosml.errors import EngineMissingError, InputError
@@ -29,6 +30,7 @@ from dosml.files import FileLock, whole_file
 from dosml.relabel.vasp.jobs import VaspJob
 from dosml.relabel.vasp.labels import ensure_label, read_label
 from dosml.relabel.vasp.output import find_output
+from dosml.relabel.vasp.stamp import Stamp
 from dosml.relabel.vasp.verify import Refusal
 from dosml.version import install_hint
 
@@ -74,8 +76,8 @@ class JobResult:
         Of a refusal or failure.
     ran
         Whether VASP was started for it.
-    output, bytes, changed_ns
-        The output file that this is about.
+    output, stamp
+        The output file that this is about, and what it held.
     seconds, host, slurm_job
         Where VASP ran.
     """
@@ -85,36 +87,32 @@ class JobResult:
     reason: str = ""
     ran: bool = False
     output: str = ""
-    bytes: int = 0
-    changed_ns: int = 0
+    stamp: Stamp | None = None
     seconds: float = 0.0
     host: str = ""
     slurm_job: str = ""
+
+
+_RESULT = TypeAdapter(JobResult)
 
 
 def job_state(folder: Path) -> JobResult | None:
     """Finished state of a job, or None where it is still to be done.
 
     A result whose output has since changed or been cut (a full disk, a copy that broke off) does
-    not count.
+    not count; one of a study that was copied does.
     """
     try:
-        result = JobResult(**json.loads((folder / RESULT).read_text()))
-    except (OSError, ValueError, TypeError):
+        result = _RESULT.validate_json((folder / RESULT).read_bytes())
+    except (OSError, ValueError):
         return None
     if result.status not in {"done", "refused"}:
         return None
     path = folder / result.output
-    try:
-        status = path.stat()
-    except OSError:
+    if not path.is_file():
         # an output may be deleted once its label is in the store
         return result if result.status == "done" and find_output(folder) is None else None
-    return (
-        result
-        if (status.st_size, status.st_mtime_ns) == (result.bytes, result.changed_ns)
-        else None
-    )
+    return result if result.stamp is not None and result.stamp.fits(path) else None
 
 
 def tasks_of(study: Path, jobs: list[VaspJob], settings: RunSettings) -> list[Task]:
@@ -158,10 +156,19 @@ def run_task(task: Task) -> JobResult:
         If the disk is full.
     EngineMissingError
         If custodian or the VASP command is not there.
+    InputError
+        If the folder cannot be written, or its record is damaged.
     """
     folder = Path(task.folder)
     with FileLock(folder / "job.lock") as lock:
-        if not lock.take():
+        try:
+            mine = lock.take()
+        except OSError as error:
+            raise InputError(
+                f"cannot work in {folder}: {error.strerror} ({lock.path.name}); remove that file, "
+                "or make the folder writable"
+            ) from error
+        if not mine:
             return JobResult("busy", reason=f"{lock.owner()} has this job")
         found = None if task.again else _from_output(task)
         if found is not None:
@@ -203,8 +210,7 @@ def _from_output(task: Task) -> JobResult | None:
     outcome = ensure_label(Path(task.study), VaspJob(folder))
     if isinstance(outcome, Refusal) and outcome.kind in RUN_AGAIN:
         return None
-    state = path.stat()
-    result = JobResult("done", output=path.name, bytes=state.st_size, changed_ns=state.st_mtime_ns)
+    result = JobResult("done", output=path.name, stamp=Stamp.of(path))
     if isinstance(outcome, Refusal):
         return replace(result, status="refused", kind=outcome.kind, reason=outcome.reason)
     return result

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.errors import EngineMissingError
-from dosml.relabel.vasp.output import VaspOutput, VaspOutputError, read_bytes
+from dosml.relabel.vasp.content import read_bytes
+from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutput, VaspOutputError
+from dosml.relabel.vasp.species import symbol_of
 from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 _DOS = "results/electron_dos"
 _STEPS = "intermediate/ion_dynamics"
@@ -36,38 +37,53 @@ def read_vaspout(path: Path) -> VaspOutput:
     return output
 
 
-def dos_tables(
-    path: Path,
-) -> tuple[VaspOutput, NDArray[np.float64], list[str], NDArray[np.float64] | None]:
-    """DOS of a vaspout.h5, in the layout of `dosml.relabel.vasp.vasprun.dos_tables`.
+def dos_tables(path: Path, raw: bytes | None = None) -> tuple[VaspOutput, DosTables]:
+    """Read a label's output and its DOS.
+
+    Parameters
+    ----------
+    path
+        The file, for messages where `raw` is given.
+    raw
+        Its content, where that was read before.
 
     Raises
     ------
     VaspOutputError, EngineMissingError
         As `read_vaspout`, and if the file holds no DOS.
     """
-
-    def read(file: Any) -> Any:
-        if _DOS not in file:
-            raise VaspOutputError(f"{path} holds no density of states")
-        energies = np.asarray(file[f"{_DOS}/energies"])
-        dos = np.asarray(file[f"{_DOS}/dos"])
-        total = np.stack([np.broadcast_to(energies, dos.shape), dos], axis=-1)
-        fields: list[str] = []
-        partial = None
-        if f"{_DOS}/dospar" in file:
-            # (spin, atom, orbital, energy) on disk
-            partial = np.asarray(file[f"{_DOS}/dospar"]).transpose(1, 0, 3, 2)
-            names = _orbital_names(file)
-            fields = names[: partial.shape[-1]]
-        return _read(file), total, fields, partial
-
-    result: tuple[VaspOutput, NDArray[np.float64], list[str], NDArray[np.float64] | None]
-    result = _open(path, read)
-    return result
+    found: tuple[VaspOutput, DosTables]
+    found = _open(path, lambda file: (_read(file), _tables(file, path)), raw)
+    return found
 
 
-def _open(path: Path, read: Callable[[Any], Any]) -> Any:
+def run_dos(path: Path, raw: bytes | None = None) -> tuple[DosRun, DosTables]:
+    """Read the DOS of any run, also of one that has no forces.
+
+    Raises
+    ------
+    VaspOutputError, EngineMissingError
+        If the file is missing, cut off, damaged, or holds no DOS.
+    """
+    found: tuple[DosRun, DosTables]
+    found = _open(path, lambda file: (DosRun(**_run_facts(file)), _tables(file, path)), raw)
+    return found
+
+
+def _tables(file: Any, path: Path) -> DosTables:
+    if _DOS not in file:
+        raise VaspOutputError(f"{path} holds no density of states")
+    energies = np.asarray(file[f"{_DOS}/energies"])
+    dos = np.asarray(file[f"{_DOS}/dos"])
+    total = np.stack([np.broadcast_to(energies, dos.shape), dos], axis=-1)
+    if f"{_DOS}/dospar" not in file:
+        return DosTables(total, [], None)
+    # (spin, atom, orbital, energy) on disk
+    partial = np.asarray(file[f"{_DOS}/dospar"]).transpose(1, 0, 3, 2)
+    return DosTables(total, _orbital_names(file)[: partial.shape[-1]], partial)
+
+
+def _open(path: Path, read: Callable[[Any], Any], raw: bytes | None = None) -> Any:
     try:
         import h5py
     except ImportError as error:
@@ -75,24 +91,40 @@ def _open(path: Path, read: Callable[[Any], Any]) -> Any:
             f"{path} needs the package h5py, which is not installed: {install_hint('cluster')}, "
             "or give the vasprun.xml instead"
         ) from error
-    content = io.BytesIO(read_bytes(path))
+    content = io.BytesIO(read_bytes(path) if raw is None else raw)
     try:
         with h5py.File(content, "r") as file:
             return read(file)
-    except (OSError, KeyError, ValueError, IndexError) as error:
+    except VaspOutputError:
+        raise
+    except Exception as error:  # h5py fails in many ways on a damaged file
         raise VaspOutputError(
             f"{path} is not a vaspout.h5 that can be read ({error}): the file is cut off or "
             "damaged; run the job again"
         ) from error
 
 
+def _run_facts(file: Any) -> dict[str, Any]:
+    """Fields of `DosRun`."""
+    types = [symbol_of(_text(one)) for one in file["results/positions/ion_types"]]
+    levels = "results/electron_eigenvalues/nelectrons"
+    return {
+        "incar": {name: _text(value[()]) for name, value in file["input/incar"].items()},
+        "parameters": {},
+        "symbols": tuple(
+            name for name, count in zip(types, _counts(file), strict=True) for _ in range(count)
+        ),
+        "fermi_level": float(file[f"{_DOS}/efermi"][()]) if _DOS in file else math.nan,
+        "n_electrons": float(file[levels][()]) if levels in file else math.nan,
+    }
+
+
+def _counts(file: Any) -> list[int]:
+    return [int(one) for one in file["results/positions/number_ion_types"]]
+
+
 def _read(file: Any) -> VaspOutput:
-    incar = {name: _text(value[()]) for name, value in file["input/incar"].items()}
-    types = [_text(one) for one in file["results/positions/ion_types"]]
-    counts = [int(one) for one in file["results/positions/number_ion_types"]]
-    symbols = tuple(
-        name.split("_")[0] for name, count in zip(types, counts, strict=True) for _ in range(count)
-    )
+    facts = _run_facts(file)
     tags = [_text(tag) for tag in file[f"{_STEPS}/energies_tags"]]
     energies = dict(zip(tags, np.asarray(file[f"{_STEPS}/energies"])[-1], strict=True))
     levels = file["results/electron_eigenvalues"]
@@ -102,11 +134,9 @@ def _read(file: Any) -> VaspOutput:
     stress = f"{_STEPS}/stress"
     version = ".".join(str(file[f"version/{part}"][()]) for part in ("major", "minor", "patch"))
     return VaspOutput(
+        **facts,
         version=version,
-        incar=incar,
-        parameters={},
-        symbols=symbols,
-        n_valence=_valence(file, counts),
+        n_valence=_valence(file, _counts(file)),
         cell=np.asarray(file[f"{_STEPS}/lattice_vectors"])[-1] * scale,
         scaled_positions=np.asarray(file[f"{_STEPS}/position_ions"])[-1],
         free_energy=float(energies["free energy    TOTEN"]),
@@ -114,14 +144,12 @@ def _read(file: Any) -> VaspOutput:
         energy_sigma_0=float(energies["energy(sigma->0)"]),
         forces=np.asarray(file[f"{_STEPS}/forces"])[-1],
         stress_kbar=np.asarray(file[stress])[-1] if stress in file else None,
-        fermi_level=float(file[f"{_DOS}/efermi"][()]) if _DOS in file else math.nan,
-        n_electrons=float(levels["nelectrons"][()]),
         n_bands=int(levels["nb_tot"][()]),
         kpoints=_divisions(file),
         top_occupation=float(np.abs(occupations[:, :, -1]).max()),
         ionic_steps=len(file[f"{_STEPS}/energies"]),
         electronic_steps=_last_count(oszicar),
-        max_electronic_steps=int(float(incar.get("NELM", 60))),
+        max_electronic_steps=int(float(facts["incar"].get("NELM", 60))),
         scf_converged=_converged(file),
     )
 

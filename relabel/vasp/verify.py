@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.io.vasp import read_vasp
 
 from dosml.relabel.bands import EMPTY
-from dosml.relabel.frames import canonical, frame_id
+from dosml.relabel.structures import right_handed
+from dosml.relabel.vasp.incar_tags import FREE_TAGS
+from dosml.relabel.vasp.poscar import frame_of_poscar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from dosml.relabel.vasp.jobs import VaspJob
     from dosml.relabel.vasp.output import VaspOutput
 
-#: Tags that change how VASP gets to the self-consistent result, where it runs or what it writes,
-#: and nothing in the result.
-_FREE = (
-    "ALGO AMIN AMIX AMIX_MAG BMIX BMIX_MAG DEPER EBREAK ENINI IALGO ICHARG IMIX INIMIX INIWAV "
-    "ISEARCH ISTART LDIAG LMAXMIX LMIXTAU LSUBROT MAXMIX MIXPRE NELM NELMDL NELMIN TIME WC "
-    "WEIMIN "
-    "KPAR LPLANE LSCALU NCORE NCSHMEM NPAR NSIM NTHREADS "
-    "KGAMMA KPOINT_BSE LAECHG LCHARG LCHARGH5 LELF LH5 LORBIT LVHAR LVTOT LWAVE LWAVEH5 NBLOCK "
-    "NLSPLINE NWRITE SYSTEM "
-)
-FREE_TAGS = frozenset(_FREE.split())
 #: Names of tags among the parameters that VASP reports, where they differ.
 PARAMETER_NAMES = {"ENCUT": "ENMAX"}
 #: Values that VASP prints for tags that were not given (IVDW = 0).
@@ -59,16 +49,12 @@ def requested_frame(job: VaspJob) -> Atoms | Refusal:
     """Frame of a job from its POSCAR, checked against the content hash of the request."""
     path = job.folder / "POSCAR"
     try:
-        frame = canonical(read_vasp(path))
-    except Exception as error:  # noqa: BLE001 - ase raises many kinds on a damaged file
-        return Refusal("frame", f"{path} cannot be read ({error}): write the inputs again")
-    if frame_id(frame) != job.frame_id:
+        return frame_of_poscar(path.read_text(), job.frame_id)
+    except (OSError, ValueError) as error:
         return Refusal(
             "frame",
-            f"{path} holds frame {frame_id(frame)}, the job is of frame {job.frame_id}: POSCAR was "
-            "changed; write the inputs again",
+            f"{path} is not that of its job ({error}): POSCAR was changed; write the inputs again",
         )
-    return frame
 
 
 def refuse(output: VaspOutput, job: VaspJob, frame: Atoms, where: Path) -> Refusal | None:
@@ -100,13 +86,14 @@ def _frame(output: VaspOutput, _: VaspJob, frame: Atoms, where: Path) -> Refusal
             f"{where} is of {_count(output.symbols)}, asked for was {_count(symbols)}: "
             "the job ran with another POSCAR or POTCAR; write the inputs again and run it again",
         )
-    cell = np.asarray(frame.cell)
+    posed = right_handed(frame)
+    cell = np.asarray(posed.cell)
     off = float(np.abs(output.cell - cell).max())
     if off > POSITION_TOLERANCE:
         return Refusal(
             "frame", f"{where} has another cell than the frame asked for (by {off:.2g} Å)"
         )
-    shift = output.scaled_positions - frame.get_scaled_positions(wrap=False)
+    shift = output.scaled_positions - posed.get_scaled_positions(wrap=False)
     moved = np.abs((shift - np.rint(shift)) @ cell).max()
     if moved > POSITION_TOLERANCE:
         return Refusal(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import ase.io
 import numpy as np
 import pytest
+from helpers.vasp_files import vasprun
 from helpers.vasp_study import rattled, run_stand_in
 
 from dosml.relabel.vasp.jobs import find_jobs
@@ -93,8 +94,28 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
         (("frames.extxyz", "--engine", "castep"), "--engine castep"),
         (("frames.extxyz", "--incar", "ENCUT"), "write NAME=VALUE"),
         (("frames.extxyz", "--kspacing", "Ti=wide"), "--kspacing"),
+        (("frames.extxyz", "--sigma", "0.2,,2"), "takes numbers"),
+        (("frames.extxyz", "--electrons=nan"), "--electrons 'nan'"),
+        (("frames.extxyz", "--electrons=inf"), "--electrons 'inf'"),
+        (("frames.extxyz", "--sigma", "nan"), "--sigma"),
+        (("frames.extxyz", "--incar", "ALGO=Fast; NSW=100"), "holds ;"),
+        (("frames.extxyz", "--incar", "ALGO=Fast\nNSW=100"), "no text"),
+        (("frames.extxyz", "--incar", "ENCUT=nan"), "no number"),
+        (("frames.extxyz", "--incar", "ENCUTT=500"), "did you mean ENCUT?"),
+        (("frames.extxyz", "--incar", "ISMEAR=-2"), "fixed occupations (ISMEAR = -2)"),
+        (("frames.extxyz", "--incar", "ISMEAR=-3"), "a loop over several smearings"),
+        (("frames.extxyz", "--potcar", "Xx=Xx"), "names no element"),
+        (("frames.extxyz", "--kspacing", "Xx=0.2"), "Xx is no element"),
+        (("frames.extxyz", "--potcar-functional", "NOPE"), "choose one of PBE"),
+        (("frames.extxyz", "--potcar", "Ti=Os"), "Os is a POTCAR of Os, not of Ti"),
         (("absent.extxyz",), "no frame file"),
         (("collect", "."), "write them first"),
+        (("collect", "absent"), "absent does not exist"),
+        (("run", "absent"), "absent does not exist"),
+        (("status", "absent"), "absent does not exist"),
+        (("script", "absent"), "absent"),
+        (("resolve", "absent"), "absent does not exist"),
+        (("work", "absent", "--part", "5", "--parts", "0"), "--part 5 --parts 0"),
         (("sample", "absent.xml"), "no file absent.xml"),
     ],
 )
@@ -105,6 +126,43 @@ def test_errors_are_one_line(dosml, arguments, words):
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.usefixtures("frames", "no_potcars")
+def test_a_tag_on_no_list_can_be_forced(tmp_path, dosml):
+    options = ("--incar", "MYTAG=3", "--sigma", "0.2", "--out", "study")
+    assert dosml("relabel", "frames.extxyz", *options).returncode == 2
+    done = dosml("relabel", "frames.extxyz", *options, "--force-incar")
+    assert done.returncode == 0, done.stderr
+    job = find_jobs(tmp_path / "study")[0]
+    assert "MYTAG = 3" in (job.folder / "INCAR.unresolved").read_text()
+
+
+def test_dos_says_what_overflowed_and_goes_on(tmp_path, dosml):
+    text = vasprun()
+    row = next(line for line in text.splitlines() if line.count(" 0.5642") == 5)
+    (tmp_path / "vasprun.xml").write_text(text.replace(row, row.replace("   0.5642", "*" * 9, 1)))
+    done = dosml("dos", "vasprun.xml", "--json", "--sigma", "1")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["d_band_center_ev"] is None
+    assert "the d part is left out: a number of it overflowed (asterisks)" in found["note"]
+    total = next(line for line in text.splitlines() if line.startswith("<r>   -1.5000"))
+    (tmp_path / "vasprun.xml").write_text(text.replace(total, total[:13] + "*" * 11 + total[24:]))
+    done = dosml("dos", "vasprun.xml", "--json", "--sigma", "1")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["d_band_center_ev"] == pytest.approx(-2, abs=0.01)
+    assert "the total DOS is left out" in found["note"]
+
+
+@pytest.mark.parametrize(("ismear", "words"), [(-2, "fixed occupations"), (-3, "a loop over")])
+def test_dos_names_occupations_that_are_no_tetrahedra(tmp_path, dosml, ismear, words):
+    (tmp_path / "run.txt").write_text(vasprun(ismear=ismear))
+    done = dosml("dos", "run.txt")
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    assert "tetrahedra" not in done.stdout
 
 
 @pytest.mark.reference_data

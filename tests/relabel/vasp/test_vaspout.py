@@ -13,6 +13,7 @@ from dosml.relabel.label import Label
 from dosml.relabel.vasp.jobs import find_jobs
 from dosml.relabel.vasp.labels import read_label
 from dosml.relabel.vasp.output import VaspOutputError
+from dosml.relabel.vasp.projected_dos import read_dos
 from dosml.relabel.vasp.vaspout import read_vaspout
 from dosml.relabel.vasp.vasprun import dos_tables
 from dosml.relabel.vasp.verify import Refusal
@@ -22,7 +23,7 @@ h5py = pytest.importorskip("h5py", reason="vaspout.h5 needs the cluster extra")
 
 def to_h5(folder, *, converged: int | None) -> None:
     """Write the content of vasprun.xml in the layout of a real vaspout.h5 (see the Si file)."""
-    output, total, fields, partial = dos_tables(folder / "vasprun.xml")
+    output, (total, fields, partial) = dos_tables(folder / "vasprun.xml")
     n_atoms = len(output.symbols)
     with h5py.File(folder / "vaspout.h5", "w") as file:
         for tag, text in output.incar.items():
@@ -103,6 +104,13 @@ def test_convergence_must_be_said(job, converged, words):
     assert isinstance(outcome, Refusal)
     assert outcome.kind == "not converged"
     assert words in outcome.reason
+
+
+def test_a_file_of_any_name_is_known_by_its_content(job):
+    to_h5(job.folder, converged=0)
+    whole = read_dos(job.folder / "vasprun.xml")
+    path = (job.folder / "vaspout.h5").rename(job.folder / "bands_vasprun.xml")
+    np.testing.assert_allclose(read_dos(path).d, whole.d)
 
 
 def test_the_whole_file_of_two_is_taken(job):
