@@ -35,7 +35,7 @@ def d_block_figure(survey: SurveyData) -> Figure:
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, (title, values, digits) in zip(panels, quantities, strict=False):
         grid = d_block_grid(values)
-        image = axes.imshow(grid, cmap="viridis", aspect="auto")
+        axes.imshow(grid, cmap="viridis", aspect="auto")
         low, high = np.nanmin(grid), np.nanmax(grid)
         for (y, x), value in np.ndenumerate(grid):
             text, colour = D_BLOCK[y][x], "#999999"
@@ -49,7 +49,6 @@ def d_block_figure(survey: SurveyData) -> Figure:
         axes.grid(visible=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        figure.colorbar(image, ax=axes, pad=0.01).ax.tick_params(labelsize=7)
     for axes in panels[len(quantities) :]:
         axes.set_visible(False)
     return figure

@@ -82,8 +82,8 @@ def stack_panels(figure: Figure, width: float = NARROW_INCHES) -> None:
         New width, inches.
     """
     panels = [axes for axes in figure.axes if axes.get_subplotspec() and axes.get_visible()]
-    if not panels:
-        return
+    if not panels or any(hasattr(axes, "_colorbar_info") for axes in figure.axes):
+        return  # a colour bar keeps to the panels that it was made for
     # twins share their place with the panel that they belong to
     places: dict[tuple[int, int], list[Axes]] = {}
     for axes in panels:

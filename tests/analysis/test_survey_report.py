@@ -15,8 +15,8 @@ from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 
 def plain(text):
-    """Words of a page: symbols without subscripts, spaces that may break."""
-    return " ".join(html.unescape(re.sub(r"</?su[bp]>", "", text)).split())
+    """Words of a page: symbols as in a terminal, spaces that may break."""
+    return " ".join(html.unescape(re.sub(r"<sub>(.*?)</sub>", r"_\1", text)).split())
 
 
 @pytest.fixture(scope="module")
