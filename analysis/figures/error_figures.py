@@ -87,12 +87,13 @@ def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     left.set(ylabel="force error, 100 MAE/MAV (%)")
     from_zero(left)
     legend_above(left, f"Force error of {scan.formula}", columns=3)
+    start = scan.settings.index(scan.reference)
     for name, look in (("mav", {"marker": "s", "color": "C2"}), ("mae", {"color": "C1"})):
         values = table[f"force_{name}_ev_per_angstrom"].to_numpy(float)
         options: dict[str, Any] = {"marker": "o", "ls": ls, **look}
-        label = f"{name.upper()} (1 is {values[0]:.3g} eV/Å)"
-        right.plot(x, values / values[0], label=label, **options)
-    right.set(ylabel="relative to the first setting")
+        label = f"{name.upper()} (1 is {values[start]:.3g} eV/Å)"
+        right.plot(x, values / values[start], label=label, **options)
+    right.set(ylabel=f"relative to {scan.name(scan.reference)}")
     from_zero(right)
     legend_above(right, "Its two parts")
     return figure
