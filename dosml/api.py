@@ -21,7 +21,7 @@ from dosml.learners.registry import load_model
 from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import load as load_labels
-from dosml.relabel.frames import canonical, frame_id
+from dosml.relabel.frames import SCAN, canonical, check_frames, frame_id
 from dosml.relabel.store import content_hash
 from dosml.results import Models, Scan, Survey, Trained
 from dosml.studies.open_study import CurveSettings, GridSettings, TrainSettings
@@ -266,11 +266,12 @@ def _own_frames(
 ) -> tuple[Path, dict[str, Any]]:
     """Write frames into the campaign folder, named by content."""
     kept = [canonical(frame) for frame in frames]
+    check_frames(kept, "the frames given", SCAN)
     name = content_hash({"frames": [frame_id(frame) for frame in kept]})
     out = Path(options.get("out") or f"dosml-{command}-{name}")
     path = out / "frames" / f"own-{name}.extxyz"
     with whole_file(path) as partial:
-        ase.io.write(partial, kept, format="extxyz")
+        ase.io.write(partial, [canonical(frame) for frame in kept], format="extxyz")
     return path, {**options, "out": out}
 
 

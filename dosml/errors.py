@@ -13,6 +13,10 @@ class InputError(DosmlError):
     """An option, a configuration key or a value that cannot be used."""
 
 
+class TooLargeError(InputError):
+    """Something that would fill the memory: a packed file, a frame, a neighbour list."""
+
+
 class UnknownElementError(InputError):
     """A chemical symbol that the element table does not hold."""
 

@@ -11,6 +11,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
 from dosml.learners.registry import make_learner, options_by_learner
+from dosml.limits import (
+    LARGEST_SEED,
+    LONGEST_CUTOFF,
+    MOST_COUNTED,
+    MOST_ORDER,
+    MOST_WORKERS,
+    comma_list,
+)
 from dosml.relabel.execution.settings import RunSettings, split_run_settings
 
 if TYPE_CHECKING:
@@ -23,16 +31,9 @@ AnySettings = TypeVar("AnySettings", bound=BaseModel)
 NEUTRAL = frozenset({"workers", "run", "out", "retry_failed"})
 
 
-def _split(value: object) -> object:
-    """Turn `0.2,0.5` into a list; leave lists alone."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [value] if isinstance(value, (int, float)) else value
-
-
-FloatList = Annotated[tuple[float, ...], BeforeValidator(_split)]
-IntList = Annotated[tuple[int, ...], BeforeValidator(_split)]
-WordList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+FloatList = Annotated[tuple[float, ...], BeforeValidator(comma_list)]
+IntList = Annotated[tuple[int, ...], BeforeValidator(comma_list)]
+WordList = Annotated[tuple[str, ...], BeforeValidator(comma_list)]
 
 
 def available_cores() -> int:
@@ -53,19 +54,30 @@ class TrainingSettings(BaseModel):
     command: ClassVar[str] = "train"
 
     learner: WordList = ("sgp",)
-    cutoff: float | None = Field(default=None, gt=0)
-    n_max: int | None = Field(default=None, ge=1)
-    zeta: int | None = Field(default=None, ge=1)
+    cutoff: float | None = Field(default=None, gt=0, le=LONGEST_CUTOFF)
+    n_max: int | None = Field(default=None, ge=1, le=MOST_ORDER)
+    zeta: int | None = Field(default=None, ge=1, le=MOST_ORDER)
     descriptor: str | None = None
-    inducing: int | None = Field(default=None, ge=1)
+    inducing: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     learner_preset: str | None = None
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     device: str | None = None
     learner_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    seed: int = Field(default=0, ge=0)
-    workers: int = Field(default_factory=available_cores, ge=1)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    workers: int = Field(default_factory=available_cores, ge=1, le=MOST_WORKERS)
     run: RunSettings = RunSettings()
     out: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_words(cls, values: object) -> object:
+        """Refuse true and false where a number is meant: Python takes them for 1 and 0."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                option = "--" + name.replace("_", "-")
+                raise ValueError(f"{option} {str(value).lower()} cannot be used: it takes a value")
+        return values
 
     @model_validator(mode="after")
     def _check_learners(self) -> TrainingSettings:
@@ -178,11 +190,12 @@ def read_values(model: type[BaseModel], path: Path) -> dict[str, Any]:
 def first_message(error: ValidationError, model: type[BaseModel]) -> str:
     """Say in one line which option cannot be used, and why."""
     first = error.errors()[0]
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
+    own = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+    if own.startswith("--") or not first["loc"]:
+        return own or str(first["msg"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         known = [field.alias or one for one, field in model.model_fields.items()]
         return f"there is no option {name}; {unknown_key(name, name, known).partition('; ')[2]}"
     option = "--" + name.replace("_", "-")
-    return f"{option} {first['input']!r} cannot be used: {first['msg'].lower()}"
+    return f"{option} {first['input']!r} cannot be used: {own or first['msg'].lower()}"

@@ -21,9 +21,11 @@ from ase.md.velocitydistribution import thermalize_momenta
 from vesin import NeighborList
 
 from dosml.errors import FrameError, InputError
+from dosml.limits import MOST_COUNTED
 from dosml.relabel.bragg import bragg_order
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.elements import element
+from dosml.relabel.frames import DYNAMICS, canonical, check_frames
 from dosml.relabel.second_moment import SecondMomentCalculator
 from dosml.relabel.structures import build_structure
 
@@ -58,6 +60,9 @@ ENGINE_STEPS = (40, 15)
 #: Langevin friction per step: 0.01/fs for Ti.
 FRICTION_PER_STEP = 0.025
 MAX_TIMESTEP_FS = 20.0
+#: K: tungsten boils at 6000. Steps of one trajectory: 1000 times the default.
+HOTTEST = 1e5
+MOST_STEPS = 10_000_000
 #: Å: atoms closer than this have run into each other.
 MIN_DISTANCE = 1.3
 
@@ -92,8 +97,8 @@ def sample_frames(
     symbol, prototype, min_length, primitive, vacancy
         As in `dosml.relabel.structures.build_structure`.
     n_frames_per_tier
-        Number of frames by tier, see A larger number continues the
-        same trajectory: the first frames stay the same.
+        Number of frames by tier, one of `TEMPERATURES`. A larger number continues the same
+        trajectory: the first frames stay the same.
     seed
         Chooses vacancy, velocities and thermostat noise. The same seed gives the same bits.
     calculator_factory
@@ -211,12 +216,9 @@ def sample_tier(
         If `start` has several elements or is not periodic, or if the dynamics failed: atoms closer
         than 1.3 Å, a kinetic temperature far above the one asked for, a melt that stays a crystal.
     """
-    symbol = _one_metal(start)
+    check_frames([canonical(start)], "the starting crystal", DYNAMICS)
+    symbol = str(start.symbols[0])
     timestep = default_timestep(start.get_masses()[0]) if timestep_fs is None else timestep_fs
-    if not 0 < timestep <= MAX_TIMESTEP_FS:
-        raise InputError(
-            f"timestep_fs must be above 0 and at most {MAX_TIMESTEP_FS} fs, got {timestep}"
-        )
     if calculator is not None:
         defaults = ENGINE_STEPS
     elif melt:
@@ -225,7 +227,7 @@ def sample_tier(
         defaults = (EQUILIBRATION_STEPS, SPACING_STEPS)
     equilibration = defaults[0] if equilibration_steps is None else equilibration_steps
     spacing = defaults[1] if spacing_steps is None else spacing_steps
-    _check_numbers(temperature, n_frames, equilibration, spacing)
+    _check_numbers(temperature, n_frames, equilibration, spacing, timestep)
     if n_frames == 0:
         return []
 
@@ -315,24 +317,23 @@ class _Dynamics:
         return frame
 
 
-def _one_metal(start: Atoms) -> str:
-    symbols = sorted(set(start.get_chemical_symbols()))
-    if len(symbols) != 1:
-        raise FrameError(f"sampling needs a crystal of one metal, got {symbols or 'no atoms'}")
-    if not start.pbc.all():
-        raise FrameError("sampling needs a crystal that is periodic in three directions")
-    return str(symbols[0])
-
-
-def _check_numbers(temperature: float, n_frames: int, equilibration: int, spacing: int) -> None:
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"the temperature must be positive (K), got {temperature}")
-    if n_frames < 0:
-        raise InputError(f"the number of frames must not be negative, got {n_frames}")
-    if equilibration < 0 or spacing < 1:
+def _check_numbers(
+    temperature: float, n_frames: int, equilibration: int, spacing: int, timestep: float
+) -> None:
+    if not 0 < timestep <= MAX_TIMESTEP_FS:
         raise InputError(
-            "equilibration_steps must be 0 or more and spacing_steps 1 or more, got "
-            f"{equilibration} and {spacing}"
+            f"the time step must be above 0 and at most {MAX_TIMESTEP_FS} fs, got {timestep}"
+        )
+    if not 0 < temperature <= HOTTEST:
+        raise InputError(
+            f"the temperature must be above 0 and at most {HOTTEST:g} K, got {temperature}"
+        )
+    if not 0 <= n_frames <= MOST_COUNTED:
+        raise InputError(f"the number of frames must be 0 to {MOST_COUNTED}, got {n_frames}")
+    if not (0 <= equilibration <= MOST_STEPS and 1 <= spacing <= MOST_STEPS):
+        raise InputError(
+            f"steps before the first frame must be 0 to {MOST_STEPS} and steps between frames 1 to "
+            f"{MOST_STEPS}, got {equilibration} and {spacing}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.errors import InputError
+from dosml.limits import LARGEST_SEED
 from dosml.relabel.elements import Element, element
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def build_structure(
     UnknownElementError
         If the element table does not hold the symbol.
     InputError
-        If the prototype is unknown or `min_length` leads to fewer than 2 or more than 500 atoms.
+        If the prototype is unknown, `min_length` leads to fewer than 2 or more than 500 atoms, or
+        the seed is none.
     """
     from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -164,7 +166,7 @@ def build_structure(
     if primitive:
         structure = structure.get_primitive_structure()
     if not (math.isfinite(min_length) and min_length > 0):
-        raise InputError(f"min_length must be a positive length in Å, got {min_length}")
+        raise InputError(f"--min-length must be a positive length in Å, got {min_length}")
     repeats = [
         # the tolerance keeps a vector of exactly min_length single
         max(math.ceil(min_length / length - 1e-9), PROTOTYPES[name].min_repeat)
@@ -173,9 +175,11 @@ def build_structure(
     n_atoms = len(structure) * math.prod(repeats) - int(vacancy)
     if not MIN_ATOMS <= n_atoms <= MAX_ATOMS:
         raise InputError(
-            f"min_length {min_length} Å gives {n_atoms} atoms of {name} {symbol}: choose one that "
-            f"gives {MIN_ATOMS} to {MAX_ATOMS} (7 Å is the published value)"
+            f"--min-length {min_length:g} Å gives {n_atoms} atoms of {name} {symbol}: choose one "
+            f"that gives {MIN_ATOMS} to {MAX_ATOMS} (7 Å is the published value)"
         )
+    if not 0 <= seed <= LARGEST_SEED:
+        raise InputError(f"--seed takes numbers from 0 to {LARGEST_SEED}, got {seed}")
     structure.make_supercell(repeats)
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     site = int(np.random.default_rng(seed).integers(len(atoms))) if vacancy else None

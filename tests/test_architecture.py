@@ -21,6 +21,7 @@ LEAVES = {
     "dosml.config_file",
     "dosml.errors",
     "dosml.files",
+    "dosml.limits",
     "dosml.memory",
     "dosml.registry",
     "dosml.version",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Acoustic modes near Gamma come out a little below zero: only what is deeper counts, THz.
 IMAGINARY_BELOW_THZ = -0.05
+#: Å: atoms that are moved further leave the harmonic well.
+LARGEST_DISPLACEMENT = 0.5
+MOST_POINTS = 10_001
 _INSTALL = f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
 
 #: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
@@ -66,6 +69,23 @@ class PhononBands:
     dos: NDArray[np.float64]
 
 
+def check_displacements(displacement: float, points: int) -> None:
+    """Refuse what are no small displacements (Å) and no points of a path.
+
+    Raises
+    ------
+    InputError
+        Naming the number.
+    """
+    if not 0 < displacement <= LARGEST_DISPLACEMENT:
+        raise InputError(
+            f"phonons need a positive displacement of {LARGEST_DISPLACEMENT} Å at most (0.01 is "
+            f"usual), got {displacement}"
+        )
+    if not 2 <= points <= MOST_POINTS:
+        raise InputError(f"a path of phonons has 2 to {MOST_POINTS} points, got {points}")
+
+
 def phonon_bands(
     crystal: Atoms,
     repeats: Sequence[int],
@@ -102,11 +122,9 @@ def phonon_bands(
     from ase import Atoms
     from ase.cell import Cell
 
-    if not (displacement > 0 and points > 1 and len(repeats) == 3 and min(repeats) > 0):
-        raise InputError(
-            f"phonons need a positive displacement (Å), two points or more and three repetitions, "
-            f"got {displacement}, {points} and {tuple(repeats)}"
-        )
+    check_displacements(displacement, points)
+    if len(repeats) != 3 or min(repeats) < 1:
+        raise InputError(f"phonons need three repetitions of the cell, got {tuple(repeats)}")
     with warnings.catch_warnings():
         # phonopy says at every call that it finds the primitive cell itself, as it was asked to
         warnings.simplefilter("ignore")
@@ -115,6 +133,8 @@ def phonon_bands(
                 symbols=crystal.get_chemical_symbols(),
                 cell=np.asarray(crystal.cell),
                 scaled_positions=crystal.get_scaled_positions(),
+                # phonopy has none for the elements after bismuth that have no stable isotope
+                masses=crystal.get_masses(),
             ),
             supercell_matrix=np.diag(repeats),
             primitive_matrix="auto",

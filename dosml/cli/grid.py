@@ -67,9 +67,9 @@ def _values(texts: list[str]) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         name, _, values = text.partition("=")
-        words = [word for word in values.split(",") if word.strip()]
+        words = values.split(",")
+        if not all(word.strip() for word in words):
+            raise InputError(f"--vary {text!r}: write NAME=VALUE,VALUE,... with no value left out")
         read = tuple(named_options("--vary", [f"{name}={word}"]) for word in words)
-        if not read:
-            raise InputError(f"--vary {text!r}: write NAME=VALUE,VALUE,...")
         found[next(iter(read[0]))] = tuple(next(iter(one.values())) for one in read)
     return found

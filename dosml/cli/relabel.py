@@ -16,6 +16,7 @@ from dosml.cli.relabel_options import (
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
 from dosml.errors import InputError
+from dosml.limits import MOST_WORKERS
 
 _INPUTS = "inputs"
 
@@ -116,11 +117,11 @@ def inputs(
         potcar_functional=potcar_functional,
     )
     from dosml.campaign import Campaign
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import VASP_LABELS, read_frames
     from dosml.relabel.vasp.jobs import element_of, write_jobs
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
-    read = read_frames(frames, one_element=False)
+    read = read_frames(frames, VASP_LABELS)
     study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
     metals = sorted({element_of(frame) for frame in read})
@@ -182,7 +183,8 @@ def collect(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that read. [default: all cores]")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that read. [default: all cores]"),
     ] = None,
 ) -> None:
     """Read, check and gather all labels into STUDY/collected: extxyz, DOS, labels.csv.
@@ -247,13 +249,13 @@ def aimd(
     out: Annotated[Path | None, typer.Option(help="Folder. [default: dosml-aimd-NAME]")] = None,
 ) -> None:
     """Write VASP molecular dynamics as in TM23: Gamma point, 5 fs, 55 ps, three temperatures."""
-    from dosml.relabel.frames import read_frames
+    from dosml.relabel.frames import DYNAMICS, read_frames
     from dosml.relabel.structures import build_structure
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
     if path.exists() or path.suffix:
-        start = read_frames(path)[0]
+        start = read_frames(path, DYNAMICS)[0]
     else:
         start = build_structure(structure, prototype=prototype, min_length=min_length, seed=seed)
     protocol = vasp_protocol(

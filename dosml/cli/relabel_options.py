@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.relabel.vasp.protocol import VaspProtocol
     from dosml.theory.setting import ElectronicSetting
-
-
-#: No smearing width (eV), nor a number of electrons per atom, is larger.
-_LARGEST = 100
 
 
 def reporter_outside_campaign() -> Reporter:
@@ -37,27 +32,33 @@ def electronic_settings(sigma: str, scheme: str, electrons: str) -> list[Electro
     InputError
         If a list or the scheme cannot be used.
     """
+    from dosml.limits import MOST_ELECTRONS, WIDEST_SMEARING
     from dosml.theory.setting import ElectronicSetting
     from dosml.theory.smearing import Smearing
 
     try:
         return [
             ElectronicSetting(Smearing(scheme, width), shift)
-            for shift in _numbers("--electrons", electrons)
-            for width in _numbers("--sigma", sigma)
+            for shift in _numbers("--electrons", electrons, MOST_ELECTRONS)
+            for width in _numbers("--sigma", sigma, WIDEST_SMEARING)
         ]
     except ValueError as error:
         raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
 
 
-def _numbers(option: str, text: str) -> list[float]:
-    words = [word.strip() for word in text.split(",")]
+def _numbers(option: str, text: str, most: float) -> list[float]:
+    from dosml.limits import at_most, comma_list
+
     try:
-        numbers = [float(word) for word in words]
+        words = comma_list(text)
+        numbers = [float(word) for word in words] if isinstance(words, list) else []
+        at_most(numbers, option)
     except ValueError as error:
-        raise InputError(f"{option} takes numbers with commas between, got {text!r}") from error
-    if not all(math.isfinite(number) and abs(number) <= _LARGEST for number in numbers):
-        raise InputError(f"{option} {text!r}: give numbers between -{_LARGEST} and {_LARGEST}")
+        raise InputError(
+            f"{option} takes numbers with commas between, got {text!r}: {error}"
+        ) from error
+    if any(not abs(number) <= most for number in numbers):
+        raise InputError(f"{option} {text!r}: give numbers between {-most:g} and {most:g}")
     if len(set(numbers)) < len(numbers):
         raise InputError(f"{option} {text!r}: give each value once")
     return numbers

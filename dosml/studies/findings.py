@@ -203,7 +203,7 @@ def _facts(
         "versions": {**run_versions(), **origin.versions},
         "dropped_frames": list(data.dropped),
         "engine_warning": origin.warning,
-        "warnings": [f"Setting left out: {one}" for one in data.dropped_settings],
+        "warnings": [*data.notes, *(f"Setting left out: {one}" for one in data.dropped_settings)],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
     if not isinstance(plan.source, Labelling):

@@ -109,7 +109,7 @@ class OwnFrames:
             If it is missing.
         """
         if not self.path.is_file():
-            read_frames(self.path, one_element=False)  # raises with the reason
+            read_frames(self.path)  # raises with the reason
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         return f"{self.path.name} (sha256 {digest})"
 
@@ -136,7 +136,7 @@ class OwnFrames:
 
     @cached_property
     def _frames(self) -> list[Atoms]:
-        return read_frames(self.path, one_element=False)
+        return read_frames(self.path)
 
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:  # noqa: ARG002 - the protocol
         """Read and split them."""
@@ -249,7 +249,7 @@ class SampledFrames:
         """
         path = folder / "frames" / f"{content_hash(self._content())}.extxyz"
         if path.exists():
-            frames = [canonical(atoms) for atoms in ase.io.read(path, index=":")]
+            frames = read_frames(path)
             reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
             return frames
         frames = self._sample(reporter)

@@ -100,8 +100,14 @@ def split_labels(
         If a side is left without frames, or has fewer than asked for.
     """
     if hold_out is None and data.roles:
-        how = "the split that the labels mark"
-        data = data.with_roles(data.test)  # refuses a side without frames, and twins across
+        if not (data.train and data.test):
+            raise InputError(
+                f"the labels mark {len(data.train)} frames for training and {len(data.test)} as "
+                "held out (info key split): each side needs one at least; mark some, or give "
+                "--hold-out or --test-file"
+            )
+        how = f"the split that the labels mark{_validation(data)}"
+        data = data.with_roles(data.test)  # refuses twins across
     else:
         count = len(data.frames)
         share = HOLD_OUT if hold_out is None else hold_out
@@ -125,6 +131,15 @@ def split_labels(
         left = set(role) - set(_drawn(data, role, number, seed))
         kept = [n for n in kept if n not in left]
     return (data if len(kept) == len(data.frames) else data.take(kept).with_mean_dos()), how
+
+
+def _validation(data: Dataset) -> str:
+    """Say what became of frames that are marked for validation."""
+    count = sum(frame.info.get("split") == "val" for frame in data.frames)
+    marked = {frame.info.get("split") for frame in data.frames}
+    if not count:
+        return ""
+    return f", {count} val frames {'train' if 'test' in marked else 'held out'}"
 
 
 def _drawn(data: Dataset, among: Sequence[int], number: int, seed: int) -> list[int]:

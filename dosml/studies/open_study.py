@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.campaign import RECORD, Campaign, logger
-from dosml.errors import InputError
+from dosml.errors import FrameError, InputError
+from dosml.limits import MOST_COUNTED, MOST_ORDER, MOST_VALUES, at_most
 from dosml.relabel.dataset import label_files, load, load_files
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.frames import name_of
 from dosml.settings import NEUTRAL, IntList, TrainingSettings, WordList, join_settings
 from dosml.studies.labels import labels_of, split_labels, subjects_of
 from dosml.studies.scan import LABEL_SETS, MODELS
@@ -94,7 +96,7 @@ class TrainSettings(LabelStudySettings):
 
     command: ClassVar[str] = "train"
 
-    l_max: int | None = Field(default=None, ge=0)
+    l_max: int | None = Field(default=None, ge=0, le=MOST_ORDER)
 
 
 class TransferSettings(LabelStudySettings):
@@ -102,7 +104,7 @@ class TransferSettings(LabelStudySettings):
 
     command: ClassVar[str] = "transfer"
 
-    l_max: int | None = Field(default=None, ge=0)
+    l_max: int | None = Field(default=None, ge=0, le=MOST_ORDER)
     train_on: WordList | None = None
 
 
@@ -113,17 +115,20 @@ class CurveSettings(LabelStudySettings):
 
     l_max: IntList | None = None
     sizes: IntList | None = None
-    repeats: int = Field(default=1, ge=1)
+    repeats: int = Field(default=1, ge=1, le=MOST_VALUES)
 
     @model_validator(mode="after")
     def _check_curve(self) -> CurveSettings:
         for option, values in (("sizes", self.sizes), ("l-max", self.l_max)):
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise ValueError(f"--{option} is empty or holds a value twice")
+            at_most(values or (), f"--{option}")
         if self.sizes is not None and len(self.sizes) < 2:
             raise ValueError("--sizes: a learning curve needs two different sizes at least")
-        if any(value < 0 for value in self.l_max or ()):
-            raise ValueError("--l-max takes numbers from 0 up")
+        if any(not 0 <= value <= MOST_ORDER for value in self.l_max or ()):
+            raise ValueError(f"--l-max takes numbers from 0 to {MOST_ORDER}")
+        if any(not 1 <= size <= MOST_COUNTED for size in self.sizes or ()):
+            raise ValueError(f"--sizes takes numbers of frames from 1 to {MOST_COUNTED}")
         return self
 
 
@@ -135,7 +140,7 @@ class GridSettings(LabelStudySettings):
 
     command: ClassVar[str] = "grid"
 
-    l_max: int | None = Field(default=None, ge=0)
+    l_max: int | None = Field(default=None, ge=0, le=MOST_ORDER)
     vary: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -149,6 +154,7 @@ class GridSettings(LabelStudySettings):
             option = "--" + name.replace("_", "-")
             if not values:
                 raise ValueError(f"{option} is empty: give a number")
+            at_most(values, option)
             if len(set(values)) < len(values):
                 raise ValueError(f"{option} holds a value twice: {','.join(map(str, values))}")
             if name in self.model_fields_set or name in self.learner_options.get(
@@ -227,6 +233,7 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
         data, how = split_labels(data, seed=settings.seed, hold_out=settings.hold_out)
     else:
         data, how = _with_test_file(settings, data)
+    _check_held_out(data)
     subject = f"{settings.command} on {', '.join(data.names)} (sha256 {data.content()})"
     with Campaign(settings.folder, subject) as campaign:
         logger.info("command: %s", reporter.command)
@@ -237,6 +244,8 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
             f"frames: {len(data.train)} training, {len(data.test)} held out ({how}); labels: "
             f"{kinds} of {', '.join(data.names)}"
         )
+        for note in data.notes:
+            reporter.warn(note)
         also = [] if source is None else [source / MODELS]
         with open_runner(
             settings.run, campaign.folder, workers=settings.workers, say=reporter.say
@@ -283,7 +292,27 @@ def _with_test_file(settings: LabelStudySettings, data: Dataset) -> tuple[Datase
         )
     joined = data.join(test)
     held = range(len(data.frames), len(joined.frames))
-    return joined.with_roles(held), f"the file {settings.test_file}"
+    marked = len(data.test)
+    own = f"; {marked} frames that the labels mark as held out train" if marked else ""
+    return joined.with_roles(held), f"the file {settings.test_file}{own}"
+
+
+def _check_held_out(data: Dataset) -> None:
+    """Refuse held-out frames that no model of the training frames can say anything about.
+
+    Raises
+    ------
+    FrameError
+        Naming the frame and its element.
+    """
+    known = {symbol for n in data.train for symbol in set(data.frames[n].symbols)}
+    for n in data.test:
+        if unknown := sorted(set(data.frames[n].symbols) - known):
+            raise FrameError(
+                f"{name_of(data.frames[n], n)} is held out and holds {', '.join(unknown)}, the "
+                f"training frames hold {', '.join(sorted(known))} only: leave it out, or train on "
+                f"frames with {', '.join(unknown)} too"
+            )
 
 
 def settings_beside(study: OpenStudy, settings: LabelStudySettings) -> dict[str, Any]:

@@ -18,17 +18,19 @@ from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.phonons import (
     PhononBands,
+    check_displacements,
     phonon_bands,
     phonon_sentences,
     phonon_table,
 )
 from dosml.analysis.statistics.tables import write_tables
-from dosml.errors import EngineError, FrameError, InputError
+from dosml.errors import EngineError, InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
+from dosml.limits import WIDEST_SMEARING
 from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.execution.runner import open_runner
-from dosml.relabel.frames import frame_id
+from dosml.relabel.frames import PHONONS, frame_id, read_frames
 from dosml.relabel.store import content_hash
 from dosml.relabel.structures import PROTOTYPES, right_handed, unit_cell
 from dosml.theory.setting import ElectronicSetting
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from dosml.relabel.execution.runner import Runner
     from dosml.relabel.execution.settings import RunSettings
 
+#: Of a supercell, whose force constants are a matrix of three times as many rows.
+MOST_ATOMS = 3000
 #: eV/Å^3 in GPa.
 _GPA = 160.21766208
 
@@ -82,12 +86,12 @@ class ForceTask:
 
 
 def read_structure(text: str) -> Atoms:
-    """Make a crystal from `hcp-Os`, `Os` or a structure file.
+    """Make a crystal from `hcp-Os`, `Os` or a structure file, whose last frame is taken.
 
     Raises
     ------
     FrameError
-        If a file cannot be read.
+        If a file cannot be read, or as `dosml.relabel.frames.check_frames`.
     InputError
         If the prototype is unknown.
     UnknownElementError
@@ -95,15 +99,7 @@ def read_structure(text: str) -> Atoms:
     """
     path = Path(text)
     if path.is_file():
-        import ase.io
-
-        try:
-            atoms = next(iter(ase.io.iread(str(path), index=-1)))
-        except Exception as error:  # each format of ase fails in its own way
-            raise FrameError(f"cannot read the structure {path}: {error}") from error
-        if not (atoms.pbc.all() and atoms.cell.rank == 3):
-            raise FrameError(f"{path} is not periodic in three directions: phonons need a crystal")
-        return right_handed(atoms)  # phonopy takes no others
+        return right_handed(read_frames(path, PHONONS)[-1])  # phonopy takes no others
     prototype, dash, symbol = text.rpartition("-")
     if dash and prototype not in PROTOTYPES:
         raise InputError(
@@ -151,7 +147,12 @@ def force_source(
         )
     engine = make_engine(text)
     width = 0.2 if sigma is None else sigma
-    setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
+    try:
+        setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
+    except ValueError as error:
+        raise InputError(f"--sigma {width:g} --scheme {scheme}: {error}") from error
+    if width > WIDEST_SMEARING:
+        raise InputError(f"--sigma {width:g}: widths end at {WIDEST_SMEARING:g} eV")
     engine.check(setting)
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
@@ -160,7 +161,7 @@ def force_source(
 
 def sigma_of_model(path: str) -> float | None:
     """Smearing width (eV) that a model's file name tells, such as sigma_0.2.npz; None if none."""
-    found = re.match(r"sigma_([0-9.]+?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
+    found = re.match(r"sigma_(\d+(?:\.\d+)?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
     return float(found.group(1)) if found and Path(path).is_file() else None
 
 
@@ -210,11 +211,17 @@ def run_phonons(
     EngineError
         If forces cannot be computed.
     """
-    if not (math.isfinite(min_length) and min_length > 0):
+    check_displacements(displacement, points)
+    if not 0 < min_length < math.inf:
         raise InputError(f"--min-length must be a positive length in Å, got {min_length}")
     crystal = read_structure(structure)
     repeats = [max(1, math.ceil(min_length / length - 1e-9)) for length in crystal.cell.lengths()]
     n_atoms = len(crystal) * math.prod(repeats)
+    if n_atoms > MOST_ATOMS:
+        raise InputError(
+            f"--min-length {min_length:g} makes a supercell of {n_atoms} atoms of {structure}, at "
+            f"most {MOST_ATOMS} are meant: phonons of a metal need 10 to 20 Å"
+        )
     reporter.say(
         f"phonons of {structure}: supercell {' x '.join(map(str, repeats))} of {len(crystal)} "
         f"atoms, {n_atoms} in all"

@@ -115,6 +115,8 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
             plan.settings.run, campaign.folder, workers=plan.settings.workers, say=reporter.say
         ) as runner:
             data = _dataset(plan, campaign, runner, reporter)
+            for note in data.notes:
+                reporter.warn(note)
             save(data, campaign.folder / LABEL_SETS)
             trainings = _train(plan, data, campaign.folder / MODELS, runner, reporter)
         record = {

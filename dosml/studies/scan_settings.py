@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dosml.limits import (
+    MOST_COUNTED,
+    MOST_ELECTRONS,
+    MOST_KPOINTS,
+    MOST_ORDER,
+    MOST_VALUES,
+    WIDEST_SMEARING,
+    at_most,
+    comma_list,
+)
 from dosml.relabel.elements import ELEMENTS, element
 from dosml.settings import FloatList, IntList, TrainingSettings, join_numbers, join_settings
 
@@ -15,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 AnyScan = TypeVar("AnyScan", bound="ScanSettings")
-
-#: More settings than this are a typing error rather than a study.
-MOST_SHIFTS = 41
 
 
 def electron_shifts(value: object) -> object:
@@ -30,14 +37,12 @@ def electron_shifts(value: object) -> object:
     ValueError
         If a part is neither a number nor a range that rises.
     """
-    if isinstance(value, (int, float)):
-        return (value,)
-    if not isinstance(value, str):
-        return value
+    words = comma_list(value)
+    if not isinstance(value, str) or not isinstance(words, list):
+        return words
     shifts: list[float] = []
-    for part in (word.strip() for word in value.split(",")):
-        if part:
-            shifts += _range(part) if ":" in part else [_number(part)]
+    for part in words:
+        shifts += _range(part) if ":" in part else [_number(part)]
     return tuple(shifts)
 
 
@@ -55,14 +60,15 @@ def _range(text: str) -> list[float]:
     if len(words) > 3:
         raise ValueError(f"--electrons {text}: a range is FIRST:LAST or FIRST:LAST:STEP")
     first, last, step = (_number(word) for word in [*words, "1"][:3])
-    if not (step > 0 and first < last < float("inf") and first > -float("inf")):
+    if not (step > 0 and -MOST_ELECTRONS <= first < last <= MOST_ELECTRONS):
         raise ValueError(
-            f"--electrons {text}: a range rises from FIRST to LAST in steps above 0, such as -4:4:2"
+            f"--electrons {text}: a range rises from FIRST to LAST in steps above 0, such as "
+            f"-4:4:2, between {-MOST_ELECTRONS:g} and {MOST_ELECTRONS:g}"
         )
     count = int((last - first) / step + 1e-9) + 1
-    if count > MOST_SHIFTS:
+    if count > MOST_VALUES:
         raise ValueError(
-            f"--electrons {text} holds {count} values, at most {MOST_SHIFTS} are meant"
+            f"--electrons {text} holds {count} values, at most {MOST_VALUES} are meant"
         )
     # steps such as 0.1 are not exact: the shift becomes part of file names and hashes
     return [round(first + k * step, 9) + 0.0 for k in range(count)]
@@ -86,27 +92,31 @@ class ScanSettings(TrainingSettings):
     labels: str | None = None
     dos_engine: str | None = None
     sampler: Literal["classical", "engine"] = "classical"
-    train: int = Field(default=27, ge=2)
-    test: int = Field(default=12, ge=2)
+    train: int = Field(default=27, ge=2, le=MOST_COUNTED)
+    test: int = Field(default=12, ge=2, le=MOST_COUNTED)
     prototype: str | None = None
     cell: Literal["published", "small"] | None = None
-    min_length: float | None = Field(default=None, gt=0)
-    l_max: int | None = Field(default=None, ge=0)
+    min_length: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    l_max: int | None = Field(default=None, ge=0, le=MOST_ORDER)
     retry_failed: bool = False
 
     @model_validator(mode="after")
     def _check_common(self) -> ScanSettings:
-        if any(not 0 < width < float("inf") for width in self.sigma):
+        at_most(self.sigma, "--sigma")
+        if any(not 0 < width <= WIDEST_SMEARING for width in self.sigma):
             raise ValueError(
                 f"--sigma takes widths above 0 eV, got {join_numbers(self.sigma)}: a metal needs "
-                "smearing"
+                f"smearing, of {WIDEST_SMEARING:g} eV at most"
             )
         if len(set(self.sigma)) != len(self.sigma):
             raise ValueError(f"--sigma holds a width twice: {join_numbers(self.sigma)}")
         grid = self.kpoints
-        if grid is not None and (len(grid) != 3 or any(number < 1 for number in grid)):
+        if grid is not None and (
+            len(grid) != 3 or any(not 1 <= number <= MOST_KPOINTS for number in grid)
+        ):
             raise ValueError(
-                f"--kpoints takes three numbers from 1 up, such as 2,2,2; got {join_numbers(grid)}"
+                f"--kpoints takes three numbers from 1 to {MOST_KPOINTS}, such as 2,2,2; got "
+                f"{','.join(map(str, grid))}"
             )
         if self.dos_engine is not None and self.labels is None:
             raise ValueError("--dos-engine gives labels that are made a DOS: give --labels too")
@@ -169,14 +179,18 @@ class ElectronSettings(ScanSettings):
     """What the scans of the electron number share."""
 
     # fewer frames than smear-scan: there are more settings, and each has labels of its own
-    train: int = Field(default=18, ge=2)
-    test: int = Field(default=9, ge=2)
+    train: int = Field(default=18, ge=2, le=MOST_COUNTED)
+    test: int = Field(default=9, ge=2, le=MOST_COUNTED)
 
     @model_validator(mode="after")
     def _check_shifts(self) -> ElectronSettings:
         shifts = self.shifts
-        if any(not -float("inf") < shift < float("inf") for shift in shifts):
-            raise ValueError(f"--electrons takes finite numbers, got {join_numbers(shifts)}")
+        at_most(shifts, "--electrons")
+        if any(not abs(shift) <= MOST_ELECTRONS for shift in shifts):
+            raise ValueError(
+                f"--electrons takes finite numbers, got {join_numbers(shifts)}: between "
+                f"{-MOST_ELECTRONS:g} and {MOST_ELECTRONS:g} per atom"
+            )
         if len(set(shifts)) != len(shifts):
             raise ValueError(f"--electrons holds a value twice: {join_numbers(shifts)}")
         if len(shifts) < 2:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import lzma
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import ase.io
 import numpy as np
 from ase.io.extxyz import write_extxyz
 
 from dosml.errors import FrameError
 from dosml.files import whole_file
+from dosml.limits import UNPACKING_ERRORS, open_bounded
 from dosml.relabel.dataset.label_set import LabelSet
-from dosml.relabel.frames import canonical
+from dosml.relabel.frame_files import iter_file
+from dosml.relabel.frames import TRAINING, canonical, check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Endings of the names of label files.
 ENDINGS = (".extxyz", ".extxyz.gz", ".extxyz.xz")
+#: Beyond these there are no labels: total energies of all electrons of a heavy atom, of atoms half
+#: an Å apart; stresses in any unit, which `dosml.relabel.label_units` names.
+MOST_ENERGY, MOST_FORCE, MOST_STRESS = 1e7, 1e4, 1e8
 #: Voigt order xx yy zz yz xz xy of a full tensor.
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
@@ -51,13 +54,12 @@ def content_hash(path: Path) -> str:
     FrameError
         If the file is missing or damaged.
     """
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
     digest = hashlib.sha256()
     try:
-        with openers.get(path.suffix, open)(path, "rb") as handle:
+        with open_bounded(path) as handle:
             while block := handle.read(1 << 20):
                 digest.update(block)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except UNPACKING_ERRORS as error:
         raise FrameError(
             f"cannot read {path} ({type(error).__name__}: {error}): the file is missing, cut off "
             "or damaged"
@@ -130,20 +132,20 @@ def read_labels(path: Path, *, stress: bool = True) -> tuple[list[Atoms], LabelS
     Raises
     ------
     FrameError
-        If the file cannot be read, or a label is missing or not finite: naming file and frame.
+        If the file cannot be read, a label is missing, not finite or far beyond all labels, or as
+        `check_frames`: naming file and frame.
     """
     frames: list[Atoms] = []
     energies: list[float] = []
     forces: list[NDArray[np.float64]] = []
     stresses: list[NDArray[np.float64] | None] = []
-    for number, atoms in enumerate(_read(path)):
+    for number, atoms in enumerate(iter_file(path, "extxyz")):
         energies.append(_energy(atoms, number, path))
         forces.append(_forces(atoms, number, path))
         has_stress = stress and "REF_stress" in atoms.info
         stresses.append(_stress(atoms, number, path) if has_stress else None)
         frames.append(canonical(atoms))
-    if not frames:
-        raise FrameError(f"{path} holds no frame")
+    check_frames(frames, path, TRAINING)
     known = [one for one in stresses if one is not None]
     if 0 < len(known) < len(frames):
         lacking = next(n for n, one in enumerate(stresses) if one is None)
@@ -157,43 +159,38 @@ def read_labels(path: Path, *, stress: bool = True) -> tuple[list[Atoms], LabelS
     )
 
 
-def _read(path: Path) -> Iterator[Atoms]:
-    """Read frame by frame, so that only what is kept of a frame stays in memory."""
-    if not path.is_file():
-        raise FrameError(f"no label file at {path}")
-    try:
-        yield from ase.io.iread(path, index=":", format="extxyz")
-    except Exception as error:
-        raise FrameError(
-            f"cannot read {path} ({type(error).__name__}: {error}): is it a complete extxyz file?"
-        ) from error
-
-
 def _energy(frame: Atoms, number: int, path: Path) -> float:
     try:
-        energy = float(frame.info["REF_energy"])
+        energy: float | None = float(frame.info["REF_energy"])
     except KeyError as error:
         raise FrameError(_missing("REF_energy (eV)", frame, number, path)) from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
+        energy = None
+    if energy is None or isinstance(frame.info["REF_energy"], (bool, np.bool_)):
         raise FrameError(
             f"frame {number} of {path}: REF_energy is {frame.info['REF_energy']!r}, expected a "
             "number in eV"
-        ) from error
-    _check_finite(energy, "REF_energy", number, path)
+        )
+    _check_size(energy / len(frame), MOST_ENERGY, "REF_energy per atom", "eV", number, path)
     return energy
 
 
 def _forces(frame: Atoms, number: int, path: Path) -> NDArray[np.float64]:
     if "REF_forces" not in frame.arrays:
         raise FrameError(_missing("REF_forces (eV/Å)", frame, number, path))
-    forces = np.asarray(frame.arrays["REF_forces"], dtype=float)
+    forces = np.asarray(frame.arrays["REF_forces"])
+    if forces.dtype.kind not in "fi":
+        raise FrameError(
+            f"frame {number} of {path}: REF_forces holds {forces.flat[0]!r}, expected numbers in "
+            "eV/Å: write REF_forces:R:3 in Properties"
+        )
     if forces.shape != (len(frame), 3):
         raise FrameError(
             f"frame {number} of {path}: REF_forces has shape {forces.shape}, expected "
             f"({len(frame)}, 3)"
         )
-    _check_finite(forces, "REF_forces", number, path)
-    return forces
+    _check_size(forces, MOST_FORCE, "REF_forces", "eV/Å", number, path)
+    return forces.astype(float)
 
 
 def _stress(frame: Atoms, number: int, path: Path) -> NDArray[np.float64]:
@@ -205,13 +202,21 @@ def _stress(frame: Atoms, number: int, path: Path) -> NDArray[np.float64]:
             f"frame {number} of {path}: REF_stress is {frame.info['REF_stress']!r}, expected 6 "
             "numbers (xx yy zz yz xz xy) or 3 x 3, in eV/Å^3"
         )
-    _check_finite(stress, "REF_stress", number, path)
+    _check_size(stress, MOST_STRESS, "REF_stress", "eV/Å^3", number, path)
     return stress.astype(float)
 
 
-def _check_finite(values: Any, name: str, number: int, path: Path) -> None:
+def _check_size(values: Any, most: float, name: str, unit: str, number: int, path: Path) -> None:
+    values = np.atleast_1d(values)
     if not np.all(np.isfinite(values)):
         raise FrameError(f"frame {number} of {path}: {name} is not finite; remove the frame")
+    if (worst := float(np.abs(values).max())) > most:
+        place = int(np.abs(values).argmax()) // 3
+        atom = f", atom {place}" if values.ndim == 2 else ""
+        raise FrameError(
+            f"frame {number} of {path}{atom}: {name} is {worst:.3g} {unit}, more than {most:.0e} "
+            "is no label; remove the frame"
+        )
 
 
 def _missing(name: str, frame: Atoms, number: int, path: Path) -> str:

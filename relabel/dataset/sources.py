@@ -15,6 +15,7 @@ from dosml.relabel.dataset.reference import REFERENCE, reference_dataset
 from dosml.relabel.dataset.table import DOS_FILE, facts_of, read_table
 from dosml.relabel.dataset.value import Dataset, Provenance
 from dosml.relabel.frames import frame_id
+from dosml.relabel.label_units import check_units
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
@@ -166,14 +167,16 @@ def load_files(paths: Sequence[Path], *, scheme: str | None = None, stress: bool
     InputError
         If there is no such smearing scheme.
     FrameError
-        If a file cannot be read, a label is missing or not finite, or the files do not hold the
-        same frames in the same order.
+        If a file cannot be read, a label is missing or not finite, labels have other units or
+        signs, or the files do not hold the same frames in the same order.
     """
     frames: list[Atoms] = []
     ids: list[str] = []
     label_sets: list[LabelSet] = []
+    notes: list[str] = []
     for path in paths:
         read, labels = read_labels(path, stress=stress)
+        notes += check_units(read, labels.energies, labels.forces, labels.stresses, path)
         if not frames:
             frames, ids = read, [frame_id(frame) for frame in read]
         elif [frame_id(frame) for frame in read] != ids:
@@ -193,7 +196,7 @@ def load_files(paths: Sequence[Path], *, scheme: str | None = None, stress: bool
         )
     source = ", ".join(str(path) for path in paths)
     warning = f"Labels were read from {source}; how they were made is not on record there."
-    return Dataset.of(frames, label_sets, Provenance(warning=warning, source=source))
+    return Dataset.of(frames, label_sets, Provenance(warning=warning, source=source), notes=notes)
 
 
 def _setting_of(name: str, scheme: str | None) -> ElectronicSetting | None:

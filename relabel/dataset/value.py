@@ -16,7 +16,7 @@ import numpy as np
 
 from dosml.errors import FrameError, InputError, LabelError
 from dosml.relabel.dataset.label_set import check_label_set, on_one_grid
-from dosml.relabel.frames import frame_id
+from dosml.relabel.frames import frame_id, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 
 #: What a frame is for.
 ROLES = ("train", "test")
+
+
+def roles_of(frames: Sequence[Atoms]) -> tuple[str, ...]:
+    """Give the roles that frames are marked with in `info["split"]`; none where one has no mark.
+
+    Frames for validation (`val`) train, since a learner that needs some takes them from its
+    training frames; where none is marked `test` they are what is held out.
+    """
+    marks = [frame.info.get("split") for frame in frames]
+    if None in marks:
+        return ()
+    val = "train" if "test" in marks else "test"
+    return tuple(val if mark == "val" else str(mark) for mark in marks)
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,8 @@ class Dataset:
         Where the labels come from.
     dropped, dropped_settings
         Frames and settings that were left out to keep the labels paired, with the reason.
+    notes
+        What was seen when the labels were read that only the user can judge, one sentence each.
 
     Raises
     ------
@@ -93,6 +108,7 @@ class Dataset:
     provenance: Provenance = field(default_factory=Provenance)
     dropped: tuple[str, ...] = ()
     dropped_settings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that everything fits together."""
@@ -129,17 +145,18 @@ class Dataset:
         *,
         dropped: Sequence[str] = (),
         dropped_settings: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> Dataset:
         """Make a dataset of frames that carry `info["split"]` and `info["tier"]` (or not)."""
-        roles = [frame.info.get("split") for frame in frames]
         return cls(
             tuple(frames),
-            tuple(str(role) for role in roles) if all(role in ROLES for role in roles) else (),
+            roles_of(frames),
             tuple(str(frame.info.get("tier", "all")) for frame in frames),
             tuple(label_sets),
             provenance or Provenance(),
             tuple(dropped),
             tuple(dropped_settings),
+            tuple(notes),
         )
 
     @property
@@ -279,8 +296,8 @@ class Dataset:
         for n in sorted(held):
             if (same := first.get(self.frame_ids[n])) is not None:
                 raise InputError(
-                    f"frames {same} and {n} are identical: a held-out frame must not also be a "
-                    "training frame; remove one"
+                    f"{name_of(self.frames[same], same)} and {name_of(self.frames[n], n)} are "
+                    "identical: a held-out frame must not also be a training frame; remove one"
                 )
         return replace(self, roles=roles)
 
@@ -319,6 +336,7 @@ class Dataset:
             roles=(*self.roles, *other.roles) if self.roles and other.roles else (),
             tiers=(*self.tiers, *other.tiers),
             label_sets=tuple(joined),
+            notes=(*self.notes, *other.notes),
         )
 
     def content(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from dosml.limits import MOST_KPOINTS, comma_list
 from dosml.registry import Entry
 
 if TYPE_CHECKING:
@@ -136,14 +137,9 @@ class EngineEntry(Entry):
     card: Callable[[str], Sequence[str]] | None = None
 
 
-def _split(value: object) -> object:
-    """Turn `2,2,1` into three words; leave all else alone."""
-    return value.split(",") if isinstance(value, str) else value
-
-
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=MOST_KPOINTS)]
 #: Options: a k-point grid, three numbers from 1 up, as a list or as a text like "2,2,1".
-KpointGrid = Annotated[tuple[_Count, _Count, _Count], BeforeValidator(_split)]
+KpointGrid = Annotated[tuple[_Count, _Count, _Count], BeforeValidator(comma_list)]
 
 #: DOS grid that engines with discrete levels use, eV relative to E_F.
 DOS_WINDOW = (-20.0, 20.0)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_numbers
 from ase.units import Bohr, Hartree
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from dosml.theory.setting import ElectronicSetting
 
 METHOD = "GFN1-xTB"
+#: Atomic number of radon.
+_LAST_ELEMENT = 86
 LIMIT = (
     "Every number here is one of the tight-binding model GFN1-xTB at the Gamma point of one cell. "
     "Its forces and its d band differ from those of density functional theory by amounts that "
@@ -337,9 +340,26 @@ def _ase_calculator(engine: XtbEngine, setting: ElectronicSetting) -> Calculator
     )
 
 
+def _make_for(options: XtbOptions, symbols: Collection[str]) -> XtbEngine:
+    """Make the engine for frames of these elements.
+
+    Raises
+    ------
+    EngineError
+        If one of them has no parameters.
+    """
+    if unknown := sorted(one for one in symbols if atomic_numbers.get(one, 0) > _LAST_ELEMENT):
+        raise EngineError(
+            f"the engine xtb has no parameters for {', '.join(unknown)}: GFN1-xTB ends at radon; "
+            "name another with --engine"
+        )
+    return XtbEngine(accuracy=options.accuracy)
+
+
 ENTRY = EngineEntry(
     name="xtb",
     help="GFN1-xTB through tblite, Gamma point, Fermi-Dirac smearing, seconds a label",
     options=XtbOptions,
     make=lambda options: XtbEngine(accuracy=options.accuracy),
+    make_for=_make_for,
 )

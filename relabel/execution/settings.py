@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
+from dosml.limits import MOST_COUNTED, MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,19 +28,19 @@ class SlurmSettings(BaseModel):
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
-    nodes: int = Field(default=1, ge=1)
-    jobs_per_node: int = Field(default=1, ge=1)
-    cores_per_node: int | None = Field(default=None, ge=1)
-    gpus_per_node: int = Field(default=0, ge=0)
-    memory_gb: int | None = Field(default=None, ge=1)
+    nodes: int = Field(default=1, ge=1, le=MOST_COUNTED)
+    jobs_per_node: int = Field(default=1, ge=1, le=MOST_WORKERS)
+    cores_per_node: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
+    gpus_per_node: int = Field(default=0, ge=0, le=MOST_WORKERS)
+    memory_gb: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     exclusive: bool = True
     walltime: str = "24:00:00"
-    pilots: int = Field(default=1, ge=1)
+    pilots: int = Field(default=1, ge=1, le=MOST_WORKERS)
     setup: str = ""
     sbatch: tuple[str, ...] = ()
     address: str | None = None
-    poll_seconds: int = Field(default=30, ge=1)
-    heartbeat_seconds: int = Field(default=120, ge=2)
+    poll_seconds: int = Field(default=30, ge=1, le=86400)
+    heartbeat_seconds: int = Field(default=120, ge=2, le=86400)
 
     @field_validator("partition", "account", "qos", "constraint", "address", "sbatch")
     @classmethod
@@ -77,11 +78,11 @@ class RunSettings(BaseModel):
 
     executor: Literal["processes", "slurm"] = "processes"
     command: str = "vasp_std"
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, le=MOST_WORKERS)
     retry_refused: bool = False
     compress: bool = True
-    corrections: int = Field(default=3, ge=0)
-    check_seconds: float = Field(default=1.0, gt=0)
+    corrections: int = Field(default=3, ge=0, le=MOST_COUNTED)
+    check_seconds: float = Field(default=1.0, gt=0, le=86400)
     slurm: SlurmSettings = SlurmSettings()
 
     @field_validator("command")

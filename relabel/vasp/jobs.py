@@ -247,7 +247,7 @@ def _keep_frames(study: Path, frames: Sequence[Atoms]) -> None:
     """Add frames to the study's frame file, and what is known of them since (tier, split)."""
     path = study / FRAMES
     held = study_frames(study) if path.exists() else {}
-    together = {**held, **{frame_id(frame): frame for frame in frames}}
+    together = {**held, **{frame_id(frame): canonical(frame) for frame in frames}}
     if {one: frame.info for one, frame in together.items()} != {
         one: frame.info for one, frame in held.items()
     }:

@@ -51,7 +51,7 @@ def test_a_range_that_reaches_zero_reaches_a_plain_zero() -> None:
         ({"electrons": "-4:4:1:1"}, r"FIRST:LAST:STEP"),
         ({"electrons": "-4:4:0.01"}, r"801 values"),
         ({"electrons": "0"}, r"one electron number only \(0\)"),
-        ({"electrons": ""}, r"one electron number only \(none\)"),
+        ({"electrons": ""}, r"nothing between two commas"),
         ({"electrons": "-1,0,-1"}, r"a value twice"),
         ({"electrons": "nan,0"}, r"finite"),
         ({"electrons": "-8:0"}, r"Os has 8 valence electrons .* stay above -8"),

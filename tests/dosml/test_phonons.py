@@ -83,7 +83,7 @@ def test_structures_by_name_and_by_file(tmp_path):
     bulk("Cu", cubic=True).write(file)
     assert np.allclose(read_structure(str(file)).cell.lengths(), 3.61)
     (tmp_path / "bad.cif").write_text("nothing")
-    with pytest.raises(FrameError, match="cannot read the structure"):
+    with pytest.raises(FrameError, match="cannot read frames from .*bad.cif"):
         read_structure(str(tmp_path / "bad.cif"))
     with pytest.raises(InputError, match="no prototype 'hpc'"):
         read_structure("hpc-Os")

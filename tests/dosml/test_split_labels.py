@@ -43,5 +43,5 @@ def test_the_split_of_the_labels_wins_unless_asked():
 def test_splits_that_cannot_be():
     with pytest.raises(InputError, match="each side needs one"):
         split_labels(labels_of(3), hold_out=0.01, seed=0)
-    with pytest.raises(DosmlError, match="frames 0 and 3 are identical"):
+    with pytest.raises(DosmlError, match="frame 0 and frame 3 are identical"):
         split_labels(labels_of(4, test=(3,), twin=3), seed=0)

@@ -94,6 +94,47 @@ def not_finite(frames):
     frames[2].arrays["REF_forces"][1, 1] = np.nan
 
 
+def no_number(frames):
+    frames[2].info["REF_energy"] = [1.0, 2.0]
+
+
+def a_word(frames):
+    frames[2].info["REF_energy"] = "low"
+
+
+def true(frames):
+    frames[2].info["REF_energy"] = True
+
+
+def far_energy(frames):
+    frames[2].info["REF_energy"] = 1e300
+
+
+def far_force(frames):
+    frames[2].arrays["REF_forces"][3, 0] = 2e6
+
+
+def far_stress(frames):
+    frames[2].info["REF_stress"] = np.full(6, 1e200)
+
+
+def whole_forces(frames):
+    frames[2].arrays["REF_forces"] = np.array([["a", "b", "c"]] * 4)
+
+
+def odd_split(frames):
+    for n, frame in enumerate(frames):
+        frame.info["split"] = "valid" if n == 2 else "train"
+
+
+def half_split(frames):
+    frames[2].info["split"] = "test"
+
+
+def coinciding(frames):
+    frames[2].positions[1] = frames[2].positions[3]
+
+
 def short_stress(frames):
     frames[2].info["REF_stress"] = np.arange(5.0)
 
@@ -106,6 +147,16 @@ def short_stress(frames):
         (no_stress, "frame 2 of .* has no REF_stress, frame 0 has one: .*--no-stress"),
         (not_finite, "frame 2 of .*: REF_forces is not finite"),
         (short_stress, "frame 2 of .*: REF_stress is .*expected 6"),
+        (no_number, r"frame 2 of .*: REF_energy is array\(.*expected a number in eV"),
+        (a_word, "frame 2 of .*: REF_energy is 'low', expected a number in eV"),
+        (true, "frame 2 of .*: REF_energy is (np.)?True.*, expected a number in eV"),
+        (far_energy, "frame 2 of .*: REF_energy per atom is 2.5e.299 eV, more than 1e.07 is no l"),
+        (far_force, "frame 2 of .*, atom 3: REF_forces is 2e.06 eV/Å, more than 1e.04 is no label"),
+        (far_stress, "frame 2 of .*: REF_stress is 1e.200 eV/Å.3, more than"),
+        (whole_forces, "frame 2 of .*: REF_forces holds .*'a'.*, expected numbers"),
+        (odd_split, "frame 2 of .* is marked split=valid, expected train, val or test"),
+        (half_split, "frame 2 of .* is marked .*, frame 0 of .* is not: mark all frames, or none"),
+        (coinciding, "frame 2 of .*: atoms 1 and 3 are 0.00 Å apart"),
     ],
 )
 def test_broken_labels_are_named(tmp_path, damage, message):
@@ -148,3 +199,32 @@ def test_targets(tmp_path):
         label_files([tmp_path / "empty"])
     with pytest.raises(InputError, match="no label set at"):
         label_files([tmp_path / "missing.extxyz"])
+
+
+@pytest.mark.parametrize(
+    ("marks", "train", "test"),
+    [
+        (("train", "test", "train", "train", "test", "train"), (0, 2, 3, 5), (1, 4)),
+        # validation frames train where others are held out, else they are what is held out
+        (("train", "val", "test", "val", "test", "train"), (0, 1, 3, 5), (2, 4)),
+        (("train", "val", "train", "val", "train", "train"), (0, 2, 4, 5), (1, 3)),
+        ((), (), ()),
+    ],
+)
+def test_marks_become_roles(tmp_path, marks, train, test):
+    frames = labelled()
+    for frame, mark in zip(frames, marks or [None] * 6, strict=True):
+        if mark:
+            frame.info["split"] = mark
+    data = load_files([write(tmp_path / "a.extxyz", frames)])
+    assert data.train == train
+    assert data.test == test
+
+
+def test_twins_across_a_split_are_named_as_they_stand_in_the_file(tmp_path):
+    frames = labelled()
+    frames[5].positions = frames[1].positions
+    path = write(tmp_path / "a.extxyz", frames)
+    part = load_files([path]).take([1, 2, 3, 5])
+    with pytest.raises(InputError, match=f"frame 1 of {path} and frame 5 of {path} are identical"):
+        part.with_roles([3])

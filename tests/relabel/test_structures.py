@@ -110,7 +110,7 @@ def test_min_length_grows_the_cell():
 
 @pytest.mark.parametrize("min_length", [0.0, -7.0, float("nan"), float("inf"), 1.0, 25.0])
 def test_impossible_lengths(min_length):
-    with pytest.raises(InputError, match="min_length"):
+    with pytest.raises(InputError, match="--min-length"):
         build_structure("Hg", min_length=min_length)
 
 

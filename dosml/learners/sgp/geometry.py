@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from dosml.errors import LearnerError
+from dosml.limits import check_pairs
+from dosml.relabel.frames import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,6 +134,8 @@ class PairBuilder:
         LearnerError
             If a frame holds an unknown element, coinciding atoms, or a position that is not
             finite.
+        TooLargeError
+            If the pairs would fill the memory.
         """
         centres, neighbours, vectors, distances = [], [], [], []
         offset = 0
@@ -169,6 +173,8 @@ class PairBuilder:
         periodic = [bool(p) for p in frame.pbc]
         if any(periodic) and np.any(frame.cell.lengths()[frame.pbc] < SHORTEST_DISTANCE):
             raise LearnerError(f"frame {number} is periodic but has no cell: set the cell")
+        if all(periodic):
+            check_pairs(len(frame), _volume(frame), self._cutoff, name_of(frame, number))
         i, j, vector, distance = self._neighbours.compute(
             points=frame.positions, box=frame.cell.array, periodic=periodic, quantities="ijDd"
         )

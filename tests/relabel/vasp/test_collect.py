@@ -15,7 +15,7 @@ from helpers.vasp_study import rattled, run_stand_in, settings
 
 from dosml.errors import FrameError, InputError, LabelError
 from dosml.relabel.dataset import load
-from dosml.relabel.frames import frame_id, read_frames
+from dosml.relabel.frames import VASP_LABELS, frame_id, read_frames
 from dosml.relabel.label import Label
 from dosml.relabel.vasp.collect import collect
 from dosml.relabel.vasp.jobs import find_jobs, study_frames, write_jobs
@@ -285,7 +285,7 @@ def test_two_metals_from_frames_to_a_dataset(tmp_path, potcars):  # noqa: ARG001
     electronic = [*settings(0.2, 0.5, 1.0, 2.0), *settings(0.2, 0.5, 1.0, 2.0, shift=-1.0)]
     frames = [*rattled("Ti", 3, test=1), *rattled("Cu", 3, (2, 1, 1), test=1)]
     ase.io.write(tmp_path / "frames.extxyz", frames, format="extxyz")
-    read = read_frames(tmp_path / "frames.extxyz", one_element=False)
+    read = read_frames(tmp_path / "frames.extxyz", VASP_LABELS)
     protocol = VaspProtocol(incar={"NEDOS": 1201}, kspacing={"default": 1.0})
     write_jobs(study, read, electronic, protocol, on_progress=lambda _: None)
     jobs = find_jobs(study)
