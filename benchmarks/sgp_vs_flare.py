@@ -156,6 +156,7 @@ def settings(options: argparse.Namespace, **more: float) -> SgpSettings:
             "cutoff": 5.0,
             "n_max": options.n_max,
             "l_max": 4,
+            "degree_decay": 1.0,
             "n_inducing": options.inducing,
             "jitter": 1e-10,
             **more,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dosml.surroundings import settle_home
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ __all__ = [
     "survey",
     "train",
 ]
+
+
+# before any library that wants to know it
+settle_home()
 
 
 def __getattr__(name: str) -> object:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ase.io
-from rich.console import Console
 
 from dosml.campaign import RECORD
 from dosml.errors import InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
+from dosml.paths import expand_home
 from dosml.plan import resolve
 from dosml.progress import Reporter
 from dosml.relabel.dataset import load as load_labels
@@ -35,6 +35,7 @@ from dosml.studies.scan_settings import (
 )
 from dosml.studies.survey import run_survey, survey_plans
 from dosml.studies.survey_report import report_campaigns
+from dosml.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +149,7 @@ def survey(
         If nothing could be scanned. A metal that failed is in `failures`.
     """
     reporter = _reporter("survey", progress=progress)
-    folder = Path(out)
+    folder = Path(expand_home(str(out)))
     plans = survey_plans(metals, options, None, small=small, folder=folder)
     outcomes = run_survey(plans, folder, reporter)
     failures = {one.target: one.failure for one in outcomes if one.failure is not None}
@@ -227,7 +228,7 @@ def load(folder: str | Path) -> Scan | Survey | Dataset:
     DosmlError
         If it is none of them, or damaged.
     """
-    path = Path(folder)
+    path = Path(expand_home(str(folder)))
     if (path / "results.csv").is_file() and (path / RECORD).is_file():
         return Scan(path)
     inside = sorted(one.parent for one in path.glob(f"*/{RECORD}"))
@@ -302,4 +303,4 @@ def _reporter(command: str, *, progress: bool) -> Reporter:
     words = f"dosml.{command.replace('-', '_')}(...) from Python"
     if progress:
         return Reporter(command=words)
-    return _QuietReporter(Console(quiet=True), words)
+    return _QuietReporter(make_console(quiet=True), words)

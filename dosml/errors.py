@@ -1,12 +1,37 @@
 """Named exceptions: one kind, one name.
 
-This module imports nothing, so that every room except `dosml.theory` (which raises `ValueError`)
-may use it. The command line prints the message as one line and exits with code 2.
+This module imports nothing of ours, so that every room except `dosml.theory` (which raises
+`ValueError`) may use it. The command line prints the message as one line and exits with code 2.
 """
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class DosmlError(Exception):
     """Base of every error that a user can meet and mend."""
+
+
+@contextlib.contextmanager
+def about(what: object) -> Iterator[None]:
+    """Let an error name what it is about (a file, labels), where its message does not.
+
+    Raises
+    ------
+    InputError, EngineError, LearnerError
+        The error of the block, of the same kind; others pass as they are.
+    """
+    try:
+        yield
+    except (InputError, EngineError, LearnerError) as error:
+        if str(what) in str(error):
+            raise
+        raise type(error)(f"{what}: {error}") from error
 
 
 class InputError(DosmlError):

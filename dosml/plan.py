@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.learners.base import KeepsTrainings
+from dosml.paths import check_output
+from dosml.relabel.elements import element
 from dosml.relabel.engines.registry import default_engine, engine_options, make_engine
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
@@ -46,15 +48,26 @@ class Labelling:
         Why it is this engine, as words that go on after its name; empty where it was named.
     frames
         What they are made of.
+    also
+        Settings that are labelled along with those of the scan, for another campaign: an engine
+        that has the levels of a frame fills them once more for next to nothing.
+    shared
+        Campaign folder whose frames and labels are used in place of the scan's own.
     """
 
     engine: Engine
     choice: str
     frames: FrameSource
+    also: tuple[ElectronicSetting, ...] = ()
+    shared: Path | None = None
+
+    def place(self, folder: Path) -> Path:
+        """Campaign folder that holds frames and labels, given that of the scan."""
+        return self.shared or folder
 
     def store(self, folder: Path) -> LabelStore:
-        """Where the labels lie in the campaign folder."""
-        return LabelStore(folder / "labels", self.engine.fingerprint())
+        """Where the labels lie, given the campaign folder of the scan."""
+        return LabelStore(self.place(folder) / "labels", self.engine.fingerprint())
 
 
 @dataclass(frozen=True)
@@ -191,6 +204,8 @@ class ScanPlan:
         record["kpoints"] = engine.fingerprint().get("kpoints", "Gamma")
         if isinstance(frames, SampledFrames):
             record["cell"] = self.settings.cell or engine.default_cell
+            record["crystal"] = self.settings.prototype or element(frames.symbol).prototype
+            record["valence_electrons"] = element(frames.symbol).valence_electrons
             record["min_length"] = frames.recipe.min_length
         return record
 
@@ -212,6 +227,7 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     DosmlError
         If an option, the frames, the labels, an engine or a learner cannot be used.
     """
+    check_output(settings.folder)
     learners = tuple(settings.make_learners())
     if settings.labels is not None:
         return _with_labels(settings, learners)
@@ -221,7 +237,8 @@ def resolve(settings: ScanSettings) -> ScanPlan:
     name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
     options = engine_options(name, shared, settings.engine_options.get(name, {}))
-    engine = make_engine(name, options, symbols)
+    with about(settings.target if own else name):
+        engine = make_engine(name, options, symbols)
     scheme = settings.scheme or engine.default_scheme
     electronic = _electronic(settings, scheme)
     for setting in electronic:

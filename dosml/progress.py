@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,8 +16,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dosml.terminal import make_console, show
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+    from rich.table import Table
 
 logger = logging.getLogger("dosml")
 # outside a campaign there is no log: warnings must not reach the terminal a second time
@@ -37,13 +41,17 @@ class Reporter:
     """
 
     def __init__(self, console: Console | None = None, command: str = "") -> None:
-        self.console = console or Console()
+        self.console = console or make_console()
         self.command = command
 
     def say(self, text: str) -> None:
         """Print one plain line and log it."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.show(text)
         self.log(text)
+
+    def show(self, content: str | Table) -> None:
+        """Print one plain line, or a table, which no log needs."""
+        show(self.console, content)
 
     def log(self, text: str) -> None:
         """Log one line without printing it."""
@@ -51,9 +59,7 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Print one warning line and log it."""
-        self.console.print(
-            f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
+        show(self.console, f"warning: {text}", style="yellow")
         logger.warning(text)
 
     @contextlib.contextmanager
@@ -77,11 +83,11 @@ class Reporter:
             yield _Lines(self.say).tell
             return
         with Progress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("left", markup=False),
             TimeRemainingColumn(),
             console=self.console,
         ) as progress:

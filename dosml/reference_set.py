@@ -17,6 +17,7 @@ import numpy as np
 from dosml.errors import InputError
 from dosml.relabel.dataset import load, save
 from dosml.relabel.dataset.reference import FOLDER
+from dosml.terminal import print_line
 
 #: Grid of the DOS that ship (eV relative to E_F): half the broadening of their levels.
 GRID = np.linspace(-12, 12, 481)
@@ -71,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+")
     for folder in parser.parse_args().folders:
-        print(f"{folder}: written to {ship(folder)}")
+        print_line(f"{folder}: written to {ship(folder)}")
 
 
 if __name__ == "__main__":

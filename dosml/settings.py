@@ -6,7 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from dosml.config_file import read_toml, unknown_key
 from dosml.errors import InputError
@@ -19,7 +27,9 @@ from dosml.limits import (
     MOST_WORKERS,
     comma_list,
 )
+from dosml.paths import UserPath  # noqa: TC001 - pydantic reads it at run time
 from dosml.relabel.execution.settings import RunSettings, split_run_settings
+from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +44,14 @@ NEUTRAL = frozenset({"workers", "run", "out", "retry_failed"})
 FloatList = Annotated[tuple[float, ...], BeforeValidator(comma_list)]
 IntList = Annotated[tuple[int, ...], BeforeValidator(comma_list)]
 WordList = Annotated[tuple[str, ...], BeforeValidator(comma_list)]
+
+
+def _scheme_name(name: str) -> str:
+    return Smearing(name, 1.0).scheme
+
+
+#: Name of a smearing scheme, spelled out.
+SchemeName = Annotated[str, AfterValidator(_scheme_name)]
 
 
 def available_cores() -> int:
@@ -66,7 +84,7 @@ class TrainingSettings(BaseModel):
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     workers: int = Field(default_factory=available_cores, ge=1, le=MOST_WORKERS)
     run: RunSettings = RunSettings()
-    out: Path | None = None
+    out: UserPath | None = None
 
     @model_validator(mode="before")
     @classmethod

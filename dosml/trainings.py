@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from dosml.relabel.store import content_hash
 from dosml.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -279,6 +280,19 @@ class TrainingStore:
                 "the same command again"
             )
         return replace(found, before=False)
+
+
+def tell_warnings(outcomes: Iterable[Training | LearnerError], reporter: Reporter) -> None:
+    """Say once what models have against themselves: the fact "warning" of a learner."""
+    seen = Counter(
+        f"{training.learner.get('learner', 'force field')}, {name}: {facts['warning']}"
+        for training in outcomes
+        if isinstance(training, Training)
+        for name, facts in zip(training.names, training.facts, strict=True)
+        if facts.get("warning")
+    )
+    for text, count in seen.items():
+        reporter.warn(text if count == 1 else f"{text} ({count} trainings)")
 
 
 def trained(outcome: Training | LearnerError) -> Training:

@@ -23,6 +23,7 @@ LEAVES = {
     "dosml.files",
     "dosml.limits",
     "dosml.memory",
+    "dosml.paths",
     "dosml.registry",
     "dosml.version",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 from scipy.optimize import brentq, minimize_scalar
@@ -195,8 +196,13 @@ def from_vasp(ismear: int, sigma: float) -> Smearing:
     ValueError
         If ISMEAR is a tetrahedron method (no smearing; forces wrong in metals), another negative
         number (occupations from a file, a loop over settings) or no integer, or the width is not
-        positive.
+        a positive number. Whatever is given: text, nan and None are refused in the same way.
     """
+    for name, value in (("ISMEAR", ismear), ("SIGMA", sigma)):
+        if isinstance(value, bool) or not (isinstance(value, Real) and math.isfinite(value)):
+            raise ValueError(f"{name} = {value!r}: expected a finite number, as VASP reads it")
+    if sigma <= 0:
+        raise ValueError(f"SIGMA = {sigma:g} eV is no width of a smearing: it must be above 0")
     if ismear in _TETRAHEDRON:
         raise ValueError(
             f"ISMEAR = {ismear} is a tetrahedron method, not a smearing; its forces are wrong by "

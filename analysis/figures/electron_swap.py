@@ -42,7 +42,7 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
     curves = _curves(swap, dos)
     colours = {line["case"]: f"C{number}" for number, line in enumerate(_records(table))}
     drawn = {case: curve for case, curve in curves.items() if case in colours}
-    errors = "force % error with 95 % bootstrap intervals"
+    errors = "force % error with 95 % intervals"
     caption = f"{errors[0].upper()}{errors[1:]}"
     with house_style():
         if drawn:

@@ -14,6 +14,7 @@ from dosml.analysis.figures.style import (
     legend_above,
     line_style,
     new_figure,
+    plain,
     scale_colours,
     scan_axis,
 )
@@ -64,7 +65,7 @@ def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
             x + aside * (k + 1),
             table[column],
             yerr=_bars(table, column),
-            label=tier,
+            label=plain(tier),
             color=TIER_COLOURS.get(tier, f"C{2 + k}"),
             marker="s",
             ms=3.5,
@@ -191,7 +192,7 @@ def parity_figure(scan: ScanData) -> Figure:
             every = max(1, round(len(old) * len(tiers) / PARITY_POINTS))
             colour = TIER_COLOURS.get(tier, f"C{len(tiers) - k - 1}")
             look: dict[str, Any] = {"color": colour, "ms": 2, "alpha": 0.6, "rasterized": True}
-            axes.plot(old[::every], new[::every], ".", label=tier, **look)
+            axes.plot(old[::every], new[::every], ".", label=plain(tier), **look)
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
         axes.locator_params(nbins=4)
         axes.set_title(setting_name(setting))

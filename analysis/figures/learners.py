@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LEARNER_FIGURE = (
     "learners",
     "Force error of every learner",
-    "100 MAE/MAV of the held-out forces with 95 % bootstrap intervals.",
+    "100 MAE/MAV of the held-out forces with 95 % intervals.",
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure, scale_colours
+from dosml.analysis.figures.style import new_figure, plain, scale_colours
 from dosml.analysis.statistics.learning_curves import fit_power_law
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def learning_curve_figure(
             color=colour,
             lw=1,
             capsize=2,
-            label=f"{name}: b = {law.exponent:.2f}{between}" if told else f"{name}: no law",
+            label=f"{plain(name)}: b = {law.exponent:.2f}{between}"
+            if told
+            else f"{plain(name)}: no law",
         )
         if told:
             line = np.geomspace(sizes.min(), sizes.max(), 50)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import LINE_COLOUR, new_figure
+from dosml.analysis.figures.style import LINE_COLOUR, new_figure, plain
 from dosml.analysis.statistics.phonons import IMAGINARY_BELOW_THZ
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
             "lw": 1.4 if k == 0 else 1.1,
         }
         lines = axes.plot(*_broken(one), **look)
-        lines[0].set_label(name)
+        lines[0].set_label(plain(name))
         zone.plot(one.dos, one.dos_frequencies, **look)
     axes.axhline(0, color=LINE_COLOUR, lw=0.8)
     first = next(iter(bands.values()))
@@ -61,7 +61,9 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
         [place for place, _ in first.ticks],
         [label.replace("G", "Γ") for _, label in first.ticks],
     )
-    axes.set(xlim=(first.distance[0], first.distance[-1]), ylabel="frequency (THz)", title=title)
+    axes.set(
+        xlim=(first.distance[0], first.distance[-1]), ylabel="frequency (THz)", title=plain(title)
+    )
     if min(float(one.frequencies.min()) for one in bands.values()) < IMAGINARY_BELOW_THZ:
         axes.annotate(
             "imaginary",

@@ -39,7 +39,7 @@ _MAP_DOS_CAPTION = (
     "theory). Right: N(10 - N) with N ten times the filling of that d-DOS."
 )
 _AXIS_CAPTION = (
-    "Left: force % error of the force field retrained at each electron number, with 95 % bootstrap "
+    "Left: force % error of the force field retrained at each electron number, with 95 % "
     "intervals. Points at the middle and right: chi_4 and N(10 - N), N ten times the d filling, "
     "from the calculated d-DOS of each setting. Dashed: a prediction, not a result: the DOS of the "
     "setting nearest to neutral kept as it is, the Fermi level moved to hold the other number of "
@@ -96,7 +96,7 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
     tiers = ", for all frames and by tier (moved aside a little)" if scan.tier_names else ""
     caption = (
         f"Left: force % error, 100 MAE/MAV over components of {n_test} held-out frames, with 95 % "
-        f"bootstrap intervals over frames{tiers}. Right: its two parts. Both move with the "
+        f"intervals over frames{tiers}. Right: its two parts. Both move with the "
         f"setting, so the ratio alone does not tell which one did."
     )
     noise = _noise_words(table)

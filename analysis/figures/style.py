@@ -68,6 +68,15 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
+def plain(name: str) -> str:
+    """Write a user's name (of a file, tier or label set) so that matplotlib takes it for text.
+
+    It would read a formula between two dollars, and leave a name of "_" out of a legend.
+    """
+    shown = name.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def save_figure(
     figure: Figure, folder: Path, name: str, *, title: str, caption: str
 ) -> FigureRecord:

@@ -14,11 +14,12 @@ from dosml.analysis.figures.style import (
     FigureRecord,
     from_zero,
     new_figure,
+    plain,
     save_figures,
     scale_colours,
 )
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.measures.table import ranked
+from dosml.analysis.measures.table import PRIMARY, ranked
 from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.correlation import informative
 from dosml.analysis.statistics.scan import setting_words
@@ -62,6 +63,17 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
     """Yield name, title, caption and figure."""
     where, n = setting_words(*survey.reference), len(survey.campaigns)
     ranking = survey.ranking
+    if survey.primary is not None:
+        yield (
+            "primary",
+            "Force error against unsmeared chi_4",
+            (
+                f"The primary measure of a survey: force error (logarithmic) of every metal at "
+                f"{where} with 95 % intervals over held-out frames, n = {survey.primary.n}. "
+                f"Symbols: kind of crystal. Line: least squares of ln(error)."
+            ),
+            primary_figure(survey),
+        )
     told = ranking is not None and any(
         informative(low, high)
         for low, high in zip(ranking["pearson_low"], ranking["pearson_high"], strict=True)
@@ -96,7 +108,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
         "error_by_metal",
         "Force error by metal",
         (
-            f"Force error of every metal at every common setting with 95 % bootstrap intervals "
+            f"Force error of every metal at every common setting with 95 % intervals "
             f"over held-out frames, sorted by {where}. Crosses: published errors of NequIP (other "
             f"labels, frames and learner; read from a figure, confidence medium)."
         ),
@@ -143,6 +155,34 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             figure,
         )
+
+
+def primary_figure(survey: SurveyData) -> Figure:
+    """Draw the force error of every metal against the primary measure."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    test = survey.primary
+    assert test is not None
+    rows = survey.own[survey.own["metal"].isin(test.metals)]
+    figure = new_figure(5.6, 3.6)
+    axes = figure.subplots()
+    x, y = rows[PRIMARY].to_numpy(float), rows[TARGET].to_numpy(float)
+    ends = rows[[f"{TARGET}_low", f"{TARGET}_high"]].to_numpy(float)
+    bars = np.nan_to_num(np.clip([y - ends[:, 0], ends[:, 1] - y], 0, None))
+    axes.errorbar(x, y, yerr=bars, fmt="none", lw=1, color="0.7")
+    for k, (crystal, group) in enumerate(rows.groupby("crystal")):
+        axes.plot(group[PRIMARY], group[TARGET], "oDs^v"[k % 5], ms=5, color=f"C{k}", label=crystal)
+    slope, start = np.polyfit(x, np.log(y), 1)
+    line = np.linspace(x.min(), x.max(), 50)
+    axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
+    axes.set(yscale="log", xlabel=describe(PRIMARY).label, ylabel=_LABEL)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_title(f"ln(error): r = {test.pearson:+.2f}, n = {test.n}")
+    name_points(axes, rows[PRIMARY], rows[TARGET], list(rows["metal"]))
+    figure.legend(loc="outside upper right", ncols=4)
+    return figure
 
 
 def error_by_metal_figure(survey: SurveyData) -> Figure:
@@ -252,7 +292,7 @@ def dos_by_metal_figure(survey: SurveyData) -> Figure:
         )
         axes.plot(part["energy_ev"], part["d_smeared_states_per_ev_atom"], color="C0", lw=1)
         axes.axvline(0, color=LINE_COLOUR, lw=0.8)
-        axes.set_title(f"{metal}: {error:.1f} %", fontsize=8)
+        axes.set_title(f"{plain(str(metal))}: {error:.1f} %", fontsize=8)
     panels[0].set(xlim=(-8, 8))
     panels[0].set_ylim(bottom=0)
     for axes in panels[len(errors) :]:

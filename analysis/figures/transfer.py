@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure
+from dosml.analysis.figures.style import new_figure, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +44,8 @@ def transfer_figure(table: pd.DataFrame, *, label: str = "force error, 100 MAE/M
         colour = "#fefefe" if cell["percent_error"] < 0.6 * top else "#010101"
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
     axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), [plain(str(name)) for name in columns])
+    axes.set_yticks(range(len(rows)), [plain(str(name)) for name in rows])
     axes.set(xlabel="tested on", ylabel="trained on", title=label)
     axes.grid(visible=False)
     return figure

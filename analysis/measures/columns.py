@@ -49,9 +49,9 @@ _ERRORS = (
         "force_percent_error_low",
         "force error, low",
         "%",
-        "Lower end of its 95 % bootstrap interval: held-out frames drawn anew inside each tier, "
-        "MAE and MAV both computed again. The model is not retrained: the interval holds the "
-        "scatter of test frames only.",
+        "Lower end of its 95 % interval: Student's t of the ratio MAE/MAV over held-out frames "
+        "inside each tier. Empty with fewer than four frames in a tier. The model is not "
+        "retrained: the interval holds the scatter of test frames only.",
         2,
     ),
     Column(
@@ -68,8 +68,7 @@ _ERRORS = (
         "force_percent_error_change_low",
         "change, low",
         "points",
-        "Lower end of the 95 % paired bootstrap interval of the change: the same draw of frames "
-        "for both settings.",
+        "Lower end of the 95 % interval of the change, from the differences frame by frame.",
         2,
     ),
     Column(
@@ -175,8 +174,30 @@ _FORCE_CHANGES = (
         "force_change_direction_share",
         "direction share",
         "",
-        "Mean square of the direction part over that of the whole change, 0 to 1.",
+        "Mean square of the direction part over that of the whole change, 0 to 1; 2/3 for small "
+        "changes of random direction.",
         3,
+    ),
+    Column(
+        "force_change_mean_ev_per_angstrom",
+        "mean force change",
+        "eV/Å",
+        "Mean over all atoms of |F - F0| (Owen et al. 2024, Fig. 9c).",
+        4,
+    ),
+    Column(
+        "force_change_magnitude_mean_ev_per_angstrom",
+        "mean change of size",
+        "eV/Å",
+        "Mean over all atoms of ||F| - |F0|| (Fig. 9c).",
+        4,
+    ),
+    Column(
+        "force_change_mean_ratio",
+        "ratio of the means",
+        "",
+        "The first of these two means over the second; 2.0 for small changes of random direction.",
+        2,
     ),
     Column(
         "force_change_mean_angle_degrees",
@@ -206,8 +227,8 @@ def tier_columns(tiers: list[str]) -> list[Column]:
     """Columns of the tiers, three each (value and both ends of its interval)."""
     ends = {
         "": ("", "."),
-        "low": (", low", ": lower end of its 95 % bootstrap interval."),
-        "high": (", high", ": upper end of its 95 % bootstrap interval."),
+        "low": (", low", ": lower end of its 95 % interval."),
+        "high": (", high", ": upper end of its 95 % interval."),
     }
     return [
         Column(

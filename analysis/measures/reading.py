@@ -12,13 +12,18 @@ sharply, are free of that: they change only where levels change.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.dos_curves import smeared_dos
+from dosml.analysis.measures.dos_curves import (
+    mean_absolute_curvature,
+    mean_absolute_slope,
+    smeared_dos,
+)
 from dosml.errors import InputError
 from dosml.theory.dband import d_band
 from dosml.theory.fermi_level import dos_chemical_potential, dos_electrons
@@ -94,6 +99,44 @@ class DosReading:
         """Pair integral of `dosml.theory.response_index`, (states/atom)^2/eV."""
         found = response_index(self.dos, self.smearing, window=self.windows.moments)
         return found.pair_integral
+
+    @property
+    def filling_product(self) -> float:
+        """Filling times what is left of it, N (10 - N)/100."""
+        return self.moments.filling * (1 - self.moments.filling)
+
+    @property
+    def orbital_spread(self) -> float:
+        """Standard deviation of `orbital_occupations`; nan where the DOS is not m-resolved."""
+        return math.nan if self.dos.d_m is None else float(np.std(self.orbital_occupations))
+
+    def slope(self, *, smeared: bool) -> float:
+        """Mean |dn_d/dE| over the sharpness window, states/eV^2/atom."""
+        curve = self.smeared_d if smeared else self.dos.d
+        return mean_absolute_slope(self.dos.energies, curve, self.windows.sharpness)
+
+    def curvature(self, *, smeared: bool) -> float:
+        """Mean |d^2 n_d/dE^2| over the sharpness window, states/eV^3/atom."""
+        curve = self.smeared_d if smeared else self.dos.d
+        return mean_absolute_curvature(self.dos.energies, curve, self.windows.sharpness)
+
+    @cached_property
+    def orbital_occupations(self) -> NDArray[np.float64]:
+        """Electrons in each d orbital of an atom in the moments window, shape (5,).
+
+        Raises
+        ------
+        ValueError
+            If the DOS is not m-resolved.
+        """
+        if self.dos.d_m is None:
+            raise ValueError("this DOS has no m-resolved d part (d_m is None)")
+        low, high = self.windows.moments
+        inside = (self.dos.energies >= low) & (self.dos.energies <= high)
+        energies = self.dos.energies[inside]
+        return np.array(
+            [dos_electrons(energies, one[inside], self.smearing, 0.0) for one in self.dos.d_m]
+        )
 
     @cached_property
     def unsmeared_level(self) -> float:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.statistics.angular_resolution import N_NULL
 from dosml.analysis.statistics.electron_axis import (
     chi_four,
     half_filling,
     neutral_setting,
     predicted_measures,
 )
-from dosml.analysis.statistics.errors import Interval
+from dosml.analysis.statistics.errors import FEWEST, Interval, units_of
+from dosml.analysis.statistics.force_difference import ISOTROPIC_RATIO, ISOTROPIC_SHARE
 from dosml.analysis.statistics.label_noise import noise_sentences
 from dosml.analysis.statistics.scan import setting_name
 
@@ -171,12 +173,25 @@ def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> st
 def _forces(scan: ScanData, last: pd.Series, name: str) -> str:
     if last["force_change_rms_ev_per_angstrom"] == 0:
         return f"The forces at {scan.name(scan.reference)} and at {name} are the same."
-    return (
+    share, ratio = last["force_change_direction_share"], last["force_change_mean_ratio"]
+    text = (
         f"Between {scan.name(scan.reference)} and {name} the forces on the same atoms change "
         f"by {last['force_change_rms_ev_per_angstrom']:.3f} eV/Å (rms), "
-        f"{last['force_change_percent']:.0f} % of the rms force; "
-        f"{100 * last['force_change_direction_share']:.0f} % of the mean square change is a change "
-        f"of direction, and the mean angle is {last['force_change_mean_angle_degrees']:.1f}°."
+        f"{last['force_change_percent']:.0f} % of the rms force; the mean angle is "
+        f"{last['force_change_mean_angle_degrees']:.1f}°. {100 * share:.0f} % of the mean square "
+        f"change is a change of direction; a change of random direction gives "
+        f"{100 * ISOTROPIC_SHARE:.0f} %. "
+    )
+    if math.isnan(ratio):
+        return text + "No force changes its size."
+    return text + (
+        f"The two means of Fig. 9c of the paper, |ΔF| over the change of |F|, stand as "
+        f"{ratio:.2f} to 1, where random directions give {ISOTROPIC_RATIO:.1f}: "
+        + (
+            "directions change more than chance has it."
+            if share > ISOTROPIC_SHARE and ratio > ISOTROPIC_RATIO
+            else "no sign that directions change more than chance has it."
+        )
     )
 
 
@@ -186,11 +201,18 @@ def _angles(scan: ScanData, angular: pd.DataFrame, there: SettingResult) -> str:
     for setting in (scan.reference, there):
         group = angular[angular["setting"] == setting_name(setting)]
         error = group["percent_error"].to_numpy(float)
-        parts.append(f"from {error[1]:.1f} to {error[-1]:.1f} % at {scan.name(setting)}")
+        best = 1 + int(np.argmin(error[1:]))
+        first = group.iloc[0]
+        parts.append(
+            f"from {error[1]:.1f} to {error[best]:.1f} % at {scan.name(setting)}, an angular gain "
+            f"of {first['angular_gain_percent']:.0f} % where chance alone gives up to "
+            f"{first['angular_gain_null_high_percent']:.0f} %"
+        )
     return (
-        f"Without any learner: angles between neighbours (triplets with l up to "
+        f"Without any learner: angles between neighbours (triplets with the best l up to "
         f"{scan.angular_basis.l_max} instead of l = 0) take the force error of a linear force "
-        f"field on frames left out {parts[0]}, {parts[1]}."
+        f"field on frames left out {parts[0]}; {parts[1]}. Chance: the largest of {N_NULL} label "
+        f"sets in which angles carry nothing."
     )
 
 
@@ -228,8 +250,11 @@ def warnings(scan: ScanData, table: pd.DataFrame) -> list[str]:
         f"-df/de lies on the energy grid of the DOS: smeared n_d(E_F) and sharpness are too small."
         for _, row in off_grid.iterrows()
     ]
-    if len(scan.weights) == 0:
-        notes.append("A single held-out frame: no interval can be given.")
+    if units_of(scan.test_tiers) is None:
+        notes.append(
+            f"A tier has fewer than {FEWEST} held-out frames: no interval can be given (--test "
+            f"{FEWEST * max(1, len(scan.tier_names))} or more)."
+        )
     return notes
 
 
@@ -289,7 +314,7 @@ def limits(scan: ScanData) -> list[str]:
     )
     lines.append(
         "Frames of one molecular dynamics run resemble each other; the true intervals may be wider "
-        "than a bootstrap over frames says."
+        "than frames or blocks of a few say."
     )
     lines.append(
         f"One metal and {n_settings} settings of one knob: error and DOS measures that change "

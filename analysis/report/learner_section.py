@@ -65,7 +65,7 @@ def learner_section(scan: ScanData, table: pd.DataFrame) -> dict[str, Any]:
             f"{', '.join(learners)}, each trained on the same {len(scan.tiers) - n_test} frames "
             f"at every setting and tested on the same {n_test} held-out frames"
             f"{'' if seed is None else f'; seed {seed}'}. The findings above are those of "
-            f"{learners[0]}. Small: 95 % bootstrap intervals over held-out frames."
+            f"{learners[0]}. Small: 95 % intervals over held-out frames."
         )
     ]
     section["findings"] = [_change(str(name), table[table["learner"] == name]) for name in learners]

@@ -16,6 +16,7 @@ from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.report.study_sections import study_sections
 from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.errors import INTERVAL_WORDS
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.errors import InputError
 from dosml.files import whole_file
@@ -109,7 +110,7 @@ def write_report(
         "command": str(scan.facts.get("command", "")),
         "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
         "facts": fact_groups(scan.facts),
-        "bootstrap": f"{len(scan.weights)} resamples, seed {scan.bootstrap_seed}",
+        "intervals": INTERVAL_WORDS,
         "sections": list(sections),
         "learners": None if learners is None else learner_section(scan, learners),
     }

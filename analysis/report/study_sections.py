@@ -14,6 +14,7 @@ import numpy as np
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.statistics.errors import FEWEST
 from dosml.analysis.statistics.learning_curves import without_law
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 #: Folder of a campaign with one folder per study, each with a record and the study's tables.
 STUDIES, RECORD = "studies", "study.json"
-#: Fewer held-out frames of a tier give intervals that are too narrow to be believed.
-_FEW_FRAMES = 5
-
 _LEARNER = Column("learner", "learner", "", "Kind of force field.")
 _L_MAX = Column("l_max", "l_max", "", "Largest angular momentum of the descriptors.")
 _LABEL_SET = Column("label_set", "label set", "", "Labels of all frames at one setting.")
@@ -39,6 +37,7 @@ _FITS = (
     _LABEL_SET,
     Column("amplitude", "a", "%", "Force error that the law gives for one training frame.", 1),
     Column("exponent", "b", "", "Exponent; more frames help where it is positive.", 2),
+    Column("floor", "floor c", "%", "Of the fit a N^-b + c; from four sizes on.", 2),
     Column("r_squared", "R²", "", "Share of the variance of ln(error) that the law explains.", 2),
     Column("n_sizes", "sizes", "", "Numbers of training frames behind the fit."),
     Column("n_seeds", "draws", "", "Draws of the training frames behind the fit."),
@@ -165,7 +164,7 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         ),
         (
             "The law: force error = a N^-b with N training frames, a straight line fitted to the "
-            f"logarithms. {_interval_words(fits)}"
+            f"logarithms. {_interval_words(fits)}{_floor_words(fits)}"
         ),
     ]
     if len(seeds) > 1 and sizes[-1] == total:
@@ -186,7 +185,9 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     last = points[points["n_train"] == sizes[-1]]
     means = last.groupby(by, as_index=False)["force_percent_error"].mean()
     means = means.rename(columns={"force_percent_error": "largest_error"})
-    section["table"] = sortable_table(fits.merge(means, on=by, how="left"), _FITS)
+    joined = fits.merge(means, on=by, how="left")
+    there = [one for one in _FITS if one.name in joined and joined[one.name].notna().any()]
+    section["table"] = sortable_table(joined, there)
     points["energy_mae_mev_per_atom"] = 1000 * points["energy_mae_ev_per_atom"]
     shown = [one for one in _POINTS if points[one.name].notna().any()]
     section["more"] = {
@@ -199,6 +200,16 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _curves_word(count: int) -> str:
     return "One curve" if count == 1 else f"{count} curves"
+
+
+def _floor_words(fits: pd.DataFrame) -> str:
+    """Say what the fits with a floor are; nothing where there is none."""
+    if "floor" not in fits or fits["floor"].isna().all():
+        return ""
+    return (
+        " With a floor: a N^-b + c, from four sizes on; its interval (two draws or more) holds the "
+        "covariance of the points over the test frames that they share."
+    )
 
 
 def _exponents(fits: pd.DataFrame) -> str:
@@ -250,19 +261,16 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         (
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
             f"and tested on the held-out frames of every tier ({_by_tier(tested)}); seed "
-            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % bootstrap "
+            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % "
             f"interval over the held-out frames of that tier. Framed: trained and tested on the "
             f"same tier."
         )
     ]
     groups = list(table.groupby(["learner", "label_set"], sort=False))
     section["findings"] = [_worst(str(a), str(b), rows) for (a, b), rows in groups]
-    if min(tested.values()) < _FEW_FRAMES:
+    if min(tested.values()) < FEWEST:
         section["warnings"] = [
-            (
-                f"A tier holds only {min(tested.values())} held-out frames: the bootstrap over so "
-                f"few gives intervals that are too narrow."
-            )
+            (f"A tier holds only {min(tested.values())} held-out frames: too few for an interval.")
         ]
     top = float(table["percent_error"].max())
     section["matrix"] = {

@@ -10,7 +10,9 @@ from dosml.analysis.figures.interactive import explorer, periodic_table, plotly_
 from dosml.analysis.figures.survey_figures import draw_survey_figures
 from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.survey_columns import describe
+from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.answer import Answer
+from dosml.analysis.report.control_sections import control_sections
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
 from dosml.analysis.statistics.correlation import informative
@@ -40,7 +42,7 @@ _METAL_COLUMNS = (
     "n_d_fermi_bare_states_per_ev_atom",
     "n_d_unsmeared_fermi_states_per_ev_atom",
     "d_sharpness_bare_states_per_ev2_atom",
-    "d_response_unsmeared_states2_per_ev_atom2",
+    PRIMARY,
     "d_band_center_ev",
     "d_band_width_ev",
     "d_band_filling",
@@ -76,7 +78,8 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     ----------
     folder
         Where to: `report.html`, `figures/`, and as CSV and parquet `metals`, `correlations`,
-        `within_metals`, `published`, `published_errors_our_measures` (those that exist).
+        `within_metals`, `published`, `published_errors_our_measures` and `control_...` (those that
+        exist).
     survey
         The survey.
 
@@ -101,6 +104,9 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     for name, table in tables.items():
         if table is not None:
             write_tables(table, folder, name)
+    for name in ("crystals", "electrons", "pairs"):
+        if (table := getattr(survey.controls, name)) is not None:
+            write_tables(table, folder, f"control_{name}")
     figures = draw_survey_figures(survey, folder / "figures")
     answer = verdict(survey)
     html = page(
@@ -129,6 +135,9 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
         interactive=[one for one in (explorer(survey), periodic_table(survey)) if one is not None],
         library=plotly_library(),
         figures=[picture(f.title, f.caption, f.png) for f in figures],
+        controls=control_sections(
+            survey.controls, survey.own, folder / "figures", seed=survey.seed
+        ),
         limits=survey_limits(survey),
         command=str(survey.facts.get("command", "")),
         facts=fact_groups(survey.facts),
@@ -140,9 +149,9 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
 
 
 def _answer_figure(figures: Sequence[FigureRecord]) -> str:
-    """Name of the figure beside the answer: the best measures, where they say anything."""
+    """Name of the figure beside the answer: the primary test, where there is one."""
     names = [one.png.stem for one in figures]
-    return "error_against_measures" if "error_against_measures" in names else "error_by_metal"
+    return "primary" if "primary" in names else "error_by_metal"
 
 
 def _answer_limits(survey: SurveyData) -> list[str]:

@@ -79,7 +79,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
         title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
         caption=f"{at_width}change: against "
         f"{table.attrs.get('reference_setting', 'the first setting')}; "
-        f"intervals: 95 %, bootstrap over test frames; {noise}{about_dos}at: atom",
+        f"intervals: 95 %, over test frames; {noise}{about_dos}at: atom",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )

@@ -9,18 +9,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.measures.table import ranked
-from dosml.analysis.statistics.correlation import correlate, informative, smallest_p
+from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.control_sections import control_sentences
+from dosml.analysis.report.exploratory import (
+    LEVEL,
+    chain,
+    elsewhere,
+    falls,
+    named,
+    ours_and_published,
+    p_words,
+    published_sentence,
+    r_words,
+    within_sentences,
+)
+from dosml.analysis.statistics.correlation import informative, smallest_p
 from dosml.analysis.statistics.label_noise import within_noise
+from dosml.analysis.statistics.primary import POWER_AT, power
 from dosml.analysis.statistics.scan import setting_words
-from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
-from dosml.errors import InputError
+from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Level of every test.
-LEVEL = 0.05
+    from dosml.analysis.statistics.primary import PrimaryTest
+
 #: A correlation below this is called weak: it explains less than a quarter of the variance.
 WEAK = 0.5
 
@@ -47,129 +60,155 @@ class Verdict:
 def verdict(survey: SurveyData) -> Verdict:
     """Answer the question for the metals of a survey.
 
-    "Yes" needs a DOS measure whose correlation with the force error at the reference setting is
-    significant after Holm's correction, has a bootstrap interval without zero, and predicts metals
-    left out better than the mean of the others. "No" needs every interval of the measures of the
-    thesis below +`WEAK`, and errors that are those of the force fields: three times the label
-    noise or more in half of the metals or more. Everything else is undecided.
+    The answer is that of the primary test (`dosml.analysis.statistics.primary`), which was named
+    before the survey and needs no correction. "Yes" needs p < 0.05, a bootstrap interval without
+    zero and metals left out predicted better than by the mean of the others. "No" needs the
+    interval below +`WEAK`, with and without the metals whose error is less than three times their
+    label noise. Where only an exploratory measure passes Holm's correction the word is "In part".
+    Everything else is undecided.
 
     Parameters
     ----------
     survey
         The survey.
     """
-    where = setting_words(*survey.reference)
-    ranking = survey.ranking
-    if ranking is None:
-        n = len(survey.with_d)
-        if n < len(survey.campaigns):
-            text = (
-                f"The d-DOS of {n} of {len(survey.campaigns)} metals is known: a correlation "
-                f"across metals needs {FEWEST_METALS} or more with different force errors."
-            )
-            return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
-        text = (
-            f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
-            f"{FEWEST_METALS} or more with different force errors."
-        )
-        return Verdict("Undecided", text, (*_spread(survey), *_noise(survey)))
-    word, headline = _word(ranking, where)
-    noisy = int(within_noise(survey.at(survey.reference)).sum())
-    if word == "No" and 2 * noisy > len(survey.campaigns):
-        word = "Undecided"
-        headline = (
-            f"The errors of {noisy} of {len(survey.campaigns)} metals at {where} are less than "
-            f"three times their label noise: they may be those of the k-points, and a No would be "
-            f"about these. {headline}"
-        )
+    where, test, ranking = setting_words(*survey.reference), survey.primary, survey.ranking
+    if test is None or ranking is None:
+        word, headline = "Undecided", _too_few(survey)
+        return Verdict(word, headline, (*carries(survey), *_spread(survey), *_noise(survey)))
+    word, headline = _word(test, ranking, where)
     sentences = [
         # the first four stand beside the answer
+        _primary(test),
         *_spread(survey),
-        *_falls(survey),
+        *falls(survey),
+        *carries(survey),
         *_noise(survey),
+        *control_sentences(survey.controls, survey.own, seed=survey.seed),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
-        *_elsewhere(survey),
-        *_within(survey),
-        *_chain(survey),
-        *_ours_and_published(survey),
-        _published(),
+        *elsewhere(survey),
+        *within_sentences(survey),
+        *chain(survey),
+        *ours_and_published(survey),
+        published_sentence(),
     ]
     return Verdict(word, headline, tuple(sentences))
 
 
-def _word(ranking: pd.DataFrame, where: str) -> tuple[str, str]:
-    n = int(ranking["n"].min())
+def _too_few(survey: SurveyData) -> str:
+    n, metals = len(survey.with_d), len(survey.campaigns)
+    if n < metals:
+        return (
+            f"The d-DOS of {n} of {metals} metals is known: a correlation across metals needs "
+            f"{FEWEST_METALS} or more with different force errors."
+        )
+    return (
+        f"{n} metal{'s' if n > 1 else ''} cannot answer it: a correlation across metals needs "
+        f"{FEWEST_METALS} or more with different force errors."
+    )
+
+
+def carries(survey: SurveyData) -> list[str]:
+    """Say what the labels can carry: engine, mesh, noise, n, power.
+
+    Parameters
+    ----------
+    survey
+        The survey.
+    """
+    engines = sorted({str(one.settings.get("engine", "unknown")) for one in survey.campaigns})
+    grids = sorted({_grid(one.settings.get("kpoints")) for one in survey.campaigns})
+    n = len(survey.with_d)
+    found = ", ".join(f"{100 * power(n, r):.0f} % for a true r of {r:g}" for r in POWER_AT)
+    noise = survey.at(survey.reference)["label_noise_percent"].dropna()
+    words = "label noise not known"
+    if len(noise):
+        words = f"label noise {noise.median():.2g} % of the forces in the median, at most "
+        words += f"{noise.max():.2g} %"
+    return [
+        (
+            f"What these labels can carry: engine {', '.join(engines)}, k-points "
+            f"{'; '.join(grids)}, {words}; n = {n} metals find a correlation with a chance of "
+            f"{found} (p < {LEVEL:g}, two-sided)."
+        )
+    ]
+
+
+def _grid(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return " x ".join(map(str, value))
+    return "of the engine's choice" if value is None else str(value)
+
+
+def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, str]:
+    about = f"For these {test.n} metals at {where}"
+    between = f"95 % interval {test.interval.low:+.2f} to {test.interval.high:+.2f}"
+    if math.isnan(test.interval.low):
+        between = "no interval"
+    r = f"Pearson r = {test.pearson:+.2f} ({between}, p {p_words(test.p)}, n = {test.n})"
+    if not informative(*test.interval):
+        r = f"whose r cannot be told (interval from -1 to +1, n = {test.n})"
+    if test.passes and test.pearson > 0:
+        return "Yes", (
+            f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "
+            f"larger, {r}. This is the one primary measure of dosml, not the best of many."
+        )
+    if test.passes:
+        return "The other way round", (
+            f"{about}: where the unsmeared chi_4 of the d band is larger, forces are learnt "
+            f"better, {r}."
+        )
     # one metal far off can carry a permutation test; the interval over metals then holds zero
     holds_zero = (ranking["pearson_low"] <= 0) & (ranking["pearson_high"] >= 0)
-    passed = ranking[(ranking["pearson_p_holm"] < LEVEL) & (ranking["loo_q2"] > 0) & ~holds_zero]
-    expected = {name: one.expected_sign or 0 for name, one in ranked().items()}
-    signs = np.array([expected[m] * np.sign(r) for m, r in _pairs(passed)])
-    if len(passed) and (signs > 0).any():
-        row = passed[signs > 0].iloc[0]
-        return "Yes", (
-            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
-            f"{_r(row)}, and survives the correction for {len(ranking)} tests."
-        )
-    if len(passed) and (signs == 0).any():
-        row = passed[signs == 0].iloc[0]
-        return "In part", (
-            f"For these {n} metals at {where}: {_named(row)} goes with the force error, "
-            f"{_r(row)}, but no measure of a large or sharp d-DOS at E_F does."
-        )
+    passed = ranking[
+        (ranking["measure"] != PRIMARY)
+        & (ranking["pearson_p_holm"] < LEVEL)
+        & (ranking["loo_q2"] > 0)
+        & ~holds_zero
+    ]
     if len(passed):
         row = passed.iloc[0]
-        return "The other way round", (
-            f"For these {n} metals at {where}: where {_named(row)} is "
-            f"larger, forces are learnt better, {_r(row)}."
+        return "In part", (
+            f"{about}: the primary measure, unsmeared chi_4, does not pass ({r}); of the "
+            f"exploratory ones {named(row)} goes with the force error, {r_words(row)}, and "
+            f"survives the correction for {len(ranking)} tests."
         )
-    thesis = ranking[[expected[m] > 0 for m in ranking["measure"]]]
-    top = ranking.iloc[int(np.argmax(np.abs(ranking["pearson"].to_numpy(float))))]
-    ends = thesis["pearson_high"].to_numpy(float)
-    if len(thesis) and np.isfinite(ends).all() and (ends < WEAK).all():
+    if test.interval.high < WEAK:
+        if test.noisy and not test.clear_interval.high < WEAK:
+            return "Undecided", (
+                f"{about}: unsmeared chi_4 against the force error, {r}, but the "
+                f"errors of {', '.join(test.noisy)} are less than three times their label noise: "
+                f"they may be those of the k-points, and without them the labels do not carry a No."
+            )
         return "No", (
-            f"For these {n} metals at {where}: every 95 % interval of the correlation of a "
-            f"large or sharp d-DOS with the force error ends below +{WEAK:g} (highest "
-            f"{ends.max():+.2f}); the strongest of all measures is {_named(top)}, {_r(top)}."
+            f"{about}: the 95 % interval of the correlation of unsmeared chi_4 with the force "
+            f"error ends below +{WEAK:g}, {r}."
         )
-    failed = (
-        f"no measure of the d-DOS passes p < {LEVEL:g} after the correction for {len(ranking)} "
-        "tests, has an interval without zero and predicts metals left out"
+    reason = "it does not pass p < 0.05 with an interval without zero and metals left out predicted"
+    if smallest_p(test.n) >= LEVEL:
+        reason = f"{test.n} metals are too few to pass whatever the data"
+    return "Undecided", f"{about}: unsmeared chi_4 against the force error, {r}; {reason}."
+
+
+def _primary(test: PrimaryTest) -> str:
+    text = (
+        f"Primary test: ln(force error) against unsmeared chi_4, Pearson "
+        f"{test.pearson:+.2f} (p {p_words(test.p)}), Spearman {test.spearman:+.2f} (p "
+        f"{p_words(test.spearman_p)}), n = {test.n}"
     )
-    if smallest_p(n) * len(ranking) >= LEVEL:
-        return "Undecided", (
-            f"For these {n} metals at {where}: {n} metals are too few for any measure to pass, "
-            f"whatever the data (p is {smallest_p(n):.3f} at best, before the correction for "
-            f"{len(ranking)} tests)."
+    if not math.isnan(test.within_crystals):
+        text += (
+            f"; with the kind of crystal taken out {test.within_crystals:+.2f} (p "
+            f"{p_words(test.within_crystals_p)})"
         )
-    return "Undecided", (
-        f"For these {n} metals at {where}: {failed}; the strongest is {_named(top)}, {_r(top)}, "
-        f"p {_p(top['pearson_p'])} before and p {_p(top['pearson_p_holm'])} after correction."
-    )
-
-
-def _pairs(ranking: pd.DataFrame) -> list[tuple[str, float]]:
-    return list(zip(ranking["measure"], ranking["pearson"].astype(float), strict=True))
-
-
-def _named(row: pd.Series) -> str:
-    return f"“{describe(str(row['measure'])).heading}”"
-
-
-def _r(row: pd.Series) -> str:
-    if not informative(row["pearson_low"], row["pearson_high"]):
-        return f"its r cannot be told (interval from -1 to +1, n = {row['n']})"
-    between = f"95 % interval {row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}"
-    if math.isnan(row["pearson_low"]):
-        between = "no interval"
-    return f"Pearson r = {row['pearson']:+.2f} ({between}, n = {row['n']})"
-
-
-def _p(value: float) -> str:
-    if value < 0.0001:
-        return "< 0.0001"
-    return f"= {value:.4f}" if value < 0.01 else f"= {value:.2f}"
+    if not math.isnan(test.q2):
+        text += (
+            f". A metal left out is predicted with Q² = {test.q2:+.2f}, from the d-band centre "
+            f"with {test.q2_centre:+.2f}"
+        )
+    return f"{text}."
 
 
 def _spread(survey: SurveyData) -> list[str]:
@@ -213,11 +252,12 @@ def _noise(survey: SurveyData) -> list[str]:
 def _tested(ranking: pd.DataFrame, where: str) -> str:
     few = int((ranking["pearson_p"] < LEVEL).sum())
     kept = ranking[ranking["pearson_p_holm"] < LEVEL]
-    passed = ", ".join(f"{_named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
+    passed = ", ".join(f"{named(row)} (r = {row['pearson']:+.2f})" for _, row in kept.iterrows())
     return (
-        f"{len(ranking)} measures were tried at {where}; about {LEVEL * len(ranking):.1f} would "
-        f"pass p < {LEVEL:g} by chance. {few} pass{'es' if few == 1 else ''} uncorrected, after "
-        f"Holm's correction {passed or 'none'}."
+        f"Exploratory: {len(ranking)} measures were tried at {where}; about "
+        f"{LEVEL * len(ranking):.1f} would pass p < {LEVEL:g} by chance. "
+        f"{few} pass{'es' if few == 1 else ''} uncorrected, after Holm's correction "
+        f"{passed or 'none'}."
     )
 
 
@@ -227,7 +267,7 @@ def _best(ranking: pd.DataFrame) -> str:
     verb = "beats" if best["loo_mae"] < best["loo_mae_baseline"] else "does not beat"
     mean = "better" if best["loo_mae"] < best["loo_mae_mean"] else "no better"
     return (
-        f"Predicting a metal left out, {_named(best)} does best: mean error {best['loo_mae']:.2f} "
+        f"Predicting a metal left out, {named(best)} does best: mean error {best['loo_mae']:.2f} "
         f"points. It {verb} the baseline {rival} ({best['loo_mae_baseline']:.2f} points) and is "
         f"{mean} than the mean of the other metals ({best['loo_mae_mean']:.2f} points), n = "
         f"{best['n']}. Being the best of {len(ranking)} flatters it."
@@ -240,141 +280,7 @@ def _controls(ranking: pd.DataFrame) -> str:
     if math.isnan(strong["partial"]):
         return f"Too few metals to take {given} out of the correlation."
     return (
-        f"With {given} taken out, the strongest correlation, that of {_named(strong)}, becomes "
-        f"{strong['partial']:+.2f} (p {_p(strong['partial_p'])}, not corrected, n = "
+        f"With {given} taken out, the strongest correlation, that of {named(strong)}, becomes "
+        f"{strong['partial']:+.2f} (p {p_words(strong['partial_p'])}, not corrected, n = "
         f"{strong['n']})."
-    )
-
-
-def _elsewhere(survey: SurveyData) -> list[str]:
-    """Ask the same of other settings and of single tiers."""
-    every = survey.correlations
-    if every is None:
-        return []
-    parts = []
-    for _, group in every.groupby(["target", "sigma_ev", "electrons_per_atom_shift"], sort=False):
-        target = str(group["target"].iloc[0])
-        here = (float(group["sigma_ev"].iloc[0]), float(group["electrons_per_atom_shift"].iloc[0]))
-        if target == TARGET and here != survey.reference:
-            name = f"at {setting_words(*here)}"
-        elif target.startswith(f"{TARGET}_tier_"):
-            name = f"on {target.removeprefix(f'{TARGET}_tier_')} frames alone"
-        else:
-            continue
-        top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
-        parts.append(
-            f"{name} {_named(top)}, r = {top['pearson']:+.2f}, p {_p(top['pearson_p_holm'])} "
-            f"(n = {top['n']})"
-        )
-    if not parts:
-        return []
-    text = (
-        f"The same question elsewhere, strongest measure and p after correction for the measures "
-        f"of that question: {'; '.join(parts)}. These are {len(parts)} more questions: corrected "
-        f"for all {len(every)} tests of this report the smallest is "
-        f"p {_p(float(every['pearson_p_holm_all'].min()))}."
-    )
-    return [text]
-
-
-def _falls(survey: SurveyData) -> list[str]:
-    """Count the metals whose error falls from the reference to the farthest common setting."""
-    from scipy import stats
-
-    if len(survey.common) < 2:
-        return []
-    far = survey.common[-1]
-    start = survey.at(survey.reference).set_index("metal")[TARGET]
-    change = (survey.at(far).set_index("metal")[TARGET] - start).dropna()
-    fall, moved = int((change < 0).sum()), int((change != 0).sum())
-    if moved == 0:
-        return []
-    p = float(stats.binomtest(fall, moved).pvalue)
-    text = (
-        f"From {setting_words(*survey.reference)} to {setting_words(*far)} the force error falls "
-        f"in {fall} of {len(change)} metals, by {-float(change.median()):.1f} points in the "
-        f"median (two-sided sign test p {_p(p)})."
-    )
-    return [text]
-
-
-def _within(survey: SurveyData) -> list[str]:
-    within = survey.within
-    if within is None:
-        return ["One setting only: what smearing does inside a metal cannot be told."]
-    best = within.iloc[0]
-    kept = within[within["p_holm"] < LEVEL]
-    honest = within[within["measure"] == "n_d_unsmeared_fermi_states_per_ev_atom"]
-    text = (
-        f"Inside metals, across settings ({best['n_metals']} metals, {best['n_points']} points, "
-        f"each metal's mean taken out): {_named(best)} follows the force error most surely, r = "
-        f"{best['pearson']:+.2f}, p {_p(best['p_holm'])} after correction; {len(kept)} of "
-        f"{len(within)} measures pass. Smeared measures fall with σ by construction and "
-        f"stand for it"
-    )
-    if len(honest):
-        row = honest.iloc[0]
-        text += (
-            f"; n_d at the unsmeared Fermi level, which only moving levels change, has r = "
-            f"{row['pearson']:+.2f} (p {_p(row['p_holm'])})"
-        )
-    return [text + "."]
-
-
-def _chain(survey: SurveyData) -> list[str]:
-    """Describe the two links between DOS and error: DOS -> angles, angles -> error."""
-    every = survey.correlations
-    rows = survey.at(survey.reference)
-    if every is None or "angular_gain_percent" not in set(every["target"]):
-        return []
-    links = every[every["target"] == "angular_gain_percent"]
-    top = links.iloc[int(np.argmax(np.abs(links["pearson"].to_numpy(float))))]
-    part = rows[["angular_gain_percent", TARGET]].dropna()
-    try:
-        second = correlate(part["angular_gain_percent"], part[TARGET], seed=survey.seed)
-    except InputError:
-        return []
-    return [
-        (
-            f"Link by link: how much angles the forces need (angular gain, no learner) goes most "
-            f"with {_named(top)}, {_r(top)}, p {_p(top['pearson_p_holm_all'])} after correction "
-            f"for all {len(every)} tests of this report; the angular gain itself goes with the "
-            f"force error at r = {second.pearson:+.2f} (p {_p(second.pearson_p)}, n = "
-            f"{second.n})."
-        )
-    ]
-
-
-def _ours_and_published(survey: SurveyData) -> list[str]:
-    rows = survey.at(survey.reference)[[TARGET, "published_force_percent_error"]].dropna()
-    if len(rows) < FEWEST_METALS:
-        return [
-            (
-                f"Of these metals {len(rows)} have a legible published error, too few to compare "
-                f"the two orders."
-            )
-        ]
-    try:
-        found = correlate(rows[TARGET], rows["published_force_percent_error"], seed=survey.seed)
-    except InputError:
-        return []
-    return [
-        (
-            f"Our errors against the published ones (other labels, frames and learner): Spearman "
-            f"{found.spearman:+.2f} (p {_p(found.spearman_p)}, n = {found.n} metals with a "
-            f"legible number)."
-        )
-    ]
-
-
-def _published() -> str:
-    ranking = published_ranking()
-    best = ranking.iloc[int(np.argmin(ranking["pearson_p"].to_numpy(float)))]
-    passed = "passes" if best["pearson_p_holm"] < LEVEL else "does not pass"
-    sizes = f"{ranking['n'].min()} to {ranking['n'].max()}"
-    return (
-        f"Published numbers alone (force errors of NequIP read from a figure, confidence medium; "
-        f"{len(ranking)} d-band numbers; n = {sizes} metals, most late ones illegible): the "
-        f"strongest is {_named(best)}, {_r(best)}, which {passed} the correction (p "
-        f"{_p(best['pearson_p_holm'])})."
     )

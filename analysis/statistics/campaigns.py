@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.columns import result_columns
+from dosml.analysis.measures.table import PRIMARY
 from dosml.errors import InputError
+from dosml.theory.response_index import D_WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,6 +126,10 @@ def read_campaign(folder: Path) -> CampaignTables:
             f"by dosml, or cut off"
         )
     results = results.reindex(columns=list(dict.fromkeys([*result_columns(), *results.columns])))
+    response = results.get("d_response_unsmeared_states2_per_ev_atom2")
+    if response is not None and results[PRIMARY].isna().all():
+        # older versions wrote the integral only
+        results[PRIMARY] = D_WEIGHTS[4] * response
     path = folder / "campaign.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

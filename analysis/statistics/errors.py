@@ -1,7 +1,7 @@
 """Errors of predictions and how sure one may be of them.
 
-Everything is built on sums per frame, so that a bootstrap over frames (the unit that is drawn
-independently; the components inside a frame are not independent) costs one matrix product.
+Everything is built on sums per frame: the frame, or a block of consecutive ones, is the unit that
+is drawn independently; the components inside a frame are not.
 The force % error of the TM23 paper (doi:10.1038/s41524-024-01264-z, eq. 2) is 100 MAE / MAV, both
 over force components.
 """
@@ -9,6 +9,7 @@ over force components.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-#: Resamples of every bootstrap here.
-N_RESAMPLES = 2000
 #: Confidence of every interval here.
 CONFIDENCE = 0.95
+#: Fewest frames (or blocks of frames) of a tier that give an interval.
+FEWEST = 4
+#: How the intervals are made, for reports and captions.
+INTERVAL_WORDS = (
+    "95 % intervals: Student's t over held-out frames inside each tier (blocks of consecutive "
+    f"frames from 8 frames a tier), none with fewer than {FEWEST} frames in a tier"
+)
 
 
 class Interval(NamedTuple):
@@ -157,101 +163,145 @@ def _checked(
     return pairs
 
 
-def bootstrap_weights(
-    strata: Sequence[Hashable], *, seed: int, n_resamples: int = N_RESAMPLES
-) -> NDArray[np.float64]:
-    """Weights of frames in bootstrap resamples, drawn inside strata (the tiers).
+def units_of(strata: Sequence[Hashable]) -> list[list[NDArray[np.intp]]] | None:
+    """Group frames into what may be taken as drawn independently inside each stratum (tier).
 
-    The tiers of a scan are fixed by design, so frames are drawn inside each. From the n frames of
-    a stratum n - 1 are drawn with replacement and weighted n / (n - 1): with few frames the plain
-    bootstrap gives a variance too small by (n - 1) / n, and this one does not (Rao and Wu, J. Am.
-    Stat. Assoc. 83, 231 (1988)). If any stratum holds a single frame, all frames form one.
+    Consecutive frames of a tier come from one trajectory as a rule and resemble each other. From n
+    frames of a tier come blocks of floor(sqrt(n)) consecutive ones, at least `FEWEST` blocks; up to
+    seven frames are a block each.
 
     Parameters
     ----------
     strata
-        Stratum of each frame, length n_frames.
-    seed
-        Seed of the draw; the same seed and strata give the same weights, which is what pairs the
-        resamples of two label sets.
-    n_resamples
-        Number of resamples.
+        Stratum of each frame, in the order of the trajectory.
 
     Returns
     -------
-    NDArray
-        Shape (n_resamples, n_frames); every row sums to n_frames. No row where there are fewer
-        than two frames, so that every interval is nan.
+    list
+        Per stratum the blocks, indices of frames each; None where a stratum has fewer than
+        `FEWEST` frames: so few show nothing of how much they scatter.
     """
-    n = len(strata)
-    if n < 2:
-        return np.empty((0, n))
     groups = [np.flatnonzero([s == name for s in strata]) for name in dict.fromkeys(strata)]
-    if min(len(g) for g in groups) < 2:
-        groups = [np.arange(n)]
-    rng = np.random.default_rng(seed)
-    weights = np.zeros((n_resamples, n))
-    for group in groups:
-        size = len(group)
-        draws = rng.multinomial(size - 1, np.full(size, 1 / size), size=n_resamples)
-        weights[:, group] = draws * (size / (size - 1))
-    return weights
+    if not groups or min(map(len, groups)) < FEWEST:
+        return None
+    return [
+        np.array_split(group, len(group) // max(1, min(len(group) // FEWEST, isqrt(len(group)))))
+        for group in groups
+    ]
 
 
-def percentile_interval(values: NDArray[np.float64], *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the central percentile interval of resampled values, shape (n_resamples,)."""
-    finite = values[np.isfinite(values)]
-    if len(finite) == 0:
-        return Interval(float("nan"), float("nan"))
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(finite, [tail, 100 - tail])
-    return Interval(float(low), float(high))
-
-
-def resampled_percent_errors(sums: FrameSums, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """100 MAE / MAV of each resample: numerator and denominator are both drawn again.
+def scatter(influence: NDArray[np.float64], strata: Sequence[Hashable]) -> tuple[float, float]:
+    """Find standard error and degrees of freedom of a number that is a sum over frames.
 
     Parameters
     ----------
-    sums
-        Sums per frame.
-    weights
-        From `bootstrap_weights`, shape (n_resamples, n_frames).
+    influence
+        What each frame adds to the number beyond its expectation, shape (n_frames,).
+    strata
+        Stratum of each frame.
+
+    Returns
+    -------
+    error, freedom
+        The variance is the sum over strata of m s^2 (m blocks whose sums scatter with variance
+        s^2), the degrees of freedom are Satterthwaite's (Biometrics 2, 110 (1946)). Both nan with
+        fewer than `FEWEST` frames in a stratum.
+    """
+    units = units_of(strata)
+    if units is None:
+        return float("nan"), float("nan")
+    parts, freedoms = [], []
+    for blocks in units:
+        sums = np.array([influence[block].sum() for block in blocks])
+        parts.append(len(sums) * float(sums.var(ddof=1)))
+        freedoms.append(len(sums) - 1)
+    variance, each = sum(parts), np.array(parts)
+    if variance == 0:
+        return 0.0, float(sum(freedoms))
+    return float(np.sqrt(variance)), float(variance**2 / np.sum(each**2 / np.array(freedoms)))
+
+
+def t_half_width(error: float, freedom: float, *, confidence: float = CONFIDENCE) -> float:
+    """Half the width of Student's interval: quantile times standard error; nan passes through."""
+    from scipy import stats
+
+    if np.isnan(error):
+        return float("nan")
+    return float(stats.t.ppf(0.5 + confidence / 2, freedom) * error)
+
+
+def ratio_influence(
+    numerator: NDArray[np.float64], denominator: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Find what each frame adds to (sum of numerators) / (sum of denominators), to first order.
+
+    Parameters
+    ----------
+    numerator, denominator
+        Sums of each frame, shape (n_frames,); the denominators add up to more than zero.
 
     Returns
     -------
     NDArray
-        Shape (n_resamples,), in %.
+        (n_k - R d_k) / D, shape (n_frames,): they add up to zero.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 100 * (weights @ sums.absolute_error) / (weights @ sums.absolute_value)
+    total = denominator.sum()
+    return np.asarray((numerator - numerator.sum() / total * denominator) / total)
 
 
-def percent_error_interval(sums: FrameSums, weights: NDArray[np.float64]) -> Interval:
-    """Return the bootstrap interval of 100 MAE / MAV in %; nan with fewer than two frames."""
-    if len(sums) < 2:
-        return Interval(float("nan"), float("nan"))
-    return percentile_interval(resampled_percent_errors(sums, weights))
+def ratio_interval(
+    numerator: NDArray[np.float64], denominator: NDArray[np.float64], strata: Sequence[Hashable]
+) -> Interval:
+    """Student's interval of a positive ratio of sums over frames, symmetric on a logarithm.
+
+    Parameters
+    ----------
+    numerator, denominator
+        Sums of each frame, shape (n_frames,).
+    strata
+        Stratum of each frame: tiers are fixed by design, frames scatter inside them.
+
+    Returns
+    -------
+    Interval
+        nan where a stratum has fewer than `FEWEST` frames or the denominators vanish.
+    """
+    ratio = _ratio(numerator, denominator)
+    if not ratio > 0:  # nan, or no error at all
+        return Interval(ratio, ratio)
+    half = t_half_width(*scatter(ratio_influence(numerator, denominator), strata)) / ratio
+    return Interval(float(ratio * np.exp(-half)), float(ratio * np.exp(half)))
+
+
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
+    total = denominator.sum()
+    return float(numerator.sum() / total) if total > 0 else float("nan")
+
+
+def percent_error_interval(sums: FrameSums, strata: Sequence[Hashable]) -> Interval:
+    """Return the interval of 100 MAE / MAV in %; nan with too few frames, see `ratio_interval`."""
+    return ratio_interval(100 * sums.absolute_error, sums.absolute_value, strata)
 
 
 def paired_difference_interval(
-    sums: FrameSums, baseline: FrameSums, weights: NDArray[np.float64]
+    sums: FrameSums, baseline: FrameSums, strata: Sequence[Hashable]
 ) -> Interval:
-    """Bootstrap interval of the difference of two % errors on the same frames.
+    """Student's interval of the difference of two % errors on the same frames.
 
-    Both label sets are drawn with the same weights, so what the frames have in common cancels.
+    What the frames have in common under both label sets cancels frame by frame.
 
     Parameters
     ----------
     sums, baseline
         Sums of the same frames in the same order under two label sets.
-    weights
-        From `bootstrap_weights`.
+    strata
+        Stratum of each frame.
 
     Returns
     -------
     Interval
-        Of (% error of `sums`) - (% error of `baseline`), in percentage points.
+        Of (% error of `sums`) - (% error of `baseline`), in percentage points; nan with too few
+        frames or where all forces vanish.
 
     Raises
     ------
@@ -262,28 +312,32 @@ def paired_difference_interval(
         raise InputError(
             f"a paired difference needs the same frames, got {len(sums)} and {len(baseline)}"
         )
-    difference = resampled_percent_errors(sums, weights) - resampled_percent_errors(
-        baseline, weights
+    change = sums.percent_error - baseline.percent_error
+    if np.isnan(change):
+        return Interval(change, change)
+    own, start = (
+        100 * ratio_influence(one.absolute_error, one.absolute_value) for one in (sums, baseline)
     )
-    return percentile_interval(difference)
+    half = t_half_width(*scatter(own - start, strata))
+    return Interval(change - half, change + half)
 
 
-def error_columns(name: str, sums: FrameSums, weights: NDArray[np.float64]) -> dict[str, float]:
+def error_columns(name: str, sums: FrameSums, strata: Sequence[Hashable]) -> dict[str, float]:
     """Give 100 MAE / MAV in % and the ends of its interval as columns of a table.
 
     Parameters
     ----------
     name
         Of the value's column; those of the ends are `name`_low and `name`_high.
-    sums, weights
+    sums, strata
         As in `percent_error_interval`.
     """
-    low, high = percent_error_interval(sums, weights)
+    low, high = percent_error_interval(sums, strata)
     return {name: sums.percent_error, f"{name}_low": low, f"{name}_high": high}
 
 
 def difference_columns(
-    name: str, sums: FrameSums, baseline: FrameSums, weights: NDArray[np.float64]
+    name: str, sums: FrameSums, baseline: FrameSums, strata: Sequence[Hashable]
 ) -> dict[str, float]:
     """Give the difference of two % errors and the ends of its paired interval as columns.
 
@@ -291,11 +345,11 @@ def difference_columns(
     ----------
     name
         As in `error_columns`.
-    sums, baseline, weights
+    sums, baseline, strata
         As in `paired_difference_interval`.
     """
     if sums is baseline:
         return {name: 0.0, f"{name}_low": 0.0, f"{name}_high": 0.0}
-    low, high = paired_difference_interval(sums, baseline, weights)
+    low, high = paired_difference_interval(sums, baseline, strata)
     change = sums.percent_error - baseline.percent_error
     return {name: change, f"{name}_low": low, f"{name}_high": high}

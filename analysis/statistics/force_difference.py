@@ -5,6 +5,12 @@ For one atom with force F0 at the first setting and F at the second, theta the a
     |F - F0|^2 = (|F| - |F0|)^2 + 4 |F| |F0| sin^2(theta / 2),
 
 exactly (the law of cosines). The first term is the magnitude part, the second the direction part.
+Figure 9c compares mean |F - F0| with mean ||F| - |F0||.
+
+What a change without any preference gives: small against the force and of random direction, one
+of its three components lies along the force and two across it, so the direction part holds
+`ISOTROPIC_SHARE` of the mean square, and the mean of |cos| over the sphere being one half, the
+ratio of the two means of Figure 9c is `ISOTROPIC_RATIO`.
 """
 
 from __future__ import annotations
@@ -20,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+
+#: Share of the direction part, and ratio of the two means of Fig. 9c, of small isotropic changes.
+ISOTROPIC_SHARE = 2 / 3
+ISOTROPIC_RATIO = 2.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,21 @@ class ForceDifference:
         """Share of the direction part in the mean square difference, 0 to 1; nan without change."""
         total = float(np.mean(self.total**2))
         return float(np.mean(self.direction**2)) / total if total > 0 else float("nan")
+
+    @property
+    def mean_total(self) -> float:
+        """Mean of |F - F0| over atoms, eV/Å (Fig. 9c)."""
+        return float(np.mean(self.total))
+
+    @property
+    def mean_magnitude(self) -> float:
+        """Mean of ||F| - |F0|| over atoms, eV/Å (Fig. 9c)."""
+        return float(np.mean(np.abs(self.magnitude)))
+
+    @property
+    def ratio_of_means(self) -> float:
+        """Ratio of the two means of Fig. 9c; nan where no force changes its size."""
+        return self.mean_total / self.mean_magnitude if self.mean_magnitude > 0 else float("nan")
 
     @property
     def mean_angle(self) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.statistics.errors import bootstrap_weights, component_sums, error_columns
+from dosml.analysis.statistics.errors import component_sums, error_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,16 +71,14 @@ def frame_errors(
 
 
 def species_rows(
-    held: HeldOut, symbols: Sequence[Sequence[str]], tiers: Sequence[str], *, seed: int = 0
+    held: HeldOut, symbols: Sequence[Sequence[str]], tiers: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Force errors of the atoms of each element, with bootstrap intervals over frames.
+    """Force errors of the atoms of each element, with 95 % intervals over frames.
 
     Parameters
     ----------
     held, symbols, tiers
         As in `frame_errors`.
-    seed
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -96,12 +94,12 @@ def species_rows(
             [np.asarray(held.forces_predicted[k])[picks[k]] for k in there],
             [np.asarray(held.forces[k])[picks[k]] for k in there],
         )
-        weights = bootstrap_weights([tiers[k] for k in there], seed=seed)
+        strata = [tiers[k] for k in there]
         rows.append(
             {
                 "element": element,
                 "n_atoms": int(sum(pick.sum() for pick in picks)),
-                **error_columns("force_percent_error", sums, weights),
+                **error_columns("force_percent_error", sums, strata),
                 "force_mae_ev_per_angstrom": sums.mean_absolute_error,
                 "force_mav_ev_per_angstrom": sums.mean_absolute_value,
             }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.analysis.statistics.errors import (
-    bootstrap_weights,
     difference_columns,
     error_columns,
 )
@@ -26,8 +25,6 @@ COSTS = ("seconds_training", "device", "peak_memory_mib", "n_parameters", "epoch
 def learner_table(
     results: Mapping[str, Sequence[tuple[Mapping[str, Any], HeldOut]]],
     test_tiers: Sequence[str],
-    *,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Tabulate the force error of every learner at every setting.
 
@@ -38,8 +35,6 @@ def learner_table(
         ("sigma_ev": 0.2) and what the learner's model says.
     test_tiers
         Tier of every held-out frame.
-    seed
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -51,7 +46,6 @@ def learner_table(
     """
     import pandas as pd
 
-    weights = bootstrap_weights(test_tiers, seed=seed)
     rows = []
     reference = [held.force_sums() for _, held in next(iter(results.values()))]
     for learner, settings in results.items():
@@ -59,10 +53,10 @@ def learner_table(
         for number, (columns, held) in enumerate(settings):
             sums = own[number]
             row: dict[str, Any] = {"learner": learner, **columns}
-            row |= error_columns("force_percent_error", sums, weights)
-            row |= difference_columns("change_to_first_setting", sums, own[0], weights)
+            row |= error_columns("force_percent_error", sums, test_tiers)
+            row |= difference_columns("change_to_first_setting", sums, own[0], test_tiers)
             row |= difference_columns(
-                "difference_to_first_learner", sums, reference[number], weights
+                "difference_to_first_learner", sums, reference[number], test_tiers
             )
             row["force_mae_ev_per_angstrom"] = sums.mean_absolute_error
             row["energy_mae_ev_per_atom"] = held.energy_error()

@@ -1,4 +1,9 @@
-"""Learning curves: error = a N^-b, fitted in log space (TM23 paper, Fig. 6)."""
+"""Learning curves: error = a N^-b, fitted in log space (TM23 paper, Fig. 6), and with a floor.
+
+All trainings of a curve are tested on the same frames. A hard test frame lifts the whole curve, so
+the errors of the points are not independent: their covariance over test frames goes into the
+intervals.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.statistics.errors import CONFIDENCE, Interval
+from dosml.analysis.statistics.curve_floor import fit_floor
+from dosml.analysis.statistics.errors import Interval, scatter, t_half_width
+from dosml.analysis.statistics.shared_test import SharedTest, shared_test
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
+
+    from dosml.analysis.statistics.errors import FrameSums
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,9 @@ class PowerLaw:
     r_squared
         Share of the variance of ln(error) that the law explains; nan where errors do not vary.
     exponent_interval
-        Interval of b: from the scatter between seeds (Student's t) where there are two seeds or
-        more, else from the residuals of the straight line, nan with two sizes.
+        Student's interval of b: from the scatter between seeds where there are two seeds or more,
+        else from the residuals of the straight line (nan with two sizes), and where the errors of
+        single test frames were given from their scatter too (nan with too few of them).
     n_sizes, n_seeds
         How many sizes and seeds the fit rests on.
     """
@@ -90,7 +100,9 @@ def nested_subsets(
     return [order[:size] for size in sizes]
 
 
-def fit_power_law(sizes: ArrayLike, errors: ArrayLike) -> PowerLaw:
+def fit_power_law(
+    sizes: ArrayLike, errors: ArrayLike, *, test: SharedTest | None = None
+) -> PowerLaw:
     """Fit error = a N^-b by least squares on logarithms.
 
     Parameters
@@ -99,6 +111,8 @@ def fit_power_law(sizes: ArrayLike, errors: ArrayLike) -> PowerLaw:
         Numbers of training frames, shape (n_sizes,).
     errors
         Shape (n_sizes,), or (n_seeds, n_sizes) for repeated training with other seeds.
+    test
+        What single test frames do to the errors.
 
     Returns
     -------
@@ -111,8 +125,6 @@ def fit_power_law(sizes: ArrayLike, errors: ArrayLike) -> PowerLaw:
     InputError
         If there are fewer than two different sizes, shapes disagree, or a number is not positive.
     """
-    from scipy import stats
-
     n, e = np.asarray(sizes, dtype=float), np.atleast_2d(np.asarray(errors, dtype=float))
     if n.ndim != 1 or len(set(n.tolist())) < 2 or e.ndim != 2 or e.shape[1] != len(n):
         raise InputError(
@@ -131,11 +143,18 @@ def fit_power_law(sizes: ArrayLike, errors: ArrayLike) -> PowerLaw:
     residual = float(np.sum((mean - intercept - slope * x) ** 2))
     total = float(np.sum((mean - mean.mean()) ** 2))
     if len(e) > 1:
-        error, freedom = float(slopes.std(ddof=1)) / np.sqrt(len(e)), len(e) - 1
+        error, freedom = float(slopes.std(ddof=1)) / np.sqrt(len(e)), float(len(e) - 1)
     else:
-        freedom = len(n) - 2
+        freedom = float(len(n) - 2)
         error = np.sqrt(residual / freedom / spread) if freedom > 0 else float("nan")
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * error) if freedom > 0 else error
+    error = error if freedom > 0 else float("nan")
+    if test is not None:
+        other, own = scatter(test.influence.mean(axis=0).T @ (centred / spread), test.strata)
+        both = error**2 + other**2
+        # Satterthwaite: degrees of freedom of the sum of two variances
+        freedom = both**2 / (error**4 / freedom + other**4 / own) if both > 0 else freedom
+        error = np.sqrt(both)
+    half = t_half_width(float(error), freedom)
     return PowerLaw(
         amplitude=float(np.exp(intercept)),
         exponent=-slope,
@@ -147,9 +166,14 @@ def fit_power_law(sizes: ArrayLike, errors: ArrayLike) -> PowerLaw:
 
 
 def learning_curve_table(
-    points: pd.DataFrame, *, by: Sequence[str], error: str = "force_percent_error"
+    points: pd.DataFrame,
+    *,
+    by: Sequence[str],
+    error: str = "force_percent_error",
+    sums: Sequence[FrameSums] | None = None,
+    strata: Sequence[Hashable] = (),
 ) -> pd.DataFrame:
-    """Fit one power law per group of points.
+    """Fit one power law per group of points, and where there are four sizes one with a floor.
 
     Parameters
     ----------
@@ -159,13 +183,20 @@ def learning_curve_table(
         Columns that tell curves apart, e.g. ["learner", "l_max", "sigma_ev"].
     error
         Column with the error.
+    sums
+        Errors of the test frames, one per row of `points`, of the same frames in all: with them
+        the intervals hold the scatter of the test set that all points share.
+    strata
+        Tier of every test frame.
 
     Returns
     -------
     pandas.DataFrame
         One row per curve: `by`, then "amplitude" (unit of the error), "exponent", "exponent_low",
-        "exponent_high", "r_squared", "n_sizes", "n_seeds". Only sizes that every seed of a curve
-        has are used.
+        "exponent_high", "r_squared", "n_sizes", "n_seeds" of a N^-b; "floor" (unit of the error),
+        "floor_low", "floor_high", "floor_amplitude", "floor_exponent" of a N^-b + c, nan with fewer
+        than four sizes (see `dosml.analysis.statistics.curve_floor.fit_floor`). Only sizes that
+        every seed of a curve has are used.
 
     Raises
     ------
@@ -180,10 +211,21 @@ def learning_curve_table(
             f"learning curves need the columns {', '.join(missing)}, the table has "
             f"{', '.join(map(str, points.columns))}"
         )
+    numbered = points.reset_index(drop=True)
+    numbered["row"] = np.arange(len(numbered))
     rows = []
-    for key, group in points.groupby(list(by), sort=True):
+    for key, group in numbered.groupby(list(by), sort=True):
         grid = group.pivot_table(index="seed", columns="n_train", values=error).dropna(axis=1)
-        law = fit_power_law(grid.columns.to_numpy(float), grid.to_numpy(float))
+        test = None
+        if sums is not None:
+            places = group.pivot_table(
+                index="seed", columns="n_train", values="row", aggfunc="first"
+            )
+            kept = places[grid.columns].to_numpy(int)
+            test = shared_test([[sums[n] for n in line] for line in kept], strata)
+        sizes, errors = grid.columns.to_numpy(float), grid.to_numpy(float)
+        law = fit_power_law(sizes, errors, test=test)
+        floor = fit_floor(sizes, errors, test=test)
         rows.append(
             {
                 **dict(zip(by, key, strict=True)),
@@ -192,6 +234,11 @@ def learning_curve_table(
                 "exponent_low": law.exponent_interval.low,
                 "exponent_high": law.exponent_interval.high,
                 "r_squared": law.r_squared,
+                "floor": floor.floor,
+                "floor_low": floor.interval.low,
+                "floor_high": floor.interval.high,
+                "floor_amplitude": floor.amplitude,
+                "floor_exponent": floor.exponent,
                 "n_sizes": law.n_sizes,
                 "n_seeds": law.n_seeds,
             }

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.statistics.errors import (
-    FrameSums,
-    bootstrap_weights,
     component_sums,
-    percentile_interval,
+    ratio_interval,
 )
 from dosml.errors import InputError
 
@@ -40,7 +38,7 @@ class Recommendation:
     table
         One row per tier ("all" first) and width, narrowest first: "tier", "sigma_ev",
         "n_frames", "force_change_ev_per_angstrom" (mean |dF| over force components against the
-        narrowest width) with the ends "_low" and "_high" of its 95 % bootstrap interval over
+        narrowest width) with the ends "_low" and "_high" of its 95 % interval over
         frames, "force_change_percent" (of the mean |F| at the narrowest) and "within".
     limit
         What a change is held against, eV/Å.
@@ -63,7 +61,6 @@ def recommend(
     tiers: Sequence[str],
     *,
     limit: float,
-    seed: int = 0,
 ) -> Recommendation:
     """Find the largest smearing whose forces stay close to those of the smallest one.
 
@@ -79,8 +76,6 @@ def recommend(
         Tier of every frame.
     limit
         Allowed mean change of a force component, eV/Å.
-    seed
-        Seed of the bootstrap.
 
     Raises
     ------
@@ -104,12 +99,11 @@ def recommend(
     for name in names:
         mask = np.array([name in (ALL, tier) for tier in tiers])
         strata = [tier for tier, use in zip(tiers, mask, strict=True) if use]
-        weights = bootstrap_weights(strata, seed=seed)
         chosen[name] = widths[0]
         open_end = True
         for width in widths:
             sums = component_sums(forces[width], start).take(mask)
-            low, high = _interval(sums, weights)
+            low, high = ratio_interval(sums.absolute_error, sums.count, strata)
             change = sums.mean_absolute_error
             within = bool((change if np.isnan(high) else high) <= limit)
             open_end = open_end and within
@@ -128,14 +122,6 @@ def recommend(
                 }
             )
     return Recommendation(pd.DataFrame(rows), limit, chosen)
-
-
-def _interval(sums: FrameSums, weights: NDArray[np.float64]) -> tuple[float, float]:
-    """Bootstrap interval of the mean absolute difference, eV/Å."""
-    if not len(weights):
-        return float("nan"), float("nan")
-    means = (weights @ sums.absolute_error) / (weights @ sums.count)
-    return percentile_interval(means)
 
 
 def gap_width(dos: ElectronicDos) -> float:

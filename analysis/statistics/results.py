@@ -10,7 +10,6 @@ import numpy as np
 
 from dosml.analysis.statistics.errors import (
     FrameSums,
-    bootstrap_weights,
     component_sums,
     error_columns,
     vector_sums,
@@ -149,7 +148,7 @@ class SettingResult:
         return self.setting.electrons_per_atom_shift
 
 
-def error_rows(held: HeldOut, tiers: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
+def error_rows(held: HeldOut, tiers: Sequence[str]) -> list[dict[str, Any]]:
     """Errors of one model on its held-out frames: all of them, then tier by tier.
 
     Parameters
@@ -158,15 +157,13 @@ def error_rows(held: HeldOut, tiers: Sequence[str], *, seed: int = 0) -> list[di
         Labels and predictions.
     tiers
         Tier of every held-out frame.
-    seed
-        Seed of the bootstrap.
 
     Returns
     -------
     list of dict
         "tier" ("all" first; rows of tiers only where there are several), "n_test",
-        "force_percent_error" with the ends "_low" and "_high" of its 95 % bootstrap interval over
-        frames, "force_mae_ev_per_angstrom", "force_rmse_ev_per_angstrom",
+        "force_percent_error" with the ends "_low" and "_high" of its 95 % interval over frames,
+        "force_mae_ev_per_angstrom", "force_rmse_ev_per_angstrom",
         "force_mav_ev_per_angstrom", "energy_mae_ev_per_atom" and, where there are stresses,
         "stress_mae_ev_per_angstrom3".
     """
@@ -182,7 +179,7 @@ def error_rows(held: HeldOut, tiers: Sequence[str], *, seed: int = 0) -> list[di
         row: dict[str, Any] = {
             "tier": name,
             "n_test": len(sums),
-            **error_columns("force_percent_error", sums, bootstrap_weights(strata, seed=seed)),
+            **error_columns("force_percent_error", sums, strata),
             "force_mae_ev_per_angstrom": sums.mean_absolute_error,
             "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
             "force_mav_ev_per_angstrom": sums.mean_absolute_value,

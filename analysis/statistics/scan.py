@@ -16,7 +16,7 @@ from dosml.analysis.measures.reading import DosWindows
 from dosml.analysis.measures.table import measure_all
 from dosml.analysis.statistics.angular_resolution import angular_resolution
 from dosml.analysis.statistics.errors import (
-    bootstrap_weights,
+    INTERVAL_WORDS,
     difference_columns,
     error_columns,
     percent_error_interval,
@@ -61,8 +61,8 @@ class ScanData:
         what engine and kind of scan cannot show, added to "What cannot be concluded").
     windows
         Energy windows of the DOS measures.
-    bootstrap_seed
-        Seed of every bootstrap.
+    seed
+        Seed of everything that is drawn: folds and shuffles of the angular measures.
     frames
         Positions and cells of all frames in the order of `tiers`, or None. With them the scan also
         measures the angular resolution that the forces ask for.
@@ -81,7 +81,7 @@ class ScanData:
     settings: Sequence[SettingResult]
     facts: Mapping[str, object]
     windows: DosWindows = field(default_factory=DosWindows)
-    bootstrap_seed: int = 0
+    seed: int = 0
     frames: Sequence[Atoms] | None = None
     angular_basis: AngularBasis = field(default_factory=lambda: AngularBasis(cutoff=6.0))
 
@@ -154,11 +154,6 @@ class ScanData:
         return ends
 
     @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """Bootstrap weights of the held-out frames, shape (n_resamples, n_test)."""
-        return bootstrap_weights(self.test_tiers, seed=self.bootstrap_seed)
-
-    @cached_property
     def angular(self) -> pd.DataFrame | None:
         """Angular resolution of every setting, see `dosml.analysis.statistics.angular_resolution`.
 
@@ -172,7 +167,7 @@ class ScanData:
             self.angular_basis,
             strata=self.tiers,
             folds=min(6, len(self.frames)),
-            seed=self.bootstrap_seed,
+            seed=self.seed,
         )
 
     @cached_property
@@ -195,7 +190,7 @@ class ScanData:
             names,
             reference=reference,
             cutoff=SHELL_CUTOFF * volume ** (1 / 3),
-            seed=self.bootstrap_seed,
+            seed=self.seed,
         )
 
     def tier_mask(self, tier: str) -> NDArray[np.bool_]:
@@ -279,7 +274,7 @@ def summarise(scan: ScanData) -> pd.DataFrame:
     pandas.DataFrame
         One row per setting in the order of `scan.settings`; columns as in
         `result_columns`, then three per tier. Columns without any value (stress
-        where there is none) are nan. `attrs` holds formula, windows and bootstrap facts.
+        where there is none) are nan. `attrs` holds formula, windows and how intervals are made.
 
     Raises
     ------
@@ -296,14 +291,13 @@ def summarise(scan: ScanData) -> pd.DataFrame:
         "moments_window_ev": list(scan.windows.moments),
         "sharpness_window_ev": list(scan.windows.sharpness),
         "reference_setting": setting_name(scan.reference),
-        "bootstrap_seed": scan.bootstrap_seed,
-        "bootstrap_resamples": len(scan.weights),
+        "intervals": INTERVAL_WORDS,
     }
     return table
 
 
 def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
-    held, weights = setting.held_out, scan.weights
+    held, strata = setting.held_out, scan.test_tiers
     sums, energies, stresses = held.force_sums(), held.energy_sums(), held.stress_sums()
     start = sums if setting is scan.reference else scan.reference.held_out.force_sums()
     row: dict[str, object] = {
@@ -314,8 +308,8 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
         "n_test_frames": len(held),
         "force_mae_ev_per_angstrom": sums.mean_absolute_error,
         "force_mav_ev_per_angstrom": sums.mean_absolute_value,
-        **error_columns("force_percent_error", sums, weights),
-        **difference_columns("force_percent_error_change", sums, start, weights),
+        **error_columns("force_percent_error", sums, strata),
+        **difference_columns("force_percent_error_change", sums, start, strata),
         "label_noise_ev_per_angstrom": setting.label_noise,
         "label_noise_percent": setting.label_noise_percent,
         "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
@@ -329,7 +323,7 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
     for tier in scan.tier_names:
         mask = scan.tier_mask(tier)
         part = sums.take(mask)
-        ends = percent_error_interval(part, weights[:, mask])
+        ends = percent_error_interval(part, [tier] * len(part))
         row[tier_column(tier)] = part.percent_error
         row[tier_column(tier, "low")], row[tier_column(tier, "high")] = ends
     return row | _dos_columns(scan, setting) | _force_change_columns(scan, setting)
@@ -356,6 +350,9 @@ def _force_change_columns(scan: ScanData, setting: SettingResult) -> dict[str, o
         "force_change_magnitude_rms_ev_per_angstrom": change.rms_magnitude,
         "force_change_direction_rms_ev_per_angstrom": change.rms_direction,
         "force_change_direction_share": change.direction_share,
+        "force_change_mean_ev_per_angstrom": change.mean_total,
+        "force_change_magnitude_mean_ev_per_angstrom": change.mean_magnitude,
+        "force_change_mean_ratio": change.ratio_of_means,
         "force_change_mean_angle_degrees": change.mean_angle,
         "force_change_percent": change.relative_percent,
     }

@@ -10,9 +10,12 @@ import numpy as np
 
 from dosml.analysis.measures.survey_columns import CONTROLS, PUBLISHED_MEASURES
 from dosml.analysis.measures.table import ranked
+from dosml.analysis.statistics.angular_resolution import gain_of
 from dosml.analysis.statistics.campaigns import differences
+from dosml.analysis.statistics.controls import Controls
 from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate_within, holm
 from dosml.analysis.statistics.measures_ranking import rank_measures
+from dosml.analysis.statistics.primary import PrimaryTest, primary_test
 from dosml.analysis.statistics.published import D_BAND_CENTERS, published_metals, published_table
 from dosml.analysis.statistics.scan import setting_words
 from dosml.errors import InputError
@@ -42,6 +45,10 @@ class SurveyData:
         What was run, shown in the report: strings or mappings of strings.
     failures
         Metal without a result -> why.
+    crystals
+        Metal -> kind of crystal that its frames were sampled from, of those where it is known.
+    controls
+        What was run beside the metals.
     seed
         Seed of every permutation and bootstrap.
 
@@ -54,6 +61,8 @@ class SurveyData:
     campaigns: Sequence[CampaignTables]
     facts: Mapping[str, object] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    crystals: Mapping[str, str] = field(default_factory=dict)
+    controls: Controls = field(default_factory=Controls)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -169,8 +178,19 @@ class SurveyData:
         return len(self.campaigns) >= FEWEST_METALS
 
     @cached_property
+    def primary(self) -> PrimaryTest | None:
+        """The primary test: ln(force error) against unsmeared chi_4 at the reference."""
+        return primary_test(self.at(self.reference), TARGET, self.crystals, seed=self.seed)
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """The metals at the reference with their crystals, which controls are held against."""
+        rows = self.at(self.reference)
+        return rows.assign(crystal=[self.crystals.get(m, "unknown") for m in rows["metal"]])
+
+    @cached_property
     def ranking(self) -> pd.DataFrame | None:
-        """The main question: every DOS measure against the force error at the reference."""
+        """Exploratory: every DOS measure against the force error at the reference."""
         return self._rank(self.reference, TARGET)
 
     @cached_property
@@ -288,15 +308,22 @@ def _settings(campaign: CampaignTables) -> list[tuple[float, float]]:
 
 def _angular(campaign: CampaignTables) -> dict[str, list[float]]:
     """Pair and angular shares of every row of a campaign's results."""
-    pairs, gains = [], []
+    pairs, gains, nulls = [], [], []
     for width, shift in _settings(campaign):
-        pair = gain = float("nan")
+        pair = gain = null = float("nan")
         if campaign.angular is not None:
             name = setting_words(width, shift)
             group = campaign.angular[campaign.angular["setting"] == name].sort_values("l_max")
             left = 1 - group["explained"].to_numpy(float)
             if len(left) > 2 and left[1] > 0:
-                pair, gain = 100 * left[0], 100 * (left[1] - left[-1]) / left[1]
+                pair, gain = 100 * left[0], float(gain_of(left[1:]))
+                if "angular_gain_null_high_percent" in group:  # not of older versions
+                    null = float(group["angular_gain_null_high_percent"].iloc[0])
         pairs.append(pair)
         gains.append(gain)
-    return {"pairs_unexplained_percent": pairs, "angular_gain_percent": gains}
+        nulls.append(null)
+    return {
+        "pairs_unexplained_percent": pairs,
+        "angular_gain_percent": gains,
+        "angular_gain_null_high_percent": nulls,
+    }

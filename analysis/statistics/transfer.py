@@ -8,7 +8,6 @@ import numpy as np
 
 from dosml.analysis.statistics.errors import (
     FrameSums,
-    bootstrap_weights,
     difference_columns,
     error_columns,
 )
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def transfer_table(
-    sums: Mapping[str, FrameSums], test_tiers: Sequence[str], *, seed: int = 0
-) -> pd.DataFrame:
+def transfer_table(sums: Mapping[str, FrameSums], test_tiers: Sequence[str]) -> pd.DataFrame:
     """Tabulate the force % error of every training tier on every test tier.
 
     Parameters
@@ -32,8 +29,6 @@ def transfer_table(
         from `dosml.analysis.statistics.errors.component_sums`.
     test_tiers
         Tier of every held-out frame.
-    seed
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -59,19 +54,19 @@ def transfer_table(
     rows = []
     for tested in dict.fromkeys(test_tiers):
         mask = np.array([tier == tested for tier in test_tiers])
-        weights = bootstrap_weights([tested] * int(mask.sum()), seed=seed)
+        strata = [tested] * int(mask.sum())
         own = sums[tested].take(mask) if tested in sums else None
         for trained, every in sums.items():
             part = every.take(mask)
             change = dict.fromkeys(("change", "change_low", "change_high"), float("nan"))
             if own is not None:
-                change = difference_columns("change", part, own, weights)
+                change = difference_columns("change", part, own, strata)
             rows.append(
                 {
                     "trained_on": trained,
                     "tested_on": tested,
                     "n_test_frames": len(part),
-                    **error_columns("percent_error", part, weights),
+                    **error_columns("percent_error", part, strata),
                     "mae": part.mean_absolute_error,
                     "mav": part.mean_absolute_value,
                     **change,

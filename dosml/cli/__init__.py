@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import sys
-import tempfile
-import traceback
-from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from dosml.cli import (
     about,
+    angular_need,
     dos,
+    electron_series,
     env,
     evaluate,
     grid,
@@ -20,6 +20,7 @@ from dosml.cli import (
     nelect_scan,
     parts,
     phonons,
+    predict_learnability,
     recommend_smearing,
     relabel,
     report,
@@ -30,13 +31,22 @@ from dosml.cli import (
     transfer,
 )
 from dosml.cli import map as electron_map
-from dosml.errors import DosmlError
+from dosml.cli.net import net, output, past_typer, readable, stop_on_signals
+from dosml.surroundings import settle_caches
+from dosml.terminal import print_line
 from dosml.version import __version__
 
-#: Exit code after Ctrl-C, as shells have it.
-INTERRUPTED = 130
+
+class _Commands(TyperGroup):
+    """All commands; what typer would end in a way of its own comes to our net."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with past_typer():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="dosml",
     help="Why are some metals hard for machine-learned force fields, and what does the electronic "
     "density of states have to do with it?",
@@ -47,6 +57,7 @@ app = typer.Typer(
 app.command("smear-scan")(smear_scan.smear_scan)
 app.command("nelect-scan")(nelect_scan.nelect_scan)
 app.command("map")(electron_map.electron_map)
+app.command("electron-series")(electron_series.electron_series)
 app.command("survey")(survey.survey)
 app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
@@ -54,10 +65,12 @@ app.command("recommend-smearing")(recommend_smearing.recommend_smearing)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
+app.command("predict-learnability")(predict_learnability.predict_learnability)
 app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
 app.add_typer(about.datasets, name="datasets")
@@ -69,7 +82,7 @@ app.add_typer(relabel.app, name="relabel")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"dosml {__version__}")
+        print_line(f"dosml {__version__}")
         raise typer.Exit
 
 
@@ -84,35 +97,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; a user's error is one line and exit code 2, never a traceback."""
-    try:
-        app()
-    except DosmlError as error:
-        _fail(str(error), 2)
-    except (KeyboardInterrupt, SystemExit) as end:
-        # typer turns Ctrl-C in a command into a silent exit with this code
-        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
-            raise
-        _fail("stopped: run the same command again to continue", INTERRUPTED)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            _fail(
-                "no space left on the disk: free some and run the same command again; finished "
-                "work is kept",
-                2,
-            )
-        _fail(f"{error}; details in {_write_traceback()}", 2)
-    except Exception as error:  # noqa: BLE001 - the last net: the user gets one line
-        _fail(f"{type(error).__name__}: {error}; details in {_write_traceback()}", 2)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"dosml: error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _write_traceback() -> Path:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="dosml-error-", suffix=".log", delete=False, encoding="utf-8"
-    ) as handle:
-        traceback.print_exc(file=handle)
-    return Path(handle.name)
+    stop_on_signals()
+    settle_caches()
+    with output(), net():
+        app(args=readable(sys.argv[1:]))

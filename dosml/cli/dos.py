@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dosml.cli.net import print_error
 from dosml.errors import DosmlError, InputError
+from dosml.terminal import make_console, new_table, one_line, print_document, show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,13 +105,13 @@ def dos(
         rows.append(row)
         curves.append((str(path), curve))
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_document(json.dumps(rows, indent=2))
     elif rows:
         _print_table(rows)
     if plot is not None and curves:
         _draw(curves, plot)
     for problem in problems:
-        print(f"dosml: error: {' '.join(problem.split())}", file=sys.stderr)
+        print_error(problem)
     if problems:
         raise typer.Exit(2)
 
@@ -208,48 +209,37 @@ def _within(curve: ElectronicDos, window: Window) -> NDArray[np.bool_]:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     """One line per measure, one column per file, as many files side by side as there is room."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = make_console()
     # the names of measures and units take about 50 characters, a file 20
-    beside = max(1, (console.width - 50) // 20)
+    beside = max(1, ((console.width if console.is_terminal else _WIDTH) - 50) // 20)
     for first in range(0, len(rows), beside):
-        console.print(_table(rows[first : first + beside]))
+        show(console, _table(rows[first : first + beside]))
     low, high = rows[0]["sharpness_window_ev"]
-    console.print(
+    show(
+        console,
         f"window: of moments, filling, response; sharpness and curvature: {low:g} to {high:g} eV; "
         f"levels filled: {rows[0]['filled_with']}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
     )
     for row in rows:
         if row["note"]:
-            console.print(f"{row['file']}: {row['note']}", highlight=False, soft_wrap=True)
+            show(console, f"{row['file']}: {row['note']}")
         for name, part in row.get("orbitals", {}).items():
-            console.print(
+            show(
+                console,
                 f"{row['file']}: {name:6s} centre {part['d_band_center_ev']:.3f} eV, "
                 f"n(E_F) {part['n_d_fermi_bare_states_per_ev_atom']:.3f} /eV/atom",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
             )
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    from rich import box
-    from rich.table import Table
-
     from dosml.analysis.measures.column import number_text
     from dosml.analysis.measures.table import MEASURES
 
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = new_table()
     shown.add_column("measure", no_wrap=True)
     shown.add_column("unit", no_wrap=True)
     for row in rows:
-        shown.add_column(row["file"], justify="right", overflow="fold", min_width=12)
+        shown.add_column(one_line(row["file"]), justify="right", overflow="fold", min_width=12)
     for one in MEASURES.values():
         values = [row[one.name] for row in rows]
         if any(value is not None for value in values):
@@ -262,7 +252,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
-    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure
+    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure, plain
     from dosml.files import whole_file
 
     if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
@@ -281,7 +271,7 @@ def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
         places = figure.subplots(len(panels), 1, sharex=True)
         for axes, (title, values) in zip(places, panels, strict=True):
             for (name, curve), value in zip(curves, values, strict=True):
-                axes.plot(curve.energies, value, label=Path(name).name)
+                axes.plot(curve.energies, value, label=plain(Path(name).name))
             axes.axvline(0, color=LINE_COLOUR, linewidth=0.8, linestyle="--")
             axes.set(title=title, xlim=(-10, 10))
             axes.set_ylim(bottom=min(0.0, *(float(value.min()) for value in values)))

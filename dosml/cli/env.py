@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from dosml.terminal import make_console, new_table, print_line
+from dosml.terminal import show as show_content
+
 app = typer.Typer(
     help="Environments of the peer force fields: each has one of its own, in locked versions.",
     no_args_is_help=True,
@@ -31,21 +34,17 @@ def create(
 
     chosen = environments.environment_name(name)
     made = environments.create(
-        chosen, torch_index=torch_index or environments.TORCH_CPU_INDEX, say=print
+        chosen, torch_index=torch_index or environments.TORCH_CPU_INDEX, say=print_line
     )
-    print(f"{made.name}: {_versions(made)}; {made.size_mb} MB in {made.folder}")
+    print_line(f"{made.name}: {_versions(made)}; {made.size_mb} MB in {made.folder}")
 
 
 @app.command("list")
 def show() -> None:
     """Say which environments are there, with versions and sizes."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from dosml.learners.peers import environments
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = new_table()
     for heading in ("environment", "learners", "versions", "size"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for name, recipe in environments.RECIPES.items():
@@ -53,9 +52,9 @@ def show() -> None:
         versions = _versions(found) if found else f"missing: dosml env create {name}"
         size = f"{found.size_mb} MB" if found else "-"
         table.add_row(name, ", ".join(recipe.learners), versions, size)
-    console = Console()
-    console.print(table)
-    console.print(f"folder: {environments.environments_folder()}", soft_wrap=True, highlight=False)
+    console = make_console()
+    show_content(console, table)
+    show_content(console, f"folder: {environments.environments_folder()}")
 
 
 @app.command("remove")
@@ -69,7 +68,7 @@ def remove(
     folder = environments.remove(environments.environment_name(name))
     if folder is None:
         raise InputError(f"there is no environment {name} in {environments.environments_folder()}")
-    print(f"removed {folder}")
+    print_line(f"removed {folder}")
 
 
 def _versions(environment: object) -> str:

@@ -40,7 +40,6 @@ def evaluate(
     device: Annotated[
         Text, typer.Option(help="Where a saved model runs. Default: where it was trained.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-evaluate-METAL.")] = None,
 ) -> None:
     """Score a force field on label sets: by tier and element, with parity and worst frames.
@@ -64,7 +63,6 @@ def evaluate(
         frames=frames,
         device=device,
         out=out,
-        seed=seed,
     )
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=result.answer.question)
     shown.add_column("label set")

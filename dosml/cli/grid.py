@@ -51,9 +51,9 @@ def grid(
     result = run(settings, reporter)
     front = list(result.table.columns)
     varied = front[1 : front.index("n_train")]
-    reporter.console.print(training_table(result.table, varied))
+    reporter.show(training_table(result.table, varied))
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")
 
 
 def _values(texts: list[str]) -> dict[str, tuple[Any, ...]]:

@@ -19,7 +19,9 @@ def learning_curve(
     ] = None,
     sizes: Annotated[
         options.Text,
-        typer.Option(help="Training frames, a comma list. Default: a quarter, half, all."),
+        typer.Option(
+            help="Training frames, a comma list. Default: an eighth, a quarter, half, all."
+        ),
     ] = None,
     repeats: Annotated[
         options.Number, typer.Option(help="Draws of the subsets. Default: 1.")
@@ -38,6 +40,7 @@ def learning_curve(
     from dosml.studies.open_study import CurveSettings
 
     settings = options.read_options(CurveSettings, own, given)
+    from dosml.analysis.statistics.curve_floor import floor_words
     from dosml.studies.learning_curve import learning_curve as run
 
     reporter = make_reporter()
@@ -48,7 +51,7 @@ def learning_curve(
             between = "two sizes give no interval"
         reporter.say(
             f"{fit['learner']}, l_max {fit['l_max']}, {fit['label_set']}: force error = "
-            f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between})"
+            f"{fit['amplitude']:.1f} % N^{-fit['exponent']:.2f} ({between}){floor_words(dict(fit))}"
         )
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")

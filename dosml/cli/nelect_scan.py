@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import Text, spelled_out
+from dosml.cli.shared_options import Text, make_reporter, spelled_out
 from dosml.studies.scan_settings import ElectronScanSettings
 
 
@@ -59,8 +59,6 @@ def nelect_scan(
     result = options.run_command(ElectronScanSettings, own, given)
     if result is None or result.swap is None:
         return
-    from rich.console import Console
-
     from dosml.analysis.report.terminal import swap_terminal
 
-    Console().print(swap_terminal(result.swap))
+    make_reporter().show(swap_terminal(result.swap))

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dosml.cli.shared_options import make_reporter
 from dosml.errors import InputError
 from dosml.learners.registry import LEARNERS
 from dosml.relabel.engines.registry import ENGINES
+from dosml.terminal import print_line
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-    from rich.console import Console
 
     from dosml.registry import Registry
 
@@ -42,9 +41,8 @@ def show_engine(
     card = ENGINES.entry(name).card
     if card is None:
         raise InputError(f"the engine {name} has no card of {metal}: docs/engines.md compares them")
-    console = make_reporter().console
     for line in card(metal):
-        _line(console, line)
+        print_line(line)
 
 
 @learners.callback(invoke_without_command=True)
@@ -61,24 +59,18 @@ def show_learner(name: Annotated[str, typer.Argument(help="Name of a force field
 
 
 def _list(registry: Registry[Any], last: str) -> None:
-    console = make_reporter().console
     for entry in registry.usable():
-        _line(console, f"{entry.name:<12}{entry.help}")
-    _line(console, last)
+        print_line(f"{entry.name:<12}{entry.help}")
+    print_line(last)
 
 
 def _show(registry: Registry[Any], name: str, option: str) -> None:
     entry = registry.entry(name)
-    console = make_reporter().console
-    _line(console, f"{entry.name}: {entry.help}")
+    print_line(f"{entry.name}: {entry.help}")
     fields: dict[str, FieldInfo] = entry.options.model_fields
     if not fields:
-        _line(console, "no options")
+        print_line("no options")
     for field, known in fields.items():
         default = "none" if known.default is None else known.default
         words = f"; {known.description}" if known.description else ""
-        _line(console, f"  {option} {field}=...  default {default}{words}")
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_line(f"  {option} {field}=...  default {default}{words}")

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from dosml.cli.shared_options import make_reporter
+from dosml.errors import about
+from dosml.paths import check_output
 
 
 def phonons(
@@ -60,22 +62,25 @@ def phonons(
     from dosml.relabel.execution.settings import load_run_settings
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
 
+    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
+    check_output(folder)
     reporter = make_reporter()
     width = sigma if sigma is not None else sigma_of_model(source)
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
-    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
-    lines = run_phonons(
-        structure,
-        sources,
-        folder,
-        reporter,
-        min_length=min_length,
-        displacement=displacement,
-        points=points,
-        run=load_run_settings(config),
-        workers=1,
-    )
+    run = load_run_settings(config)
+    with about(structure):
+        lines = run_phonons(
+            structure,
+            sources,
+            folder,
+            reporter,
+            min_length=min_length,
+            displacement=displacement,
+            points=points,
+            run=run,
+            workers=1,
+        )
     for line in lines:
         reporter.say(line)
     reporter.say(f"bands: {folder / 'phonons.png'}, {folder / 'phonons.csv'}")

@@ -30,7 +30,6 @@ def recommend_smearing(
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme of label sets that do not say it.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-recommend-METAL.")
     ] = None,
@@ -48,7 +47,7 @@ def recommend_smearing(
     from dosml.studies.recommend import recommend_smearing as run
 
     reporter = make_reporter()
-    result = run(folder, reporter, metal=metal, scheme=scheme, within=within, out=out, seed=seed)
+    result = run(folder, reporter, metal=metal, scheme=scheme, within=within, out=out)
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=result.answer.question)
     shown.add_column("frames")
     for heading in ("σ\neV", "force change\nmeV/Å", "within"):

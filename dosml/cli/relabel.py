@@ -15,8 +15,9 @@ from dosml.cli.relabel_options import (
     vasp_protocol,
 )
 from dosml.cli.relabel_run import Study, run, script, status, work
-from dosml.errors import InputError
+from dosml.errors import InputError, about
 from dosml.limits import MOST_WORKERS
+from dosml.paths import check_output
 
 _INPUTS = "inputs"
 
@@ -107,6 +108,8 @@ def inputs(
             f"--engine {engine}: dosml relabel writes inputs for vasp; the engines that run here "
             "label in dosml smear-scan"
         )
+    study = out or Path(f"dosml-vasp-{frames.stem}")
+    check_output(study)
     settings = electronic_settings(sigma, scheme, electrons)
     protocol = vasp_protocol(
         preset=preset,
@@ -122,12 +125,13 @@ def inputs(
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
     read = read_frames(frames, VASP_LABELS)
-    study = out or Path(f"dosml-vasp-{frames.stem}")
     reporter = reporter_outside_campaign()
-    metals = sorted({element_of(frame) for frame in read})
+    with about(frames):
+        metals = sorted({element_of(frame) for frame in read})
     denser = frames_for_noise(read, noise_frames)
     subject = f"VASP labels of {', '.join(metals)}"
     with (
+        about(frames),
         Campaign(study, subject) as campaign,
         reporter.bar("writing inputs", (len(read) + len(denser)) * len(settings)) as update,
     ):
@@ -254,6 +258,8 @@ def aimd(
     from dosml.relabel.vasp.aimd import write_aimd
 
     path = Path(structure)
+    target = out or Path(f"dosml-aimd-{path.stem}")
+    check_output(target)
     if path.exists() or path.suffix:
         start = read_frames(path, DYNAMICS)[0]
     else:
@@ -267,7 +273,9 @@ def aimd(
         potcar_functional=potcar_functional,
     )
     reporter = reporter_outside_campaign()
-    for tier, folder in write_aimd(start, out or Path(f"dosml-aimd-{path.stem}"), protocol).items():
+    with about(structure):
+        written = write_aimd(start, target, protocol)
+    for tier, folder in written.items():
         reporter.say(f"{tier}: {folder} ({len(start)} atoms)")
         if (folder / "POTCAR.spec").exists():
             reporter.warn(
@@ -295,6 +303,7 @@ def sample(
     """Take frames from finished molecular dynamics."""
     from dosml.relabel.vasp.aimd import sample_trajectory, write_frames
 
+    check_output(out.parent)
     reporter = reporter_outside_campaign()
     frames = []
     for path in trajectories:

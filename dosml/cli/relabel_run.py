@@ -10,6 +10,7 @@ import typer
 
 from dosml.cli.relabel_options import listed, reporter_outside_campaign
 from dosml.errors import LabelError
+from dosml.terminal import print_line
 
 Study = Annotated[Path, typer.Argument(help="Folder of the study.")]
 Config = Annotated[
@@ -116,7 +117,7 @@ def work(
     from dosml.relabel.vasp.drive import work_part
 
     report = work_part(study, load_run_settings(config), part=part, parts=parts)
-    print(f"part {part} of {parts}: {report.ran} jobs run{listed(report.status)}")
+    print_line(f"part {part} of {parts}: {report.ran} jobs run{listed(report.status)}")
 
 
 def status(study: Study) -> None:
@@ -124,4 +125,4 @@ def status(study: Study) -> None:
     from dosml.relabel.vasp.drive import study_status
 
     for state, count in study_status(study).items():
-        print(f"{count:6d} {state}")
+        print_line(f"{count:6d} {state}")

@@ -199,17 +199,15 @@ def run_command(
     reporter = make_reporter()
     if shared["dry_run"]:
         for line in plan.lines():
-            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            reporter.show(line)
         return None
     from dosml.analysis.report.terminal import terminal_table
     from dosml.cli.tables import learners_table
     from dosml.studies.scan import run_scan
 
     result = run_scan(plan, reporter)
-    reporter.console.print(terminal_table(result.table))
+    reporter.show(terminal_table(result.table))
     if result.by_learner is not None:
-        reporter.console.print(learners_table(result.by_learner))
-    reporter.console.print(
-        f"report: {result.report}", markup=False, highlight=False, soft_wrap=True
-    )
+        reporter.show(learners_table(result.by_learner))
+    reporter.show(f"report: {result.report}")
     return result

@@ -29,9 +29,27 @@ def survey(
         typer.Option(
             "--small",
             help="Fewer settings and frames where you give none: --sigma 0.2,1.0 --train 9 "
-            "--test 6, a fifth of the labels.",
+            "--test 12, a quarter of the labels.",
         ),
     ] = False,
+    evidence: Annotated[
+        bool,
+        typer.Option(
+            "--evidence",
+            help="As many frames and settings as the answer needs, where you give none: --sigma "
+            "0.2,0.5,1.0,2.0 --train 36 --test 18, all controls and, without METALS, every metal "
+            "that the engine tb has parameters for.",
+        ),
+    ] = False,
+    controls: Annotated[
+        Text,
+        typer.Option(
+            help="Controls to run beside the metals, a comma list of crystals (every metal in "
+            "another crystal), electrons (the levels of its frames filled with 3 to 11 electrons) "
+            "and pairs (a pair potential on its frames), or all or none. Default: none; all with "
+            "--evidence."
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option("--out", help="Survey folder; each metal's campaign folder lies in it.")
     ] = Path("dosml-survey"),
@@ -48,7 +66,16 @@ def survey(
 
     Example: dosml survey Ti Cu Au --small --dry-run
     """
-    run_targets(metals or [], {"sigma": sigma}, given, small=small, folder=folder)
+    chosen = controls if controls is not None else "all" if evidence else "none"
+    run_targets(
+        metals or [],
+        {"sigma": sigma},
+        given,
+        small=small,
+        evidence=evidence,
+        controls=chosen,
+        folder=folder,
+    )
 
 
 def run_targets(
@@ -56,8 +83,10 @@ def run_targets(
     own: Mapping[str, object],
     shared: scan.ScanOptions,
     *,
-    small: bool,
     folder: Path,
+    small: bool = False,
+    evidence: bool = False,
+    controls: str = "none",
 ) -> None:
     """Scan several targets and report on all of them, or print the plan.
 
@@ -67,8 +96,8 @@ def run_targets(
         Elements or frame files.
     own, shared
         What the command line gave for the options of a smearing scan and of all scans.
-    small, folder
-        `--small` and `--out` of `dosml survey`.
+    folder, small, evidence, controls
+        `--out`, `--small`, `--evidence` and `--controls` of `dosml survey`.
 
     Raises
     ------
@@ -77,16 +106,24 @@ def run_targets(
     typer.Exit
         With code 1 if a target has no result.
     """
-    from dosml.studies.survey import run_survey, survey_lines, survey_plans
+    from dosml.studies.survey import survey_lines, survey_plans
+    from dosml.studies.survey_controls import KINDS, control_lines, plan_controls, run_all
 
     options = {**own, **scan.settings_given(shared), "out": None}  # each metal has its folder in it
-    plans = survey_plans(targets, options, shared["config"], small=small, folder=folder)
+    plans = survey_plans(
+        targets, options, shared["config"], small=small, evidence=evidence, folder=folder
+    )
+    wanted = {"all": KINDS, "none": ()}.get(controls, tuple(filter(None, controls.split(","))))
+    beside = plan_controls(plans, wanted, folder)
     reporter = make_reporter()
     if shared["dry_run"]:
-        for line in survey_lines(plans):
-            reporter.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for line in [*survey_lines(plans), *control_lines(beside)]:
+            reporter.show(line)
         return
-    outcomes = run_survey(plans, folder, reporter)
+    outcomes, extra = run_all(beside, folder, reporter)
+    for outcome in extra:
+        if outcome.failure is not None:
+            reporter.warn(f"the control {outcome.target} has no result: {outcome.failure}")
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     for outcome in failed:
         reporter.warn(f"{outcome.target} has no result: {outcome.failure}")

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
+from dosml.terminal import new_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from rich.table import Table
 
 _MEV = 1000.0
-
-
-def _table(title: str, caption: str = "") -> Table:
-    return Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _error(row: pd.Series) -> str:
@@ -37,9 +33,9 @@ def training_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
     varied
         Columns that tell the rows apart, besides the label set.
     """
-    shown = _table(
+    shown = new_table(
         "errors of the held-out frames",
-        "force error: 100 MAE/MAV with its 95 % interval (bootstrap over frames)",
+        "force error: 100 MAE/MAV with its 95 % interval over frames",
     )
     shown.add_column("label set", overflow="fold")
     headings = [*varied, "frames", "force error\n%", "MAE\nmeV/Å", "energy\nmeV/at"]
@@ -69,7 +65,7 @@ def training_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:
 
 def learners_table(table: pd.DataFrame) -> Table:
     """Show the main columns of several learners on the label sets of a scan."""
-    shown = _table(
+    shown = new_table(
         "Force error by learner",
         "change: against the same learner's first setting; paired 95 % intervals are in "
         "learners.csv",
@@ -98,7 +94,7 @@ def learners_table(table: pd.DataFrame) -> Table:
 def transfer_terminal(table: pd.DataFrame) -> Table:
     """Show the force error by tier of training and of testing."""
     tested = list(dict.fromkeys(table["tested_on"]))
-    shown = _table("Force error in %, 100 MAE/MAV, by held-out tier")
+    shown = new_table("Force error in %, 100 MAE/MAV, by held-out tier")
     for heading in ("learner", "label set", "trained on", "frames"):
         shown.add_column(heading)
     for tier in tested:

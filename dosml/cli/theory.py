@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dosml.errors import InputError
+from dosml.terminal import make_console, new_table, print_document, print_line, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,19 +47,17 @@ def _input_errors() -> Iterator[None]:
 
 
 def _print_json(data: object) -> None:
-    typer.echo(json.dumps(data, indent=1, ensure_ascii=False))
+    print_document(json.dumps(data, indent=1))
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
+    table = new_table(title or None)
+    table.title_justify = "left"
     for column in columns:
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    show(make_console(), table)
 
 
 def _exact(number: Surd) -> dict[str, Any]:
@@ -96,10 +95,10 @@ def gaunt(
     if as_json:
         _print_json(result)
         return
-    typer.echo(_FORMULAS[kind])
+    print_line(_FORMULAS[kind])
     name = {"complex": "gaunt", "real": "real_gaunt"}.get(kind, kind)
     arguments = ", ".join(str(n) for n in numbers)
-    typer.echo(f"{name}({arguments}) = {result['exact']} = {result['value']!r}")
+    print_line(f"{name}({arguments}) = {result['exact']} = {result['value']!r}")
 
 
 @app.command()
@@ -172,7 +171,7 @@ def response(
             statements.append(crystal_field(field))
         averaged = _averaged(names, electrons, [n.strip() for n in full.split(",") if n.strip()])
     if latex:
-        typer.echo(answer.latex())
+        print_document(answer.latex())
         return
     top = max(l for l, _ in answer.channels)
     strengths = {l: answer.strength(l) for l in range(top + 1)}
@@ -197,7 +196,7 @@ def response(
             }
         )
         return
-    typer.echo("n1(r) = -|φ|² Σ Y_L V_L' P[L,L'] + c.c.; every pair of states counted once")
+    print_line("n1(r) = -|φ|² Σ Y_L V_L' P[L,L'] + c.c.; every pair of states counted once")
     _print_table(
         "Closed shells of occupation f at levels e: P[L, L'] = δ_LL' P_l",
         ("l", "P_l"),
@@ -211,7 +210,7 @@ def response(
             [(r["pair"], r["orbitals"], r["l"], r["exact"], f"{r['value']:.9g}") for r in averaged],
         )
     for statement in statements:
-        typer.echo(str(statement))
+        print_line(str(statement))
 
 
 def _averaged(
@@ -307,13 +306,13 @@ def smearing(
             }
         )
         return
-    typer.echo(f"{name}: x = (e - μ)/σ, F = E - σ Σ s")
+    print_line(f"{name}: x = (e - μ)/σ, F = E - σ Σ s")
     symbols = {"occupation": "f(x)", "delta": "δ(x) = -df/dx", "entropy": "s(x)"}
     for key, expression in exact.items():
-        typer.echo(f"  {symbols[key]} = {expression}")
-    typer.echo(f"  full width of δ at half maximum: {facts['full_width_at_half_maximum']:.6g} σ")
-    typer.echo(f"  second moment of δ: {facts['second_moment']:.6g} σ²")
-    typer.echo(f"  F(σ) = E_0 + O(σ^{facts['leading_power']})")
+        print_line(f"  {symbols[key]} = {expression}")
+    print_line(f"  full width of δ at half maximum: {facts['full_width_at_half_maximum']:.6g} σ")
+    print_line(f"  second moment of δ: {facts['second_moment']:.6g} σ²")
+    print_line(f"  F(σ) = E_0 + O(σ^{facts['leading_power']})")
     _print_table(
         "",
         ("x", "f", "δ", "s"),

@@ -15,6 +15,13 @@ def train(
     targets: options.Targets = None,
     *,
     l_max: Annotated[options.Number, typer.Option(help="Largest l of the descriptor.")] = None,
+    across: Annotated[
+        options.Text,
+        typer.Option(
+            help="sigma: also join the models of all label sets into one force field with the "
+            "smearing as an argument (sgp)."
+        ),
+    ] = None,
     **given: Unpack[options.StudyOptions],
 ) -> None:
     """Train force fields on label sets that are made, and test them on held-out frames.
@@ -27,12 +34,14 @@ def train(
     # heavy imports only now: --help comes at once
     from dosml.studies.open_study import TrainSettings
 
-    settings = options.read_options(TrainSettings, {"targets": targets, "l_max": l_max}, given)
+    settings = options.read_options(
+        TrainSettings, {"targets": targets, "l_max": l_max, "across": across}, given
+    )
     from dosml.cli.tables import training_table
     from dosml.studies.train import train as run
 
     reporter = make_reporter()
     result = run(settings, reporter)
-    reporter.console.print(training_table(result.table, ["learner"]))
+    reporter.show(training_table(result.table, ["learner"]))
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")

@@ -38,6 +38,6 @@ def transfer(
 
     reporter = make_reporter()
     result = run(settings, reporter)
-    reporter.console.print(transfer_terminal(result.table))
+    reporter.show(transfer_terminal(result.table))
     for path in result.files:
-        reporter.console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+        reporter.show(f"wrote {path}")

@@ -131,6 +131,22 @@ class KnowsGrid(Protocol):
         ...
 
 
+class AcrossModel(Protocol):
+    """One model of several label sets, with sigma as an argument."""
+
+    def predict(self, frames: Sequence[Atoms], sigma: float) -> Any:
+        """Predict frames at one sigma (eV): energies, forces, stresses, entropies."""
+        ...
+
+    def without(self, number: int) -> AcrossModel:
+        """Give the same without one of the label sets, in ascending order of sigma."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write one file, which the learner's `load` reads."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class LearnerEntry(Entry):
     """A learner in the registry.
@@ -145,11 +161,15 @@ class LearnerEntry(Entry):
     load
         (saved model, device or None for where it was trained) -> ase calculator; a
         `LearnerError` says that the file is none of its own.
+    join
+        (saved models of one training, sigma of each in eV, smearing scheme) -> one model across
+        sigma; None where the learner cannot.
     """
 
     make: Callable[[Any, int], Learner]
     suffix: str
     load: Callable[[Path, str | None], Calculator]
+    join: Callable[[Sequence[Path], Sequence[float], str], AcrossModel] | None = None
 
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

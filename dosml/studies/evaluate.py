@@ -75,7 +75,6 @@ def evaluate_model(
     frames: str | None = None,
     device: str | None = None,
     out: Path | None = None,
-    seed: int = 0,
 ) -> EvaluateResult:
     """Score a force field on label sets, and write tables, figure, worst frames and report.
 
@@ -96,8 +95,6 @@ def evaluate_model(
         Where a saved model runs.
     out
         Folder; None: dosml-evaluate-NAME.
-    seed
-        Of the bootstrap.
 
     Raises
     ------
@@ -120,12 +117,12 @@ def evaluate_model(
         rows = [
             {"label_set": name, **row}
             for name, one in held.items()
-            for row in error_rows(one, data.tiers, seed=seed)
+            for row in error_rows(one, data.tiers)
         ]
         species = [
             {"label_set": name, **row}
             for name, one in held.items()
-            for row in species_rows(one, symbols, data.tiers, seed=seed)
+            for row in species_rows(one, symbols, data.tiers)
         ]
         table = pd.DataFrame(rows)
         write_tables(table, folder, "errors")
@@ -157,7 +154,7 @@ def evaluate_model(
             figures=[figure],
             warnings=[one for one in (data.provenance.warning,) if one],
             limits=[*_LIMITS, *([_OFFSET_WORDS] if foreign else [])],
-            facts={"command": reporter.command, "seed": seed, "versions": run_versions()},
+            facts={"command": reporter.command, "versions": run_versions()},
         )
     return EvaluateResult(folder, table, answer, report)
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dosml.analysis.figures.controls import electron_series_figure
 from dosml.analysis.figures.electron_swap import swap_figure
 from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.scan_figures import draw_figures
-from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.figures.style import house_style, save_figure, save_figures
+from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
@@ -22,8 +25,9 @@ from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import ScanData, formula_of, setting_name, summarise
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
-from dosml.relabel.elements import has_d_shell
+from dosml.relabel.elements import element, has_d_shell
 from dosml.studies.evaluate import WORST, write_worst
+from dosml.studies.scan_settings import ElectronSeriesSettings
 from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
@@ -98,7 +102,7 @@ def write_findings(
         test_tiers=[data.tiers[n] for n in data.test],
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
-        bootstrap_seed=plan.settings.seed,
+        seed=plan.settings.seed,
         # angles and patterns of forces are those of one element
         frames=data.frames if len(data.elements) == 1 else None,
     )
@@ -114,6 +118,8 @@ def write_findings(
     if "electrons_per_atom_shift" in scan.varies:
         write_tables(electron_table(scan, table), folder, "electron_axis")
     figures = draw_figures(scan, table, folder / "figures")
+    if isinstance(plan.settings, ElectronSeriesSettings):
+        figures[:0] = _series_figure(folder, scan.formula, table, plan)
     if swap is not None:
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
@@ -156,6 +162,30 @@ def _own_dos(labels: LabelSet, data: Dataset) -> ElectronicDos | None:
     if labels.dos is None or any(has_d_shell(symbol) for symbol in data.elements):
         return labels.dos
     return without_d(labels.dos)
+
+
+def _series_figure(
+    folder: Path, formula: str, table: pd.DataFrame, plan: ScanPlan
+) -> list[FigureRecord]:
+    """Figure of error and chi_4 against the number of electrons; none without a d-DOS."""
+    valence = element(plan.settings.target).valence_electrons
+    rows = series_rows(formula, table, valence)
+    if rows[PRIMARY].isna().all():
+        return []
+    write_tables(rows, folder, "electron_series")
+    drawn = (
+        (
+            "electron_series",
+            "Force error and chi_4 against the number of electrons",
+            (
+                "The levels of the same frames filled with other electron numbers, a force field "
+                "trained at each: MAE, 100 MAE/MAV and MAV. Broken, right: unsmeared chi_4."
+            ),
+            electron_series_figure(one),
+        )
+        for one in [rows]
+    )
+    return save_figures(drawn, folder / "figures")
 
 
 def _noise(labels: LabelSet) -> tuple[float, float]:

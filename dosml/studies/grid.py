@@ -77,7 +77,7 @@ def grid(settings: GridSettings, reporter: Reporter) -> StudyResult:
             made = study.store.get_all(tasks, runner=study.runner, on_progress=update)
         before = sum(isinstance(one, Training) and one.before for one in made)
         reporter.say(f"{before} of {len(tasks)} were done before")
-        table = grid_table(study, points, made, train, validation, seed=settings.seed)
+        table = grid_table(study, points, made, train, validation)
         failures = [str(one) for one in made if isinstance(one, LearnerError)]
         if len(failures) == len(made):
             raise LearnerError(f"no point of the grid could be trained: {failures[0]}")
@@ -146,8 +146,6 @@ def grid_table(
     made: Sequence[Training | LearnerError],
     train: Sequence[int],
     validation: Sequence[int],
-    *,
-    seed: int,
 ) -> pd.DataFrame:
     """One row per label set and point; `best_by` names the choices that a point wins."""
     tiers = [study.data.tiers[n] for n in validation]
@@ -162,7 +160,7 @@ def grid_table(
         held_out = outcome.held_out(study.data, validation)
         for name, held in zip(study.data.names, held_out, strict=True):
             known = {"label_set": name, **point, "best_by": ""}
-            errors = error_rows(held, tiers, seed=seed)
+            errors = error_rows(held, tiers)
             rows.append({**result_row(known, held, errors, len(train)), **point, "failure": ""})
     order = {name: k for k, name in enumerate(study.data.names)}
     table = pd.DataFrame(rows).sort_values(
@@ -229,7 +227,7 @@ def _best(
         training = trained(outcome)
         number = data.names.index(name)
         (held,) = training.held_out(data.take(label_sets=[number]), data.test)
-        errors = error_rows(held, study.test_tiers, seed=settings.seed)
+        errors = error_rows(held, study.test_tiers)
         known = {"label_set": name, "best_by": choice, **point}
         rows.append({**result_row(known, held, errors, len(data.train)), **point})
         stem = f"{name}-best-{choice.replace(', ', '-and-')}"

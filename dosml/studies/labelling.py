@@ -42,7 +42,7 @@ def make_dataset(
         What stopped the labelling; finished labels are kept.
     """
     engine, electronic = labelling.engine, list(plan.electronic)
-    frames = labelling.frames.get(campaign.folder, reporter)
+    frames = labelling.frames.get(labelling.place(campaign.folder), reporter)
     store = labelling.store(campaign.folder)
     if plan.settings.retry_failed:
         for frame in frames:
@@ -57,7 +57,8 @@ def make_dataset(
             f"for, a scan compares at least {FEWEST_SETTINGS}: take smaller shifts in "
             f"--electrons or a larger --sigma; reasons are in {campaign.log_path}"
         )
-    make_labels(engine, store, frames, electronic, runner, reporter)
+    wanted = [*electronic, *(one for one in labelling.also if one not in electronic)]
+    make_labels(engine, store, frames, wanted, runner, reporter)
     data = from_store(store, frames, electronic, provenance_of(engine, labelling.frames.words))
     for line in data.dropped_settings:
         reporter.warn(f"setting left out: {line}")

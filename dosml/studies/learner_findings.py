@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_learner_findings(
-    folder: Path, data: Dataset, trainings: Mapping[str, Training], *, seed: int
+    folder: Path, data: Dataset, trainings: Mapping[str, Training]
 ) -> pd.DataFrame:
     """Write `learners.csv`, `learners.parquet` and `figures/learners.png`.
 
@@ -40,7 +40,7 @@ def write_learner_findings(
         learner: list(zip(columns, training.held_out(data, data.test), strict=True))
         for learner, training in trainings.items()
     }
-    table = learner_table(results, [data.tiers[n] for n in data.test], seed=seed)
+    table = learner_table(results, [data.tiers[n] for n in data.test])
     write_tables(table, folder, "learners")
     draw_learners(table, folder / "figures")
     return table

@@ -19,12 +19,13 @@ from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
 from dosml.studies.own_report import curve_headline, write_section_report
 from dosml.studies.train import StudyResult, result_row
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dosml.analysis.figures.style import FigureRecord
+    from dosml.analysis.statistics.errors import FrameSums
     from dosml.learners.base import Learner
     from dosml.progress import Reporter
     from dosml.studies.open_study import CurveSettings, OpenStudy
@@ -47,7 +48,7 @@ class _Point:
 
 @dataclass(frozen=True)
 class CurveResult(StudyResult):
-    """A learning curve; `fits` holds one law, error = a N^-b, per curve."""
+    """A learning curve; `fits` holds one law, error = a N^-b, per curve, and one with a floor."""
 
     fits: pd.DataFrame
 
@@ -91,7 +92,9 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
         reporter.say(
             f"{sum(getattr(one, 'before', False) for one in made)} of {len(tasks)} were done before"
         )
+        tell_warnings(made, reporter)
         rows: list[dict[str, Any]] = []
+        sums: list[FrameSums] = []
         for point, outcome in zip(points, made, strict=True):
             held_out = trained(outcome).held_out(data, data.test)
             for name, held in zip(data.names, held_out, strict=True):
@@ -101,10 +104,11 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
                     "label_set": name,
                     "seed": point.seed,
                 }
-                errors = error_rows(held, study.test_tiers, seed=settings.seed)
+                errors = error_rows(held, study.test_tiers)
                 rows.append(result_row(known, held, errors, len(point.frames)))
+                sums.append(held.force_sums())
         table = pd.DataFrame(rows)
-        fits, tables, figure = _write(table, study.folder)
+        fits, tables, figure = _write(table, sums, study)
         shown = attach_study(settings, study, tables=tables, figures=[figure], reporter=reporter)
         report = write_section_report(
             settings, study, reporter, headline=curve_headline(table), figures=[figure]
@@ -113,7 +117,11 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
 
 
 def _sizes(settings: CurveSettings, total: int) -> list[int]:
-    sizes = sorted(settings.sizes or {max(FEWEST, total // 4), total // 2, total})
+    sizes = sorted(
+        settings.sizes
+        # four sizes, where there are frames for them, tell a floor
+        or {max(FEWEST, total // 8), max(FEWEST, total // 4), total // 2, total}
+    )
     if sizes[0] < FEWEST or sizes[-1] > total or len(sizes) < 2:
         raise InputError(
             f"--sizes {','.join(map(str, sizes))}: there are {total} training frames; give two "
@@ -145,9 +153,12 @@ def _points(
     return points
 
 
-def _write(table: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Path], FigureRecord]:
+def _write(
+    table: pd.DataFrame, sums: list[FrameSums], study: OpenStudy
+) -> tuple[pd.DataFrame, list[Path], FigureRecord]:
+    folder = study.folder
     tables = write_tables(table, folder, "learning_curve")
-    fits = learning_curve_table(table, by=BY)
+    fits = learning_curve_table(table, by=BY, sums=sums, strata=study.test_tiers)
     tables += write_tables(fits, folder, "learning_curve_fit")
     # a legend names only what differs between curves
     varied = [name for name in BY if len(set(table[name])) > 1] or ["learner"]

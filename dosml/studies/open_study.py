@@ -6,18 +6,26 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.campaign import RECORD, Campaign, logger
-from dosml.errors import FrameError, InputError
+from dosml.errors import FrameError, InputError, about
 from dosml.limits import MOST_COUNTED, MOST_ORDER, MOST_VALUES, at_most
+from dosml.paths import UserPath, UserText, check_output
 from dosml.relabel.dataset import label_files, load, load_files
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import name_of
-from dosml.settings import NEUTRAL, IntList, TrainingSettings, WordList, join_settings
+from dosml.settings import (
+    NEUTRAL,
+    IntList,
+    SchemeName,
+    TrainingSettings,
+    WordList,
+    join_settings,
+)
 from dosml.studies.labels import labels_of, split_labels, subjects_of
 from dosml.studies.scan import LABEL_SETS, MODELS
 from dosml.trainings import TrainingStore
@@ -39,11 +47,11 @@ def _targets(value: object) -> object:
 class LabelStudySettings(TrainingSettings):
     """What every study of trainings on labels that are made needs to know."""
 
-    targets: Annotated[tuple[str, ...], BeforeValidator(_targets)] = ()
-    labels: str | None = None
+    targets: Annotated[tuple[UserText, ...], BeforeValidator(_targets)] = ()
+    labels: UserText | None = None
     label_sets: WordList | None = None
-    scheme: str | None = None
-    test_file: Path | None = None
+    scheme: SchemeName | None = None
+    test_file: UserPath | None = None
     hold_out: float | None = Field(default=None, gt=0, lt=1)
     stress: bool = True
 
@@ -97,6 +105,7 @@ class TrainSettings(LabelStudySettings):
     command: ClassVar[str] = "train"
 
     l_max: int | None = Field(default=None, ge=0, le=MOST_ORDER)
+    across: Literal["sigma"] | None = None
 
 
 class TransferSettings(LabelStudySettings):
@@ -219,6 +228,12 @@ def open_study(settings: LabelStudySettings, reporter: Reporter) -> Iterator[Ope
     DosmlError
         If the labels cannot be used, or the folder holds another study.
     """
+    check_output(settings.folder)
+    with about(settings.labels or ", ".join(settings.targets)):
+        yield from _opened(settings, reporter)
+
+
+def _opened(settings: LabelStudySettings, reporter: Reporter) -> Iterator[OpenStudy]:
     data, source = _labels(settings)
     if settings.label_sets is not None:
         lacking = sorted(set(settings.label_sets) - set(data.names))

@@ -116,7 +116,7 @@ def write_training_report(
         )
     sections = [group_section("Errors of every training", "errors", rows)]
     if len(data.elements) > 1:
-        species = species_rows(held, symbols, tiers, seed=settings.seed)
+        species = species_rows(held, symbols, tiers)
         sections.append(group_section("Errors by element", "elements", species))
     sections.append(worst_section(by_frame, file=WORST))
     first, metals = rows[0], "-".join(data.elements)

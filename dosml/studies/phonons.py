@@ -24,7 +24,7 @@ from dosml.analysis.statistics.phonons import (
     phonon_table,
 )
 from dosml.analysis.statistics.tables import write_tables
-from dosml.errors import EngineError, InputError
+from dosml.errors import EngineError, InputError, about
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.limits import WIDEST_SMEARING
@@ -348,7 +348,8 @@ def _compute(source: ForceSource, task: ForceTask) -> None:
     atoms = task.atoms.copy()
     atoms.calc = source.calculator
     try:
-        computed = np.asarray(atoms.get_forces(), dtype=float)
+        with about(source.name):
+            computed = np.asarray(atoms.get_forces(), dtype=float)
     except (CalculationFailed, RuntimeError) as error:
         raise EngineError(f"{source.name} gives no forces: {error}") from error
     with whole_file(task.path) as partial_path:

@@ -71,7 +71,6 @@ def recommend_smearing(
     scheme: str | None = None,
     within: float | None = None,
     out: Path | None = None,
-    seed: int = 0,
 ) -> RecommendResult:
     """Find the largest smearing that labels bear, and write table, figure, settings and report.
 
@@ -87,8 +86,6 @@ def recommend_smearing(
         Allowed mean change of a force component in meV/Å; None: the mesh noise of the labels.
     out
         Folder; None: dosml-recommend-NAME.
-    seed
-        Of the bootstrap.
 
     Raises
     ------
@@ -105,7 +102,7 @@ def recommend_smearing(
     kind = data.electronic[0].smearing.scheme
     first = data.label_sets[chosen[min(chosen)]]
     limit, limit_words = _limit(within, None if first.noise is None else first.noise)
-    found = recommend(forces, data.tiers, limit=limit, seed=seed)
+    found = recommend(forces, data.tiers, limit=limit)
     errors = _errors(Path(where))
     table = _table(found, errors)
     gaps = _gaps(data, chosen[min(chosen)])
@@ -123,7 +120,7 @@ def recommend_smearing(
                 "recommended",
                 title="How much smearing the forces bear",
                 caption="Mean change of a force component against the smallest smearing, with 95 % "
-                f"bootstrap intervals over frames; dashed: the limit, {limit_words}."
+                f"intervals over frames; dashed: the limit, {limit_words}."
                 + ("" if errors is None else " Right: force error of the scan's force fields."),
             )
         answer = _answer(metal, kind, found, limit_words, table, gaps, data)
@@ -147,7 +144,7 @@ def recommend_smearing(
             figures=[figure],
             warnings=[one for one in (data.provenance.warning,) if one],
             limits=_LIMITS,
-            facts={"command": reporter.command, "seed": seed, "versions": run_versions()},
+            facts={"command": reporter.command, "versions": run_versions()},
         )
     return RecommendResult(folder, found, table, settings, answer, report)
 

@@ -22,7 +22,7 @@ from dosml.studies.labelling import make_dataset, with_dos_of
 from dosml.studies.learner_findings import write_learner_findings
 from dosml.studies.noise import with_label_noise
 from dosml.studies.scan_settings import ElectronScanSettings
-from dosml.trainings import TrainingStore, trained
+from dosml.trainings import TrainingStore, tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +119,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
                 reporter.warn(note)
             save(data, campaign.folder / LABEL_SETS)
             trainings = _train(plan, data, campaign.folder / MODELS, runner, reporter)
+            tell_warnings(trainings.values(), reporter)
         record = {
             name: {one: str(path.relative_to(plan.folder)) for one, path in made.models.items()}
             for name, made in trainings.items()
@@ -128,9 +129,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
         reporter.say("findings: tables, figures and report")
         by_learner = None
         if len(trainings) > 1:
-            by_learner = write_learner_findings(
-                campaign.folder, data, trainings, seed=plan.settings.seed
-            )
+            by_learner = write_learner_findings(campaign.folder, data, trainings)
         table, report = write_findings(
             campaign.folder,
             plan=plan,

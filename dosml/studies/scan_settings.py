@@ -18,8 +18,16 @@ from dosml.limits import (
     at_most,
     comma_list,
 )
+from dosml.paths import UserPath, UserText  # noqa: TC001 - pydantic reads them at run time
 from dosml.relabel.elements import ELEMENTS, element
-from dosml.settings import FloatList, IntList, TrainingSettings, join_numbers, join_settings
+from dosml.settings import (
+    FloatList,
+    IntList,
+    SchemeName,
+    TrainingSettings,
+    join_numbers,
+    join_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,14 +90,14 @@ class ScanSettings(TrainingSettings):
 
     command: ClassVar[str] = "scan"
 
-    target: str
+    target: UserText
     sigma: FloatList
-    scheme: str | None = None
+    scheme: SchemeName | None = None
     engine: str | None = None
     engine_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     preset: str | None = None
     kpoints: IntList | None = None
-    labels: str | None = None
+    labels: UserText | None = None
     dos_engine: str | None = None
     sampler: Literal["classical", "engine"] = "classical"
     train: int = Field(default=27, ge=2, le=MOST_COUNTED)
@@ -180,7 +188,8 @@ class ElectronSettings(ScanSettings):
 
     # fewer frames than smear-scan: there are more settings, and each has labels of its own
     train: int = Field(default=18, ge=2, le=MOST_COUNTED)
-    test: int = Field(default=9, ge=2, le=MOST_COUNTED)
+    # four held-out frames a tier: fewer give no interval
+    test: int = Field(default=12, ge=2, le=MOST_COUNTED)
 
     @model_validator(mode="after")
     def _check_shifts(self) -> ElectronSettings:
@@ -218,7 +227,7 @@ class ElectronScanSettings(ElectronSettings):
     # leaves that setting out by name
     electrons: Shifts = (-2.0, -1.0, 0.0, 1.0)
     as_element: str | None = Field(default=None, alias="as")
-    with_campaign: Path | None = Field(default=None, alias="with")
+    with_campaign: UserPath | None = Field(default=None, alias="with")
 
     @model_validator(mode="after")
     def _check_swap(self) -> ElectronScanSettings:
@@ -260,6 +269,43 @@ class ElectronScanSettings(ElectronSettings):
             return self.electrons
         asked = self.electrons if "electrons" in self.model_fields_set else ()
         return tuple(sorted({*asked, 0.0, self.swap_shift}))
+
+
+class ElectronSeriesSettings(ElectronSettings):
+    """Everything that decides what `dosml electron-series` does; see its --help."""
+
+    command: ClassVar[str] = "electron-series"
+
+    sigma: FloatList = (0.3,)
+    fill: IntList = (3, 4, 5, 6, 7, 8, 9, 10, 11)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_target(cls, values: Any) -> Any:
+        # before the shifts are asked for, which need an element
+        if isinstance(values, dict) and values.get("labels") is not None:
+            raise ValueError(
+                "electron-series fills the levels of an engine: it makes its labels, leave "
+                "--labels out"
+            )
+        if isinstance(values, dict) and values.get("target") not in {None, *ELEMENTS}:
+            raise ValueError(
+                f"electron-series counts the electrons of a metal: name an element, got "
+                f"{values['target']!r}"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _check_series(self) -> ElectronSeriesSettings:
+        if len(self.sigma) != 1:
+            raise ValueError(f"electron-series holds one sigma, got {join_numbers(self.sigma)}")
+        return self
+
+    @property
+    def shifts(self) -> tuple[float, ...]:
+        """Electrons added per atom so that it holds each of the numbers in `fill`."""
+        valence = element(self.target).valence_electrons
+        return tuple(float(number - valence) for number in sorted(self.fill))
 
 
 class MapSettings(ElectronSettings):

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
 from dosml.files import whole_file
+from dosml.paths import check_output
 from dosml.plan import Labelling, resolve
-from dosml.relabel.engines.registry import default_engine
+from dosml.relabel.elements import ELEMENTS
+from dosml.relabel.engines.registry import OWN, default_engine
+from dosml.sentences import sentence
 from dosml.settings import NEUTRAL
 from dosml.studies.labels import subjects_of
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
     from dosml.plan import ScanPlan
     from dosml.progress import Reporter
 
-#: What --small stands for; whatever the user gives wins.
-SMALL: dict[str, Any] = {"sigma": (0.2, 1.0), "train": 9, "test": 6}
+#: What --small stands for; whatever the user gives wins. Four held-out frames a tier: fewer give
+#: no interval.
+SMALL: dict[str, Any] = {"sigma": (0.2, 1.0), "train": 9, "test": 12}
+#: What --evidence stands for besides the controls: enough frames to tell metals apart.
+EVIDENCE: dict[str, Any] = {"sigma": (0.2, 0.5, 1.0, 2.0), "train": 36, "test": 18}
 #: Written into a campaign folder when its scan has come to its end.
 FINISHED = "finished.json"
 
@@ -64,7 +70,8 @@ def survey_plans(
     options: Mapping[str, Any],
     config: Path | Sequence[Path] | None,
     *,
-    small: bool,
+    small: bool = False,
+    evidence: bool = False,
     folder: Path,
 ) -> list[ScanPlan]:
     """Make the plan of every scan; all are checked before the first one starts.
@@ -72,13 +79,14 @@ def survey_plans(
     Parameters
     ----------
     targets
-        Elements or frame files; none takes every metal that `labels` in the options hold.
+        Elements or frame files; none takes every metal that `labels` in the options hold, or with
+        `evidence` every metal that the first engine has parameters for.
     options
         Options of the command line, as `dosml.settings.join_settings` takes them.
     config
         TOML files of a smearing scan.
-    small
-        Take `SMALL` for what is not given.
+    small, evidence
+        Take `SMALL` or `EVIDENCE` for what is not given.
     folder
         The survey's folder; each campaign lies in it under the target's name.
 
@@ -89,7 +97,13 @@ def survey_plans(
     DosmlError
         If a target is neither a metal nor a frame file, or labels cannot be used.
     """
+    check_output(folder)
+    if small and evidence:
+        raise InputError("--small and --evidence ask for different numbers of frames: give one")
+    preset = SMALL if small else EVIDENCE if evidence else {}
     labels = options.get("labels")
+    if not targets and labels is None and evidence:
+        targets = [symbol for symbol in ELEMENTS if default_engine([symbol]).name == OWN[0].name]
     if not targets and labels is not None:
         targets = subjects_of(labels, options.get("scheme"))
     if not targets:
@@ -97,9 +111,9 @@ def survey_plans(
     chosen = []
     for target in targets:
         settings = load_scan_settings(SmearScanSettings, {**options, "target": target}, config)
-        if small:
+        if preset:
             given = settings.model_dump(exclude_unset=True)
-            settings = SmearScanSettings.model_validate({**SMALL, **given})
+            settings = SmearScanSettings.model_validate({**preset, **given})
         name = settings.folder.name.removeprefix(f"dosml-{settings.command}-")
         chosen.append(settings.model_copy(update={"out": folder / name}))
     plans = _one_engine([resolve(settings) for settings in chosen])
@@ -166,7 +180,7 @@ def run_survey(plans: Sequence[ScanPlan], folder: Path, reporter: Reporter) -> l
         survey.record({"targets": [plan.settings.target for plan in plans]})
         for number, plan in enumerate(plans, 1):
             reporter.say(f"metal {number} of {len(plans)}: {plan.settings.target}")
-            outcomes.append(_run_metal(plan, reporter))
+            outcomes.append(run_metal(plan, reporter))
     return outcomes
 
 
@@ -192,7 +206,14 @@ def _key(plan: ScanPlan) -> dict[str, Any]:
     }
 
 
-def _run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
+def run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
+    """Run the scan of one metal unless it is done; a failure is an outcome, not an error.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
     # torch and matplotlib come with the scan
     from dosml.studies.scan import run_scan
 
@@ -210,7 +231,8 @@ def _run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
     except Exception as error:  # noqa: BLE001 - the next metal goes on
         # one metal must not take the others down, whatever its engine or learner does
         logger.exception("the scan of %s ended early", target)
-        return _failed(plan, start, f"{type(error).__name__}: {error}", reporter)
+        reason = sentence(error) or f"{type(error).__name__}: {error}"
+        return _failed(plan, start, reason, reporter)
     seconds = time.perf_counter() - start
     content = json.dumps({"key": _key(plan), "seconds": seconds}, indent=2)
     with whole_file(plan.folder / FINISHED) as path:

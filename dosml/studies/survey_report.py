@@ -6,17 +6,72 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
+from dosml.analysis.statistics.controls import Controls, read_controls
 from dosml.analysis.statistics.survey import SurveyData
+from dosml.paths import check_output
+from dosml.relabel.elements import ELEMENTS, element
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from dosml.analysis.statistics.campaigns import CampaignTables
     from dosml.progress import Reporter
     from dosml.studies.survey import MetalOutcome
 
 _UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
+
+
+def survey_of(
+    folders: Sequence[Path],
+    *,
+    out: Path | None = None,
+    facts: Mapping[str, object] | None = None,
+    outcomes: Sequence[MetalOutcome] = (),
+) -> SurveyData:
+    """Join finished campaigns and the controls beside them.
+
+    Parameters
+    ----------
+    folders
+        Campaign folders, or folders of surveys that hold some.
+    out
+        Another folder that may hold controls.
+    facts
+        What was run, in front of what the campaigns tell.
+    outcomes
+        What became of each metal where the scans were run just now.
+
+    Raises
+    ------
+    InputError
+        If a folder is no finished campaign, or the campaigns cannot be joined.
+    """
+    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
+    settings = campaigns[0].settings
+    told: dict[str, object] = {
+        **(facts or {}),
+        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
+        "settings": {
+            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
+            for key in COMPARED
+            if settings.get(key) is not None
+        },
+        "versions": run_versions(),
+    }
+    if outcomes:
+        told["wall time of the scans"] = {
+            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
+            for one in outcomes
+        }
+    return SurveyData(
+        campaigns=campaigns,
+        facts=told,
+        crystals={one.metal: crystal for one in campaigns if (crystal := _crystal(one))},
+        controls=_controls([*([out] if out else []), *folders]),
+        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    )
 
 
 def report_campaigns(
@@ -51,27 +106,12 @@ def report_campaigns(
     DiskSpaceError
         If the disk is full.
     """
-    campaigns = [read_campaign(folder) for folder in campaign_folders(folders)]
-    settings = campaigns[0].settings
-    facts: dict[str, object] = {
-        "command": reporter.command,
-        "campaigns": {campaign.metal: str(campaign.folder) for campaign in campaigns},
-        "settings": {
-            f"{key} ({_UNITS[key]})" if key in _UNITS else key: settings[key]
-            for key in COMPARED
-            if settings.get(key) is not None
-        },
-        "versions": run_versions(),
-    }
-    if outcomes:
-        facts["wall time of the scans"] = {
-            one.target: f"{one.seconds:.0f} s" + (", done before" if one.reused else "")
-            for one in outcomes
-        }
-    survey = SurveyData(
-        campaigns=campaigns,
-        facts=facts,
-        failures={one.target: one.failure for one in outcomes if one.failure is not None},
+    check_output(out)
+    survey = survey_of(
+        folders,
+        out=out,
+        facts={"command": reporter.command},
+        outcomes=outcomes,
     )
     reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
     answer, report = write_survey_report(out, survey)
@@ -80,3 +120,20 @@ def report_campaigns(
     reporter.say(f"does the d-DOS predict learnability? {answer.word}. {answer.headline}")
     reporter.say(f"report: {report}")
     return report
+
+
+def _crystal(campaign: CampaignTables) -> str | None:
+    """Kind of crystal of a campaign's frames; older versions wrote it only where it was chosen."""
+    settings = campaign.settings
+    found = settings.get("crystal") or settings.get("prototype")
+    if found is None and campaign.metal in ELEMENTS:
+        return element(campaign.metal).prototype
+    return None if found is None else str(found)
+
+
+def _controls(folders: Sequence[Path]) -> Controls:
+    """Read the controls of the first of the folders that has any."""
+    for folder in folders:
+        if (found := read_controls(folder)).there:
+            return found
+    return Controls()

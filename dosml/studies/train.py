@@ -14,9 +14,10 @@ from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.plan import long_trainings
+from dosml.studies.across import check_across, join_across
 from dosml.studies.open_study import open_study, settings_beside
 from dosml.studies.own_report import write_training_report
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
     learners = settings.make_learners()
     with open_study(settings, reporter) as study:
         data = study.data
+        names = [learner.name for learner in learners]
+        able = check_across(data, names) if settings.across else []
         for line in long_trainings(learners, len(data.names)):
             reporter.say(line)
         if study.runner.local:
@@ -74,6 +77,15 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
                 study.store.task(one, data, data.train, data.test, models=True) for one in learners
             ]
             made = [trained(one) for one in study.store.get_all(tasks, runner=study.runner)]
+        tell_warnings(made, reporter)
+        joined: dict[str, Path] = {}
+        joined_tables: list[Path] = []
+        for learner, training in zip(learners, made, strict=True):
+            if learner.name in able:
+                prefix = f"{learner.name}-" if len(learners) > 1 else ""
+                model, tables = join_across(study, training, learner.name, prefix)
+                joined[f"{prefix}across_sigma"] = model
+                joined_tables += tables
         rows: list[dict[str, Any]] = []
         tiers: list[dict[str, Any]] = []
         files: dict[str, Path] = {}
@@ -86,7 +98,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
                 )
             prefix = f"{learner.name}-" if len(learners) > 1 else ""
             for name, held in zip(data.names, training.held_out(data, data.test), strict=True):
-                errors = error_rows(held, study.test_tiers, seed=settings.seed)
+                errors = error_rows(held, study.test_tiers)
                 known = {"learner": learner.name, "label_set": name}
                 tiers += [{**known, **row} for row in errors]
                 rows.append(result_row(known, held, errors, len(data.train)))
@@ -104,7 +116,10 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
         )
     settings_files = [settings_file(path) for path in files.values()]
     return StudyResult(
-        study.folder, pd.DataFrame(rows), (*files.values(), *settings_files, *tables, report), files
+        study.folder,
+        pd.DataFrame(rows),
+        (*files.values(), *settings_files, *tables, report, *joined.values(), *joined_tables),
+        {**files, **joined},
     )
 
 

@@ -16,7 +16,7 @@ from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
 from dosml.studies.own_report import transfer_headline, write_section_report
 from dosml.studies.train import StudyResult
-from dosml.trainings import trained
+from dosml.trainings import tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,7 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
         tasks = [study.store.task(learner, data, groups[tier], data.test) for learner, tier in keys]
         with reporter.bar("trainings", len(tasks)) as update:
             made = study.store.get_all(tasks, runner=study.runner, on_progress=update)
+        tell_warnings(made, reporter)
         held = {
             (learner.name, tier): trained(one).held_out(data, data.test)
             for (learner, tier), one in zip(keys, made, strict=True)
@@ -61,7 +62,6 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
                 table = transfer_table(
                     {tier: held[learner.name, tier][number].force_sums() for tier in groups},
                     study.test_tiers,
-                    seed=settings.seed,
                 )
                 figures.append(_draw(table, study.folder, learner.name, label_set))
                 table.insert(0, "label_set", label_set)

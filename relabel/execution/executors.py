@@ -8,10 +8,13 @@ import logging
 import multiprocessing
 import os
 import shlex
+import signal
 import socket
 import sys
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
 
     from dosml.relabel.execution.lock import DriverLock
     from dosml.relabel.execution.settings import RunSettings
@@ -40,19 +44,31 @@ def process_executor(workers: int, *, one_thread: bool = True) -> Iterator[Execu
     one_thread
         Let their numerical libraries use one thread each. Otherwise the user's variables hold.
     """
+    _start_tracker()
     # Workers read the variables before any code of ours runs there, so they are set here.
     kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     if one_thread:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         # spawn, not fork: the parent may hold threads of numerical libraries
-        with ProcessPoolExecutor(
-            max_workers=workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_die_with_parent,
-        ) as pool:
+        context = multiprocessing.get_context("spawn")
+        leash, hand = context.Pipe(duplex=False)
+        with (
+            leash,
+            hand,
+            ProcessPoolExecutor(
+                max_workers=workers,
+                mp_context=context,
+                initializer=_end_with_driver,
+                initargs=(leash,),
+            ) as pool,
+        ):
             try:
                 yield pool
+            except KeyboardInterrupt:
+                # what runs is lost, what is finished is on disk
+                hand.close()
+                raise
             finally:
                 # what waits is dropped, what runs comes to its end: the folder is held until then
                 pool.shutdown(cancel_futures=True)
@@ -64,13 +80,35 @@ def process_executor(workers: int, *, one_thread: bool = True) -> Iterator[Execu
                 os.environ[name] = value
 
 
-def _die_with_parent() -> None:
-    """End this worker when the driver is killed: a pool's workers would wait for ever."""
+def _start_tracker() -> None:
+    """Start the process that cleans up after a pool; a terminal that goes does not take it along.
+
+    It ignores Ctrl-C and SIGTERM by itself, but SIGHUP reaches it with all others of the terminal,
+    and a driver whose tracker is gone warns of leaks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only there may signals be set
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+
+
+def _end_with_driver(leash: Connection) -> None:
+    """End this worker when the driver is killed, or lets go of the other end of the leash.
+
+    A pool's workers would wait for ever. A signal of the terminal ends it without a word, and
+    before it takes the end of a program that it started for a failed calculation.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, lambda *_: os._exit(1))
 
     def watch() -> None:
-        parent.join()
+        wait([parent.sentinel, leash])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

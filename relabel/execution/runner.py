@@ -24,6 +24,8 @@ from dosml.relabel.execution.lock import DriverLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from types import TracebackType
+    from typing import Self
 
     from dosml.relabel.execution.settings import RunSettings
 
@@ -133,15 +135,28 @@ class Runner:
                         pending[self._submit(function, task)] = (task, losses + 1)
                     else:
                         yield task, future.result()
-        except BaseException:
+        except BaseException as error:
             # a pool may be broken, and Parsl cannot call single tasks back
-            self.close()
+            self._end(error)
             raise
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the workers, at once where the run was stopped."""
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         """End the workers; the next task starts new ones."""
         self._executor = None
-        self._open.close()
+        self._open.__exit__(type(error) if error else None, error, None)
 
     def _submit(self, function: Callable[[Task], Outcome], task: Task) -> Future[Outcome]:
         if self._executor is None:
@@ -203,7 +218,7 @@ def open_runner(
             if say is not None:
                 say(line)
         runner = Runner(settings, lock, workers=workers or settings.workers, one_thread=one_thread)
-        with contextlib.closing(runner):
+        with runner:
             yield runner
 
 

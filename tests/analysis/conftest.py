@@ -91,7 +91,7 @@ def made_up_scan(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
             "dropped_frames": {"a1b2c3": "SCF did not converge at σ = 0.2 eV <three tries>"},
             "warnings": ["made-up numbers: this report tests the layout"],
         },
-        bootstrap_seed=3,
+        seed=3,
         frames=[made_up_frame(k) for k in range(n_train + n_test)] if with_frames else None,
     )
 

@@ -100,6 +100,31 @@ def test_noise_is_not_explained_on_frames_left_out(frames):
     assert (table["explained"].abs() < 0.05).all()
 
 
+def test_the_gain_is_the_largest_over_l_and_stands_beside_what_chance_gives(frames):
+    rng = np.random.default_rng(2)
+    angles = made_of(frames, 2)
+    noise = [rng.normal(0, 1, (len(f), 3)) for f in frames]
+    size = np.sqrt(np.mean([np.mean(f**2) for f in angles]))
+    mixed = [f + 0.5 * size * n for f, n in zip(angles, noise, strict=True)]
+    table = angular_resolution(frames, {"angles": mixed, "noise": noise}, BASIS, folds=4)
+    by = table[table["l_max"] >= 0].groupby("setting")
+    for _, rows in by:
+        left = 1 - rows["explained"].to_numpy()
+        gain = 100 * (left[0] - left.min()) / left[0]
+        assert rows["angular_gain_percent"].to_numpy() == pytest.approx(gain)
+    first = by.first()
+    assert (first["angular_gain_percent"] >= 0).all()
+    # l = 2 is in the forces, and nothing beyond it: the last level alone would say less
+    assert (
+        first.loc["angles", "angular_gain_percent"]
+        > 10 * first.loc["angles", "angular_gain_null_high_percent"]
+    )
+    assert (
+        first.loc["noise", "angular_gain_percent"]
+        < 2 * first.loc["noise", "angular_gain_null_high_percent"] + 0.5
+    )
+
+
 def test_settings_that_cannot_be_fitted_are_refused(frames):
     good = made_of(frames, -1)
     with pytest.raises(InputError, match="do not match"):

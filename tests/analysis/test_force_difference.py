@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dosml.analysis.statistics.force_difference import force_difference
+from dosml.analysis.statistics.force_difference import (
+    ISOTROPIC_RATIO,
+    ISOTROPIC_SHARE,
+    force_difference,
+)
 from dosml.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -38,6 +42,16 @@ def test_parts_add_up_in_squares_for_any_change():
     change = force_difference([f + RNG.normal(0, 0.5, f.shape) for f in FORCES], FORCES)
     np.testing.assert_allclose(change.total**2, change.magnitude**2 + change.direction**2)
     assert change.rms_total**2 == pytest.approx(change.rms_magnitude**2 + change.rms_direction**2)
+
+
+def test_a_small_random_change_has_the_null_of_figure_9c():
+    rng = np.random.default_rng(5)
+    old = [rng.normal(0, 1, (20000, 3))]
+    change = force_difference([old[0] + 1e-4 * rng.normal(0, 1, old[0].shape)], old)
+    assert change.direction_share == pytest.approx(ISOTROPIC_SHARE, abs=0.01)
+    assert change.ratio_of_means == pytest.approx(ISOTROPIC_RATIO, abs=0.02)
+    assert change.mean_total == pytest.approx(np.abs(change.total).mean())
+    assert change.mean_magnitude == pytest.approx(np.abs(change.magnitude).mean())
 
 
 def test_reversed_forces_are_all_direction():

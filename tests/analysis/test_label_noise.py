@@ -136,18 +136,16 @@ def test_the_map_marks_its_cells(make_scan) -> None:
     assert len(cells) == 4
 
 
-@pytest.mark.parametrize(
-    ("noisy", "word"), [(0, "No"), (len(METALS) // 2, "No"), (len(METALS) // 2 + 1, "Undecided")]
-)
-def test_no_is_not_said_of_errors_that_may_be_the_grids(tmp_path, noisy, word, monkeypatch) -> None:
-    monkeypatch.setattr("dosml.analysis.report.verdict._word", lambda *_: ("No", "made up."))
+@pytest.mark.parametrize("noisy", [0, 3, 10])
+def test_the_test_of_a_survey_is_made_without_its_noisy_metals_too(tmp_path, noisy) -> None:
     for number, metal in enumerate(METALS):
         write_campaign(tmp_path / metal, metal, label_noise=1.0 if number < noisy else 0.01)
     survey = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
-    answer = verdict(survey)
-    assert answer.word == word
-    assert answer.headline.endswith("made up.")
-    (sentence,) = [one for one in answer.sentences if one.startswith("Label noise")]
+    test = survey.primary
+    assert sorted(test.noisy) == sorted(METALS[:noisy])
+    assert (test.clear_interval == test.interval) == (noisy == 0)
+    assert np.isnan(test.clear_interval.low) == (noisy == 10)  # two metals are left
+    (sentence,) = [one for one in verdict(survey).sentences if one.startswith("Label noise")]
     named = sentence.partition("is the error of ")[2].partition(":")[0].split(", ")
     assert sorted(named) == (sorted(METALS[:noisy]) if noisy else [""])
 

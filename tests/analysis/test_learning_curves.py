@@ -5,12 +5,15 @@ from scipy import stats
 
 from dosml.analysis.figures.learning_curve import learning_curve_figure
 from dosml.analysis.figures.style import house_style
+from dosml.analysis.statistics.curve_floor import floor_words
+from dosml.analysis.statistics.errors import component_sums
 from dosml.analysis.statistics.learning_curves import (
     fit_power_law,
     learning_curve_table,
     nested_subsets,
     without_law,
 )
+from dosml.analysis.statistics.shared_test import shared_test
 from dosml.errors import InputError
 
 SIZES = [8, 16, 32, 64]
@@ -159,3 +162,64 @@ def test_figure_shows_points_and_laws(points):
     np.testing.assert_allclose(
         line.get_ydata(), law["amplitude"] * line.get_xdata() ** -law["exponent"]
     )
+
+
+def curve_points(rng, *, sizes, seeds, floor, n_test=24, spread=0.4, draw=0.03):
+    """Errors a N^-b + c of frames that are hard or easy under every model of the curve."""
+    hard = np.exp(spread * rng.normal(size=n_test))
+    rows, sums = [], []
+    for seed in range(seeds):
+        for n in sizes:
+            level = (40 * n**-0.5 + floor) / 100 * np.exp(draw * rng.normal())
+            errors = level * hard * np.exp(0.05 * rng.normal(size=n_test))
+            part = component_sums(list(10 + 10 * errors), [10.0] * n_test)
+            rows.append({"curve": "a", "seed": seed, "n_train": n})
+            rows[-1]["force_percent_error"] = part.percent_error
+            sums.append(part)
+    return pd.DataFrame(rows), sums
+
+
+def test_a_floor_is_found_where_there_is_one_and_not_where_there_is_none():
+    sizes, tiers = [8, 16, 32, 64, 128, 256, 512], ["a"] * 24
+    rng = np.random.default_rng(4)
+    levels, sums = curve_points(rng, sizes=sizes, seeds=4, floor=6.0)
+    row = learning_curve_table(levels, by=["curve"], sums=sums, strata=tiers).iloc[0]
+    assert 0 < row["floor_low"] < row["floor"] < row["floor_high"]
+    # a straight line through a curve that levels off sees a smaller exponent
+    assert row["exponent"] < 0.4 < row["floor_exponent"] == pytest.approx(0.5, abs=0.12)
+    assert "a floor is shown" in floor_words(row)
+    straight, sums = curve_points(rng, sizes=sizes, seeds=4, floor=0.0)
+    row = learning_curve_table(straight, by=["curve"], sums=sums, strata=tiers).iloc[0]
+    assert row["floor_low"] == 0
+    assert "none is shown" in floor_words(row)
+
+
+def test_three_sizes_or_one_draw_tell_no_floor_or_no_interval_of_it():
+    points, sums = curve_points(np.random.default_rng(0), sizes=[8, 16, 32], seeds=2, floor=5.0)
+    row = learning_curve_table(points, by=["curve"], sums=sums, strata=["a"] * 24).iloc[0]
+    assert np.isnan(row["floor"])
+    assert floor_words(row) == ""
+    points, sums = curve_points(np.random.default_rng(0), sizes=SIZES, seeds=1, floor=5.0)
+    row = learning_curve_table(points, by=["curve"], sums=sums, strata=["a"] * 24).iloc[0]
+    assert row["floor"] >= 0
+    assert np.isnan(row["floor_low"])
+
+
+def test_the_interval_of_the_exponent_knows_the_shared_test_set():
+    # frames that larger training sets help more than others: another test set, another exponent
+    rng = np.random.default_rng(1)
+    hits, narrow, trials = 0, 0, 150
+    for _ in range(trials):
+        own = 0.4 + 0.25 * rng.normal(size=16)
+        sums = []
+        for _ in range(3):
+            errors = [(n / 22) ** -own * np.exp(0.02 * rng.normal(size=16)) for n in SIZES]
+            sums.append([component_sums(list(100 + e), [100.0] * 16) for e in errors])
+        levels = [[one.percent_error for one in line] for line in sums]
+        test = shared_test(sums, ["a"] * 16)
+        low, high = fit_power_law(SIZES, levels, test=test).exponent_interval
+        hits += low <= 0.4 <= high
+        low, high = fit_power_law(SIZES, levels).exponent_interval
+        narrow += low <= 0.4 <= high
+    assert hits / trials > 0.88
+    assert narrow / trials < 0.5

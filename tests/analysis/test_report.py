@@ -116,8 +116,10 @@ def test_with_frames_the_report_tells_which_angles_the_forces_need(make_scan, tm
     text = (tmp_path / "report.html").read_text("utf-8")
     errors = angular["percent_error"][angular["setting"] == "σ = 0.2 eV"].to_numpy()
     said = " ".join(text.split())
-    assert f"from {errors[1]:.1f} to {errors[-1]:.1f} % at σ = 0.2 eV" in said
-    assert "triplets with l up to 2 instead of l = 0" in said
+    assert f"from {errors[1]:.1f} to {errors[1:].min():.1f} % at σ = 0.2 eV" in said
+    assert "triplets with the best l up to 2 instead of l = 0" in said
+    chance = angular["angular_gain_null_high_percent"].iloc[0]
+    assert f"where chance alone gives up to {chance:.0f} %" in said.replace("\xa0", " ")
     csv, _ = write_tables(angular, tmp_path, "angular_resolution")
     assert csv.name == "angular_resolution.csv"
 

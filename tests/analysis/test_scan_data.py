@@ -25,7 +25,9 @@ def test_one_row_per_setting_in_order_with_every_column_described(table):
     assert list(table.columns[: len(result_columns())]) == list(result_columns())
     for name in table.columns:
         assert describe(name).definition
-    assert table.notna().drop(columns="force_change_direction_share").all(axis=None)
+    # at the reference nothing changes, and the orbitals of this DOS are not told apart
+    empty = ["force_change_direction_share", "force_change_mean_ratio", "d_orbital_spread_per_atom"]
+    assert table.notna().drop(columns=empty).all(axis=None)
     assert table.attrs["sharpness_window_ev"] == [-2.0, 2.0]
 
 
@@ -193,7 +195,7 @@ def test_one_held_out_frame_is_told(make_scan):
     table = summarise(scan)
     assert table["force_percent_error_low"].isna().all()
     assert "no interval" in findings(scan, table)[0]
-    assert "single held-out frame" in warnings(scan, table)[-1]
+    assert "fewer than 4 held-out frames" in warnings(scan, table)[-1]
 
 
 def test_angular_resolution_needs_frames(scan, make_scan):
@@ -214,7 +216,7 @@ def test_values_for_people():
 
 def test_error_rows_are_all_frames_then_tiers(scan):
     held = scan.settings[0].held_out
-    rows = error_rows(held, scan.test_tiers, seed=3)
+    rows = error_rows(held, scan.test_tiers)
     assert [row["tier"] for row in rows] == ["all", *dict.fromkeys(scan.test_tiers)]
     assert [row["n_test"] for row in rows] == [12, 4, 4, 4]
     table = summarise(scan).iloc[0]

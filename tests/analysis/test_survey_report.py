@@ -43,6 +43,7 @@ def test_tables_and_figures_are_written(joined):
     assert len(pd.read_csv(root / "metals.csv")) == len(survey.table)
     names = {path.stem for path in (root / "figures").glob("*.png")}
     assert names == {
+        "primary",
         "correlations",
         "error_against_measures",
         "error_by_metal",

@@ -133,5 +133,5 @@ def test_the_plan_writes_nothing(tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "Cu: to do" in result.stdout
-    assert "30 with the engine xtb" in result.stdout
+    assert "42 with the engine xtb" in result.stdout
     assert not out.exists()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dosml.analysis.measures.columns import result_columns, tier_column
+from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.statistics.published import published_metals
 
 METALS = ["Ti", "V", "Cr", "Zr", "Nb", "Mo", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
@@ -26,13 +27,13 @@ def write_campaign(
     run=(),
     label_noise=0.01,
 ):
-    """Force error = 3 + slope * n_d(E_F) of the metal + noise, and -1 point per eV of σ."""
+    """Force error = 9 + slope * n_d(E_F) of the metal + noise - 1 point per eV; chi_4 = 0.3 n_d."""
     known = published_metals()["metal"].tolist()
     rng = np.random.default_rng([seed, known.index(metal)])
     n_d = rng.uniform(0.2, 3.0)
     rows = []
     for sigma in sigmas:
-        error = 3 + slope * n_d + noise * rng.normal() - 1.0 * (sigma - sigmas[0])
+        error = 9 + slope * n_d + noise * rng.normal() - 1.0 * (sigma - sigmas[0])
         row = {name: rng.uniform(0.5, 1.5) for name in result_columns()}
         row |= {
             "sigma_ev": sigma,
@@ -50,6 +51,7 @@ def write_campaign(
             "d_filling_product": filling * (1 - filling),
             "n_d_fermi_bare_states_per_ev_atom": n_d,
             "n_d_fermi_states_per_ev_atom": n_d / (1 + sigma),
+            PRIMARY: 0.3 * n_d,
         }
         for tier in ("cold", "melt"):
             for end, by in (("", 0.0), ("low", -0.7), ("high", 0.7)):

@@ -49,6 +49,7 @@ def test_parity(run_flare, tmp_path, system, zeta):
         cutoff=4.5,
         n_max=5,
         l_max=3,
+        degree_decay=1.0,
         zeta=zeta,
         n_inducing=40,
         jitter=1e-8,

@@ -39,7 +39,11 @@ def test_agrees_with_dense_dtc(zeta, descriptor, system, stress):
         descriptor=descriptor,
         jitter=1e-6,
         n_inducing=12,
-        max_iterations=15,
+        max_iterations=0,
+        signal=2.0,
+        energy_noise=0.05,
+        force_noise=0.03,
+        stress_noise=0.002,
     )
     model = models.models[0]
     hypers = model.hyperparameters

@@ -232,6 +232,14 @@ def test_vasp_parameters() -> None:
     for ismear in (-2, -3, 1.5):
         with pytest.raises(ValueError, match="does not name"):
             from_vasp(ismear, 0.2)
+    for ismear, sigma in (("1", 0.2), (float("nan"), 0.2), (None, 0.2), (True, 0.2)):
+        with pytest.raises(ValueError, match="ISMEAR = .* expected a finite number"):
+            from_vasp(ismear, sigma)
+    for sigma in ("0.2", None, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="SIGMA = .* expected a finite number"):
+            from_vasp(1, sigma)
+    with pytest.raises(ValueError, match="above 0"):
+        from_vasp(1, -0.2)
     with pytest.raises(ValueError, match="not a temperature"):
         electronic_temperature(Smearing("gaussian", 0.1))
 

@@ -53,6 +53,8 @@ class Evidence:
     leading
         Size of the leading block, outside of which the normal matrix of forces is diagonal and the
         others are 0; None where they are full.
+    held
+        The part of all this that is of the frames set apart for calibration, or None.
     """
 
     phi: dict[str, torch.Tensor]
@@ -60,6 +62,19 @@ class Evidence:
     squares: dict[str, float]
     counts: dict[str, int]
     leading: int | None = None
+    held: Evidence | None = None
+
+    def without_held(self) -> Evidence:
+        """Evidence of the other frames alone, in full form."""
+        held = self.held
+        if held is None:
+            return self
+        return Evidence(
+            phi={kind: phi - held.phi[kind] for kind, phi in self.phi.items()},
+            rhs={kind: rhs - held.rhs[kind] for kind, rhs in self.rhs.items()},
+            squares={kind: value - held.squares[kind] for kind, value in self.squares.items()},
+            counts={kind: value - held.counts[kind] for kind, value in self.counts.items()},
+        )
 
 
 def _factorise(gram: torch.Tensor, jitter: float) -> tuple[torch.Tensor, float]:
@@ -119,17 +134,19 @@ class NormalEquations:
         self.lower, self.jitter = _factorise(gram, jitter)
         self._n_sets = n_sets
         self._limit = rows_per_flush
-        self._pending: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {
+        self._pending: dict[str, list[tuple[torch.Tensor, torch.Tensor, bool]]] = {
             kind: [] for kind in KINDS
         }
-        self._phi = {kind: torch.zeros_like(gram) for kind in ("force", "stress")}
-        self._rhs = {kind: gram.new_zeros((size, n_sets)) for kind in KINDS}
-        self._squares = {kind: gram.new_zeros(n_sets) for kind in KINDS}
-        self._counts = dict.fromkeys(KINDS, 0)
+        # by kind and whether of frames that calibrate the variances
+        both = [(kind, held) for kind in KINDS for held in (False, True)]
+        self._phi: dict[tuple[str, bool], torch.Tensor] = {}
+        self._rhs = {key: gram.new_zeros((size, n_sets)) for key in both}
+        self._squares = {key: gram.new_zeros(n_sets) for key in both}
+        self._counts = dict.fromkeys(both, 0)
         #: Whitened stress rows, kept as long as they are few.
-        self._stress_rows: list[torch.Tensor] | None = []
+        self._stress_rows: list[tuple[torch.Tensor, torch.Tensor]] | None = []
 
-    def add(self, rows: KernelRows, labels: dict[str, torch.Tensor]) -> None:
+    def add(self, rows: KernelRows, labels: dict[str, torch.Tensor], *, held: bool = False) -> None:
         """Add one batch of frames.
 
         Parameters
@@ -138,16 +155,18 @@ class NormalEquations:
             Kernel blocks of the batch.
         labels
             By kind, shape (n_rows, n_sets), in the order of the rows; no stress, no key.
+        held
+            Whether the frames are among those that calibrate the variances.
         """
         blocks = {"energy": rows.energies, "force": rows.forces, "stress": rows.stresses}
         for kind, values in labels.items():
             block = blocks[kind]
             assert block is not None
-            self._pending[kind].append((block.double(), values))
-            self._squares[kind] += (values * values).sum(dim=0)
-            self._counts[kind] += int(values.shape[0])
+            self._pending[kind].append((block.double(), values, held))
+            self._squares[kind, held] += (values * values).sum(dim=0)
+            self._counts[kind, held] += int(values.shape[0])
         for kind in ("force", "stress"):
-            if sum(len(values) for _, values in self._pending[kind]) >= self._limit:
+            if sum(len(values) for _, values, _ in self._pending[kind]) >= self._limit:
                 self._flush(kind)
 
     def finish(self) -> tuple[list[Evidence], torch.Tensor]:
@@ -157,42 +176,74 @@ class NormalEquations:
         """
         for kind in ("force", "stress"):
             self._flush(kind)
-        white, labels = self._whitened("energy")
-        self._rhs["energy"] = white @ labels
-        few = {"energy": white}
-        if self._counts["stress"] and self._stress_rows is not None:
-            few["stress"] = torch.cat(self._stress_rows, dim=1)
-        rotation, triangle = torch.linalg.qr(torch.cat(list(few.values()), dim=1), mode="complete")
-        parts = triangle.split([block.shape[1] for block in few.values()], dim=1)
+        white, labels, mask = self._whitened("energy")
+        self._add_right("energy", white, labels, mask)
+        few = {"energy": (white, mask)}
+        if self._count("stress") and self._stress_rows is not None:
+            blocks, masks = zip(*self._stress_rows, strict=True)
+            few["stress"] = (torch.cat(blocks, dim=1), torch.cat(masks))
+        rotation, triangle = torch.linalg.qr(
+            torch.cat([block for block, _ in few.values()], dim=1), mode="complete"
+        )
+        parts = triangle.split([block.shape[1] for block, _ in few.values()], dim=1)
         phi = {kind: part @ part.T for kind, part in zip(few, parts, strict=True)}
+        phi_held = {
+            kind: part[:, mask] @ part[:, mask].T
+            for (kind, (_, mask)), part in zip(few.items(), parts, strict=True)
+        }
         for kind in ("force", "stress"):
-            if kind not in phi:
-                lower = self._phi[kind].tril()
-                full = lower + lower.tril(-1).T
-                turned = rotation.T @ full @ rotation
-                phi[kind] = (turned + turned.T) / 2
+            if kind not in phi and self._count(kind):
+                phi[kind] = self._rotated(rotation, (kind, False), (kind, True))
         leading = self._turn_rest(phi, rotation, triangle.shape[1])
-        rhs = {kind: rotation.T @ self._rhs[kind] for kind in KINDS}
-        present = [kind for kind in KINDS if self._counts[kind]]
-        evidence = [
-            Evidence(
-                phi={kind: phi[kind] for kind in present},
-                rhs={kind: rhs[kind][:, k] for kind in present},
-                squares={kind: float(self._squares[kind][k]) for kind in present},
-                counts={kind: self._counts[kind] for kind in present},
-                leading=leading,
+        for kind in ("force", "stress"):
+            if kind not in phi_held and self._counts[kind, True]:
+                phi_held[kind] = self._rotated(rotation, (kind, True))
+        right = {key: rotation.T @ value for key, value in self._rhs.items()}
+        present = [kind for kind in KINDS if self._count(kind)]
+        evidence = []
+        for k in range(self._n_sets):
+            held = None
+            if self._counts["force", True]:
+                held = Evidence(
+                    phi={kind: phi_held[kind] for kind in present},
+                    rhs={kind: right[kind, True][:, k] for kind in present},
+                    squares={kind: float(self._squares[kind, True][k]) for kind in present},
+                    counts={kind: self._counts[kind, True] for kind in present},
+                )
+            evidence.append(
+                Evidence(
+                    phi={kind: phi[kind] for kind in present},
+                    rhs={k_: (right[k_, False] + right[k_, True])[:, k] for k_ in present},
+                    squares={
+                        kind: float((self._squares[kind, False] + self._squares[kind, True])[k])
+                        for kind in present
+                    },
+                    counts={kind: self._count(kind) for kind in present},
+                    leading=leading,
+                    held=held,
+                )
             )
-            for k in range(self._n_sets)
-        ]
         return evidence, rotation
+
+    def _count(self, kind: str) -> int:
+        """Labels of one kind, of all frames."""
+        return self._counts[kind, False] + self._counts[kind, True]
+
+    def _rotated(self, rotation: torch.Tensor, *keys: tuple[str, bool]) -> torch.Tensor:
+        """Sum of accumulated normal matrices in the rotated basis."""
+        lower = sum(self._phi[key] for key in keys if key in self._phi)
+        assert isinstance(lower, torch.Tensor)
+        lower = lower.tril()
+        turned = rotation.T @ (lower + lower.tril(-1).T) @ rotation
+        return (turned + turned.T) / 2
 
     def _turn_rest(
         self, phi: dict[str, torch.Tensor], rotation: torch.Tensor, leading: int
     ) -> int | None:
         """Make Phi_F diagonal outside of the leading block, in place; None if not worth it."""
         size = rotation.shape[0]
-        stress_is_full = bool(self._counts["stress"]) and self._stress_rows is None
-        if stress_is_full or not self._counts["force"] or leading > LEADING_SHARE * size:
+        stress_is_full = bool(self._count("stress")) and self._stress_rows is None
+        if stress_is_full or not self._count("force") or leading > LEADING_SHARE * size:
             return None
         rest = slice(leading, size)
         force = phi["force"]
@@ -206,20 +257,35 @@ class NormalEquations:
     def _flush(self, kind: str) -> None:
         if not self._pending[kind]:
             return
-        white, labels = self._whitened(kind)
-        self._rhs[kind].addmm_(white, labels)
+        white, labels, mask = self._whitened(kind)
+        self._add_right(kind, white, labels, mask)
         if kind == "stress" and self._stress_rows is not None:
-            self._stress_rows.append(white)
-            if self._counts["stress"] + self._counts["energy"] <= LEADING_SHARE * white.shape[0]:
+            self._stress_rows.append((white, mask))
+            few = self._count("stress") + self._count("energy")
+            if few <= LEADING_SHARE * white.shape[0]:
                 return
-            white = torch.cat(self._stress_rows, dim=1)
+            white = torch.cat([block for block, _ in self._stress_rows], dim=1)
+            mask = torch.cat([one for _, one in self._stress_rows])
             self._stress_rows = None
-        _add_square(self._phi[kind], white)
+        for held in (False, True):
+            part = white if mask.all() == held and mask.any() == held else white[:, mask == held]
+            if part.shape[1]:
+                target = self._phi.setdefault((kind, held), torch.zeros_like(self.lower))
+                _add_square(target, part)
 
-    def _whitened(self, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """L^-1 K of the pending rows (M, n_rows), and their labels (n_rows, n_sets)."""
+    def _add_right(
+        self, kind: str, white: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
+    ) -> None:
+        for held in (False, True):
+            self._rhs[kind, held].addmm_(white[:, mask == held], labels[mask == held])
+
+    def _whitened(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """L^-1 K of the pending rows (M, n_rows), their labels (n_rows, n_sets), which are held."""
         pending = self._pending[kind]
-        rows = torch.cat([block for block, _ in pending])
-        labels = torch.cat([values for _, values in pending])
+        rows = torch.cat([block for block, _, _ in pending])
+        labels = torch.cat([values for _, values, _ in pending])
+        mask = torch.cat(
+            [torch.full((len(v),), held, device=rows.device) for _, v, held in pending]
+        )
         pending.clear()
-        return torch.linalg.solve_triangular(self.lower, rows.T, upper=False), labels
+        return torch.linalg.solve_triangular(self.lower, rows.T, upper=False), labels, mask

@@ -23,7 +23,8 @@ class SgpCalculator(Calculator):
     for zeta = 1 and 2. Uncertainties are computed only where asked for:
     `calculator.get_property("energies_uncertainty", atoms)` gives the standard deviation of each
     atom's energy, shape (n_atoms,), eV; `"forces_uncertainty"` that of each force component,
-    shape (n_atoms, 3), eV/Å.
+    shape (n_atoms, 3), eV/Å: what more training labels would remove. `"forces_expected_error"`
+    has the noise in it and is calibrated: the error to expect against a label.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class SgpCalculator(Calculator):
         "stress",
         "energies_uncertainty",
         "forces_uncertainty",
+        "forces_expected_error",
     ]
 
     def __init__(self, models: SgpModels, index: int = 0) -> None:
@@ -101,4 +103,8 @@ class SgpCalculator(Calculator):
             results["energies_uncertainty"] = prediction.uncertainties[0]
         if prediction.force_uncertainties is not None:
             results["forces_uncertainty"] = prediction.force_uncertainties[0]
+        if "forces_expected_error" in wanted:
+            errors = self._models.predict([frame], force_uncertainties=True, noise=True)[0]
+            assert errors.force_uncertainties is not None
+            results["forces_expected_error"] = errors.force_uncertainties[0]
         self.results = results

@@ -97,7 +97,10 @@ class Environments:
 
 
 class Descriptor:
-    """One descriptor: kind, cutoff (Å), number of radial functions, l_max, number of species."""
+    """One descriptor: kind, cutoff (Å), number of radial functions, l_max, number of species.
+
+    The degree l of B2 is multiplied by degree_decay^l before the descriptor is normalised.
+    """
 
     def __init__(
         self,
@@ -107,6 +110,7 @@ class Descriptor:
         l_max: int,
         n_species: int,
         *,
+        degree_decay: float = 1.0,
         device: torch.device | None = None,
     ) -> None:
         self.kind = kind
@@ -119,6 +123,10 @@ class Descriptor:
             self.n_features = self.n_channels
         else:
             self.n_features = self.n_channels * (self.n_channels + 1) // 2 * (self.l_max + 1)
+        #: Of each degree l in B2: see `SgpSettings.degree_decay`.
+        self._degree_weights = degree_decay ** torch.arange(
+            self.l_max + 1, dtype=torch.float64, device=device
+        )
         self._first, self._second = torch.triu_indices(
             self.n_channels, self.n_channels, device=device
         )
@@ -256,7 +264,7 @@ class Descriptor:
         for l in range(self.l_max + 1):  # noqa: E741
             block = coefficients[:, :, l * l : (l + 1) ** 2]
             square = torch.bmm(block, block.transpose(1, 2))
-            parts.append(square[:, self._first, self._second])
+            parts.append(self._degree_weights[l] * square[:, self._first, self._second])
         return torch.stack(parts, dim=2).flatten(1)
 
     def _projected(
@@ -268,6 +276,7 @@ class Descriptor:
         for l in range(self.l_max + 1):  # noqa: E741
             m = slice(l * l, (l + 1) ** 2)
             out[..., l] = torch.bmm(both[:, :, m], coefficients[:, :, m].transpose(1, 2))
+        out *= self._degree_weights
         return out[:, 0], out[:, 1:]
 
     def _coefficient_slopes(self, coefficients: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
@@ -279,7 +288,7 @@ class Descriptor:
         tri = raw.view(raw.shape[0], raw.shape[1], -1, self.l_max + 1)
         for l in range(self.l_max + 1):  # noqa: E741
             full = raw.new_zeros((*raw.shape[:2], self.n_channels, self.n_channels))
-            full[:, :, self._first, self._second] = tri[..., l]
+            full[:, :, self._first, self._second] = self._degree_weights[l] * tri[..., l]
             full = full + full.transpose(2, 3)
             m = slice(l * l, (l + 1) ** 2)
             slopes[..., m] = full @ coefficients[:, :, m]

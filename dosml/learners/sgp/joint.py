@@ -32,6 +32,8 @@ class JointDescriptor(Descriptor):
         Radial functions of B1.
     pair_weight
         w, the share of B1 in the scalar product.
+    degree_decay
+        Of B2.
     device
         A torch device.
     """
@@ -45,12 +47,17 @@ class JointDescriptor(Descriptor):
         *,
         pair_n_max: int,
         pair_weight: float,
+        degree_decay: float = 1.0,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__("B2", cutoff, n_max, l_max, n_species, device=device)
+        super().__init__(
+            "B2", cutoff, n_max, l_max, n_species, degree_decay=degree_decay, device=device
+        )
         self._parts = (
             Descriptor("B1", cutoff, pair_n_max, 0, n_species, device=device),
-            Descriptor("B2", cutoff, n_max, l_max, n_species, device=device),
+            Descriptor(
+                "B2", cutoff, n_max, l_max, n_species, degree_decay=degree_decay, device=device
+            ),
         )
         self._scales = (math.sqrt(pair_weight), math.sqrt(1 - pair_weight))
         self.n_features = sum(part.n_features for part in self._parts)

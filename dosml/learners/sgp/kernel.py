@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -80,6 +82,16 @@ class KernelRows:
     energies: torch.Tensor
     forces: torch.Tensor
     stresses: torch.Tensor | None
+
+    def only(self, kept: Mapping[str, NDArray[np.bool_]]) -> KernelRows:
+        """Give the rows that are True by label kind ("energy", "force", "stress")."""
+
+        def part(rows: torch.Tensor, kind: str) -> torch.Tensor:
+            mask = kept[kind]
+            return rows if mask.all() else rows[torch.as_tensor(mask, device=rows.device)]
+
+        stresses = None if self.stresses is None else part(self.stresses, "stress")
+        return KernelRows(part(self.energies, "energy"), part(self.forces, "force"), stresses)
 
 
 def environment_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import check_training_data
 from dosml.learners.sgp.accumulate import NormalEquations
+from dosml.learners.sgp.calibration import HeldForces
+from dosml.learners.sgp.evidence_maximum import choose_hyperparameters, ignored_text
 from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
-from dosml.learners.sgp.likelihood import maximise, start
 from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, SgpSettings, with_cutoff
 from dosml.learners.sgp.targets import Targets
@@ -22,17 +24,20 @@ from dosml.learners.sgp.trained import SgpModel, SharedBasis
 from dosml.memory import peak_memory_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ase import Atoms
     from numpy.typing import NDArray
 
     from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
+    from dosml.learners.sgp.force_errors import ForceErrors
+    from dosml.learners.sgp.hyperparameters import Hyperparameters
+    from dosml.learners.sgp.targets import Baseline
     from dosml.relabel.dataset import LabelSet
 
 #: Goes up whenever the same settings and data would give another model.
-DEFINITION = 1
+DEFINITION = 2
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
 _CHUNK = {"cpu": 500_000, "cuda": 100_000_000}
@@ -139,8 +144,9 @@ class SgpLearner:
         tell = progress or _silent
         began, cpu_began = time.perf_counter(), time.process_time()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
-        targets = Targets(frames, label_sets, species)
-        if targets.stress and not all(all(frame.pbc) and frame.cell.volume for frame in frames):
+        if label_sets[0].stresses is not None and not all(
+            all(frame.pbc) and frame.cell.volume for frame in frames
+        ):
             raise LearnerError(
                 "stress labels need frames that are periodic in all directions; "
                 "give stresses=None for others"
@@ -151,11 +157,12 @@ class SgpLearner:
         batches = BatchSource(
             empty.pair_builder(), frames, _ATOMS_PER_BATCH[device], _KEEP_BYTES[device]
         )
-        inducing = self._choose(batches, empty, tell)
+        inducing, bound = self._choose(batches, empty, tell)
+        targets = Targets(frames, label_sets, species, bound)
         chosen = time.perf_counter()
         equations = NormalEquations(inducing.gram(settings.zeta), settings.jitter, len(label_sets))
         shared = SharedBasis(settings, species, inducing, equations.lower)
-        self._stream(batches, targets, shared, equations, tell)
+        held = self._stream(batches, targets, shared, equations, tell)
         evidence, rotation = equations.finish()
         known: dict[str, float | int | str] = {
             "learner": self.name,
@@ -171,15 +178,18 @@ class SgpLearner:
             "n_parameters": inducing.size,
             "epochs": _PASSES,
         }
+        apart = held.calibration(shared.lower, rotation)
         models = []
         for k, (one, baseline) in enumerate(zip(evidence, targets.baselines, strict=True)):
             tell("likelihood", k, len(evidence))
-            models.append(self._solve(one, rotation, shared, baseline, known))
+            models.append(self._solve(one, rotation, shared, baseline, partial(apart, k), known))
         tell("likelihood", len(evidence), len(evidence))
         return SgpModels(shared, models)
 
-    def _choose(self, batches: BatchSource, shared: SharedBasis, tell: Progress) -> Inducing:
-        """Inducing environments by predictive variance, from the frames alone."""
+    def _choose(
+        self, batches: BatchSource, shared: SharedBasis, tell: Progress
+    ) -> tuple[Inducing, NDArray[np.bool_]]:
+        """Inducing environments by predictive variance, and which atoms have neighbours."""
         settings, species = shared.settings, shared.species
         descriptor = shared.descriptor()
         origins = np.concatenate(
@@ -189,14 +199,16 @@ class SgpLearner:
         n_frames = len(batches.sizes)
         found: list[list[torch.Tensor]] = [[] for _ in species]
         places: list[list[NDArray[np.int64]]] = [[] for _ in species]
+        bound = np.zeros(len(origins), dtype=bool)
         offset = 0
         for part, batch in batches:
             tell("descriptors", part.start, n_frames)
             here = slice(offset, offset + batch.n_atoms)
             offset += batch.n_atoms
             values = descriptor.environments(batch).values
-            wanted = torch.as_tensor(keep[here], device=self._device)
-            wanted &= values.abs().sum(dim=1) > 0
+            filled = values.abs().sum(dim=1) > 0
+            bound[here] = filled.cpu().numpy()
+            wanted = torch.as_tensor(keep[here], device=self._device) & filled
             for s in range(len(species)):
                 mine = wanted & (batch.species == s)
                 found[s].append(values[mine])
@@ -214,7 +226,7 @@ class SgpLearner:
                 f"no atom of the training frames has a neighbour within {shared.cutoff} Å: "
                 "raise cutoff"
             )
-        return Inducing(tuple(picked), tuple(sources))
+        return Inducing(tuple(picked), tuple(sources)), bound
 
     def _candidates(self, total: int) -> NDArray[np.bool_]:
         """Which of all atoms may become inducing environments."""
@@ -231,9 +243,13 @@ class SgpLearner:
         shared: SharedBasis,
         equations: NormalEquations,
         tell: Progress,
-    ) -> None:
-        """Accumulate the normal equations of all label sets in one pass over the frames."""
+    ) -> HeldForces:
+        """Accumulate the normal equations of all label sets in one pass over the frames.
+
+        Returns what the frames set apart say of the forces.
+        """
         descriptor = shared.descriptor()
+        found = HeldForces(descriptor, self.settings.zeta)
         n_frames = len(batches.sizes)
         for part, batch in batches:
             tell("kernel", part.start, n_frames)
@@ -246,8 +262,15 @@ class SgpLearner:
                 dtype=getattr(torch, shared.settings.dtype),
                 chunk_elements=_CHUNK[self._device.type],
             )
-            equations.add(rows, targets.rows(part, self._device))
+            for held in (False, True):
+                kept = targets.kept(part, held=held)
+                if kept["energy"].any():
+                    labels = targets.rows(part, kept, self._device)
+                    equations.add(rows.only(kept), labels, held=held)
+            apart = np.flatnonzero(targets.kept(part, held=True)["energy"]).tolist()
+            found.add(batch, rows, targets.forces(part, self._device), apart)
         tell("kernel", n_frames, n_frames)
+        return found
 
     def _peak_memory_mib(self) -> float:
         """Of the GPU where that is the device, else of this process."""
@@ -260,46 +283,51 @@ class SgpLearner:
         evidence: Evidence,
         rotation: torch.Tensor,
         shared: SharedBasis,
-        baseline: NDArray,
+        baseline: Baseline,
+        calibrated: Callable[[Evidence, Hyperparameters], ForceErrors],
         known: dict[str, float | int | str],
     ) -> SgpModel:
         """Hyperparameters and weights of one label set."""
         began, cpu_began = time.perf_counter(), time.process_time()
         settings = self.settings
-        first = start(
-            evidence,
-            {
-                "signal": settings.signal,
-                "energy_noise": settings.energy_noise,
-                "force_noise": settings.force_noise,
-                "stress_noise": settings.stress_noise,
-            },
-        )
-        best, solved, evaluations = maximise(evidence, first, settings.max_iterations)
+        given = {
+            "signal": settings.signal,
+            "energy_noise": settings.energy_noise,
+            "force_noise": settings.force_noise,
+            "stress_noise": settings.stress_noise,
+        }
+        choice = choose_hyperparameters(evidence, given, settings.max_iterations)
+        best, solved = choice.hyperparameters, choice.posterior
         white = best.signal**2 * (rotation @ solved.solution)
         weights = torch.linalg.solve_triangular(shared.lower.T, white[:, None], upper=True)[:, 0]
         spread = torch.linalg.solve_triangular(solved.factor, rotation.T, upper=False)
+        errors = calibrated(evidence, best)
         facts: dict[str, float | int | str] = {
             **known,
             "n_labels": sum(evidence.counts.values()),
             "signal_ev": best.signal,
             "energy_noise_ev": best.energy_noise,
             "force_noise_ev_per_angstrom": best.force_noise,
+            "force_error_scale": errors.scale,
             "log_likelihood": solved.log_likelihood,
-            "likelihood_evaluations": evaluations,
+            "likelihood_evaluations": choice.evaluations,
             "seconds_likelihood": time.perf_counter() - began,
         }
         parts = ("seconds_inducing", "seconds_kernel", "seconds_likelihood")
         facts["seconds_training"] = sum(float(facts[name]) for name in parts)
         facts["cpu_seconds"] = float(facts["cpu_seconds"]) + time.process_time() - cpu_began
         facts["peak_memory_mib"] = self._peak_memory_mib()
+        if choice.ignored:
+            facts["warning"] = ignored_text(evidence, choice)
         if "stress" in evidence.phi:
             facts["stress_noise_ev_per_angstrom3"] = best.stress_noise
         return SgpModel(
             best,
-            torch.as_tensor(baseline, dtype=torch.float64, device=self._device),
+            torch.as_tensor(baseline.bound, dtype=torch.float64, device=self._device),
+            torch.as_tensor(baseline.alone, dtype=torch.float64, device=self._device),
             weights,
             spread,
+            errors,
             facts,
         )
 

@@ -27,9 +27,11 @@ from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import KINDS
 from dosml.learners.sgp.block_likelihood import block_likelihood
 from dosml.learners.sgp.hyperparameters import Hyperparameters
-from dosml.learners.sgp.marginal import Solved, marginal_likelihood
+from dosml.learners.sgp.marginal import Solved, held_out_errors, marginal_likelihood
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from dosml.learners.sgp.accumulate import Evidence
@@ -54,12 +56,15 @@ class Posterior:
         x = B^-1 c, shape (M,).
     factor
         Lower Cholesky factor of B, shape (M, M).
+    held_out
+        Expected error of labels that are left out, by kind: `marginal.held_out_errors`.
     """
 
     log_likelihood: float
     gradient: NDArray[np.float64]
     solution: torch.Tensor
     factor: torch.Tensor
+    held_out: dict[str, float]
 
 
 def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
@@ -95,7 +100,8 @@ def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
         shares={k: signal2 * beta[k] * float((inverse * evidence.phi[k]).sum()) for k in kinds},
         curvatures={k: float(x @ (evidence.phi[k] @ x)) for k in kinds},
     )
-    return Posterior(*marginal_likelihood(evidence, hypers, solved), x, factor)
+    value, gradient = marginal_likelihood(evidence, hypers, solved)
+    return Posterior(value, gradient, x, factor, held_out_errors(evidence, hypers, solved))
 
 
 def evaluate(evidence: Evidence, hypers: Hyperparameters) -> tuple[float, NDArray[np.float64]]:
@@ -106,11 +112,16 @@ def evaluate(evidence: Evidence, hypers: Hyperparameters) -> tuple[float, NDArra
     return point.log_likelihood, point.gradient
 
 
-def start(evidence: Evidence, given: dict[str, float | None]) -> Hyperparameters:
+def start(
+    evidence: Evidence,
+    given: Mapping[str, float | None],
+    energy_share: float = 0.1,
+    other_share: float = 0.1,
+) -> Hyperparameters:
     """Take starting hyperparameters from the data, where they are not given.
 
-    The signal makes the prior spread of the forces that of the labels; noises start at a tenth
-    of the labels' root mean square.
+    The signal makes the prior spread of the forces that of the labels; noises start at a share of
+    the spread of their labels.
 
     Parameters
     ----------
@@ -118,23 +129,45 @@ def start(evidence: Evidence, given: dict[str, float | None]) -> Hyperparameters
         Of one label set.
     given
         Values or None for signal, energy_noise, force_noise, stress_noise.
+    energy_share, other_share
+        Noise over spread of the energies, and of forces and stresses.
     """
-    rms = {kind: math.sqrt(evidence.squares[kind] / evidence.counts[kind]) for kind in evidence.phi}
+    rms = {kind: spread(evidence, kind) for kind in evidence.phi}
     kind = "force" if rms.get("force", 0) > 0 else "energy"
     prior = float(evidence.phi[kind].trace()) / evidence.counts[kind]
     values = {"signal": rms[kind] / math.sqrt(prior) if prior > 0 and rms[kind] > 0 else 1.0}
     for name in KINDS:
-        values[f"{name}_noise"] = max(0.1 * rms.get(name, 0.0), 10 * NOISE_FLOOR[name])
+        share = energy_share if name == "energy" else other_share
+        values[f"{name}_noise"] = max(share * rms.get(name, 0.0), 10 * NOISE_FLOOR[name])
     values.update({name: value for name, value in given.items() if value is not None})
     return Hyperparameters(**values)
 
 
+def spread(evidence: Evidence, kind: str) -> float:
+    """Root mean square of the labels of one kind: about the baseline, or about zero."""
+    return math.sqrt(evidence.squares[kind] / evidence.counts[kind])
+
+
 def maximise(
-    evidence: Evidence, first: Hyperparameters, max_iterations: int
+    evidence: Evidence,
+    first: Hyperparameters,
+    max_iterations: int,
+    ceilings: Mapping[str, float] | None = None,
 ) -> tuple[Hyperparameters, Posterior, int]:
     """Maximise the log marginal likelihood over the logarithms of the hyperparameters.
 
-    L-BFGS-B; noises are bounded below by `NOISE_FLOOR`.
+    L-BFGS-B from one start; `dosml.learners.sgp.evidence_maximum` tries several.
+
+    Parameters
+    ----------
+    evidence
+        Of one label set.
+    first
+        Where to start.
+    max_iterations
+        L-BFGS-B steps; 0 keeps the start.
+    ceilings
+        Largest noise by label kind; noises are also bounded below by `NOISE_FLOOR`.
 
     Returns
     -------
@@ -147,6 +180,9 @@ def maximise(
     origin = np.log([first.signal, first.energy_noise, first.force_noise, first.stress_noise])
     lowest = np.log([1e-6, *(NOISE_FLOOR[kind] for kind in KINDS)])
     highest = np.full(4, np.log(1e6))
+    for kind, ceiling in (ceilings or {}).items():
+        place = 1 + KINDS.index(kind)
+        highest[place] = max(np.log(ceiling), lowest[place])
     evaluations = 0
     # per label, so that the first step is not thrown off by a gradient of many thousands
     labels = sum(evidence.counts.values())

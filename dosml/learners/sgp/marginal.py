@@ -60,10 +60,33 @@ def marginal_likelihood(
         beta = hypers.noise(kind) ** -2
         twice += beta * square + 2 * count * math.log(hypers.noise(kind))
         twice += count * math.log(2 * math.pi)
-        residual = (
-            square
-            - 2 * signal2 * float(evidence.rhs[kind] @ x)
-            + signal2**2 * solved.curvatures[kind]
-        )
+        residual = _residual(evidence, hypers, solved, kind)
         gradient[1 + KINDS.index(kind)] = -2 * beta * residual - 2 * solved.shares[kind] + 2 * count
     return -0.5 * twice, -0.5 * gradient
+
+
+def held_out_errors(
+    evidence: Evidence, hypers: Hyperparameters, solved: Solved
+) -> dict[str, float]:
+    """Root mean square error of each label kind as if every label had been left out in turn.
+
+    Generalised cross-validation (Golub, Heath and Wahba, Technometrics 21, 215 (1979)): the
+    residual over 1 - tr(H_k)/n_k, where tr(H_k) = s beta_k tr(B^-1 Phi_k) is the share of the
+    labels of kind k in their own prediction. Units of the labels: eV per frame, eV/Å, eV/Å^3.
+    """
+    out = {}
+    for kind, count in evidence.counts.items():
+        left = max(1 - solved.shares[kind] / count, 1 / count)
+        residual = max(_residual(evidence, hypers, solved, kind), 0.0)
+        out[kind] = math.sqrt(residual / count) / left
+    return out
+
+
+def _residual(evidence: Evidence, hypers: Hyperparameters, solved: Solved, kind: str) -> float:
+    """|y_k - s V_k^T x|^2."""
+    signal2 = hypers.signal**2
+    return (
+        evidence.squares[kind]
+        - 2 * signal2 * float(evidence.rhs[kind] @ solved.solution)
+        + signal2**2 * solved.curvatures[kind]
+    )

@@ -47,7 +47,10 @@ class SgpModels:
         self.models = tuple(models)
         self._descriptor = shared.descriptor()
         self._builder = shared.pair_builder()
-        self._baselines = torch.stack([model.baseline for model in self.models])
+        # atoms with neighbours, atoms without: shape (n_sets, n_species, 2)
+        self._baselines = torch.stack(
+            [torch.stack([model.baseline, model.baseline_alone], dim=1) for model in self.models]
+        )
         weights = torch.stack([model.weights for model in self.models])
         #: per species: linear form (n_sets, d), quadratic form (n_sets, d, d), or weights
         self._maps = [
@@ -63,6 +66,7 @@ class SgpModels:
         *,
         uncertainties: bool = False,
         force_uncertainties: bool = False,
+        noise: bool = False,
     ) -> list[Prediction]:
         """Predict every frame with every model; descriptors are computed once.
 
@@ -74,6 +78,10 @@ class SgpModels:
             Also give the standard deviation of each atom's energy (cost grows with M^2).
         force_uncertainties
             Also give the standard deviation of each force component (slow).
+        noise
+            Force uncertainties with the noise, calibrated on frames that were set apart: the
+            error to expect against a label. Without: what more labels would remove, which
+            tells frames apart that the model does not know.
 
         Returns
         -------
@@ -105,7 +113,11 @@ class SgpModels:
                 for k, values in enumerate(self._atom_spread(batch, envs)):
                     spreads[k].extend(np.split(values, cuts))
             if force_uncertainties:
-                for k, values in enumerate(force_spread(self.shared, self.models, batch, envs)):
+                for k, values in enumerate(
+                    force_spread(
+                        self.shared, self.models, batch, envs, forces=list(force) if noise else None
+                    )
+                ):
                     force_spreads[k].extend(np.split(values, cuts))
         return [
             Prediction(
@@ -202,7 +214,8 @@ class SgpModels:
         """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
         local, slope = self._local(envs, batch)
         n_sets = len(self.models)
-        per_atom = local + self._baselines[:, batch.species]
+        alone = (envs.values.abs().sum(dim=1) == 0).long()
+        per_atom = local + self._baselines[:, batch.species, alone]
         energies = per_atom.new_zeros((n_sets, batch.n_frames))
         energies.index_add_(1, batch.frame, per_atom)
         pulled = self._descriptor.pull_back(batch, envs, slope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dosml.config_file import checked_options
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 #: Default cutoff in units of the cube root of the volume per atom: between the second and the
 #: third shell of fcc and hcp, beyond the second of bcc.
 REACH = 1.9
+#: Frames with more than so many times the median volume per atom do not decide the default cutoff.
+ROOMY = 3.0
 
 #: Values that a grid tries where none are given; cutoffs as multiples of the default.
 GRID_CUTOFFS = (0.85, 1.0, 1.2)
-GRID_VALUES = {"n_max": (4, 8, 12), "l_max": (2, 3, 4), "zeta": (1, 2)}
+GRID_VALUES = {"n_max": (4, 6, 8), "l_max": (2, 4, 6), "zeta": (1, 2)}
 
 
 class SgpSettings(BaseModel):
@@ -30,8 +33,8 @@ class SgpSettings(BaseModel):
     `l_max` is the largest angular momentum, `cutoff` is in Å, and `zeta` is the power of the
     normalised dot-product kernel.
 
-    The defaults were chosen on 30 training frames of 31 atoms labelled with GFN1-xTB (Ti, Cu) and
-    20 of Mo labelled with DFT: see benchmarks/NOTES.md.
+    The defaults were chosen on 60 and 100 training frames of five metals labelled with DFT: see
+    docs/sgp.md.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,8 +47,14 @@ class SgpSettings(BaseModel):
         gt=0,
         description="Å; None: 1.9 times the cube root of the training frames' volume per atom",
     )
-    n_max: int = Field(default=8, ge=1, le=24, description="radial functions")
-    l_max: int = Field(default=3, ge=0, le=12, description="largest angular momentum")
+    n_max: int = Field(default=6, ge=1, le=24, description="radial functions")
+    l_max: int = Field(default=6, ge=0, le=12, description="largest angular momentum")
+    degree_decay: float = Field(
+        default=0.6,
+        gt=0,
+        le=2,
+        description="degree l of B2 is weighted with this to the power l; 1 as FLARE",
+    )
     zeta: int = Field(default=2, ge=1, le=8, description="power of the kernel")
     pair_n_max: int = Field(
         default=16, ge=1, le=24, description="radial functions of B1 in B1+B2; no effect elsewhere"
@@ -111,7 +120,8 @@ def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:
     settings
         Given settings; returned as they are where they have a cutoff.
     frames
-        Training frames.
+        Training frames; those of one atom without a cell, and those with much more room than
+        most, have no say.
 
     Raises
     ------
@@ -120,10 +130,15 @@ def with_cutoff(settings: SgpSettings, frames: Sequence[Atoms]) -> SgpSettings:
     """
     if settings.cutoff is not None:
         return settings
+    frames = [frame for frame in frames if len(frame) > 1 or all(frame.pbc)] or frames
     if not all(all(frame.pbc) and frame.cell.volume for frame in frames):
         raise LearnerError(
             "the default cutoff needs frames that are periodic in all directions: "
             "give a cutoff in Å for others"
         )
-    volume = sum(abs(frame.cell.volume) for frame in frames) / sum(map(len, frames))
+    volumes = np.array([abs(frame.cell.volume) for frame in frames])
+    atoms = np.array([len(frame) for frame in frames])
+    # an atom alone in a large box says nothing of the distances in the metal
+    usual = volumes / atoms <= ROOMY * np.median(volumes / atoms)
+    volume = float(volumes[usual].sum() / atoms[usual].sum())
     return settings.model_copy(update={"cutoff": round(REACH * volume ** (1 / 3), 2)})

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
+from dosml.learners.sgp.force_errors import ForceErrors
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
 from dosml.learners.sgp.settings import sgp_settings
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,14 +43,30 @@ def write_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
     LearnerError
         If the file cannot be written.
     """
+    arrays = basis_arrays(shared)
+    for name in ("baseline", "baseline_alone", "weights", "spread"):
+        arrays[name] = getattr(model, name).cpu().numpy()
     head = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "settings": shared.settings.model_dump(),
-        "species": list(shared.species),
+        **basis_head(shared, _FORMAT, _VERSION),
         "hyperparameters": asdict(model.hyperparameters),
+        "force_errors": asdict(model.force_errors),
         "facts": model.facts,
     }
+    write_file(path, head, arrays)
+
+
+def basis_head(shared: SharedBasis, kind: str, version: int) -> dict[str, Any]:
+    """Head of a file: its format, and what is not an array of the basis."""
+    return {
+        "format": kind,
+        "version": version,
+        "settings": shared.settings.model_dump(),
+        "species": list(shared.species),
+    }
+
+
+def basis_arrays(shared: SharedBasis) -> dict[str, NDArray]:
+    """Arrays of the basis by their names in a file."""
     arrays = {
         f"inducing_{z}": block.cpu().numpy()
         for z, block in zip(shared.species, shared.inducing.descriptors, strict=True)
@@ -56,14 +74,84 @@ def write_model(path: Path, shared: SharedBasis, model: SgpModel) -> None:
     for z, origin in zip(shared.species, shared.inducing.origins, strict=True):
         arrays[f"origin_{z}"] = origin
     arrays["lower"] = shared.lower.cpu().numpy()
-    for name in ("baseline", "weights", "spread"):
-        arrays[name] = getattr(model, name).cpu().numpy()
+    return arrays
+
+
+def write_file(path: Path, head: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> None:
+    """Write head and arrays; the file appears only once it is complete.
+
+    Raises
+    ------
+    LearnerError
+        If the file cannot be written.
+    """
     text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
     try:
         with whole_file(path) as part, part.open("wb") as handle:
             np.savez(handle, allow_pickle=False, head=text, **arrays)
     except OSError as error:
         raise LearnerError(f"cannot write the model {path}: {error}") from error
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """Read head and arrays.
+
+    Raises
+    ------
+    LearnerError
+        If the file cannot be read or is none of ours.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as handle:
+            arrays = {name: handle[name] for name in handle.files}
+        head = json.loads(arrays.pop("head").tobytes())
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise LearnerError(
+            f"{path} is not a model of the sparse Gaussian process: {error}"
+        ) from error
+    return dict(head), arrays
+
+
+def check_format(path: Path, head: Mapping[str, Any], kind: str, version: int) -> None:
+    """Refuse another format.
+
+    Raises
+    ------
+    LearnerError
+        With both.
+    """
+    if head.get("format") != kind or head.get("version") != version:
+        raise LearnerError(
+            f"{path} holds format {head.get('format')!r}, version {head.get('version')!r}; "
+            f"this version reads {kind!r}, version {version}"
+        )
+
+
+def read_basis(
+    head: Mapping[str, Any], arrays: Mapping[str, NDArray], device: str | None
+) -> SharedBasis:
+    """Make the basis from a file's head and arrays; `device` as in `read_model`."""
+    options = dict(head["settings"])
+    # written before there was one: FLARE's
+    options.setdefault("degree_decay", 1.0)
+    if device is not None:
+        options["device"] = device
+    elif not torch.cuda.is_available():
+        options["device"] = "cpu"
+    settings = sgp_settings(options)
+
+    def tensor(array: NDArray) -> torch.Tensor:
+        return torch.as_tensor(array, device=settings.device)
+
+    return SharedBasis(
+        settings,
+        tuple(head["species"]),
+        Inducing(
+            tuple(tensor(arrays[f"inducing_{z}"]) for z in head["species"]),
+            tuple(arrays[f"origin_{z}"] for z in head["species"]),
+        ),
+        tensor(arrays["lower"]),
+    )
 
 
 def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, SgpModel]:
@@ -87,44 +175,22 @@ def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, S
     LearnerError
         If the file cannot be read or is not such a model.
     """
+    head, arrays = read_file(path)
+    check_format(path, head, _FORMAT, _VERSION)
     try:
-        with np.load(path, allow_pickle=False) as handle:
-            arrays = {name: handle[name] for name in handle.files}
-        head = json.loads(arrays.pop("head").tobytes())
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise LearnerError(
-            f"{path} is not a model of the sparse Gaussian process: {error}"
-        ) from error
-    if head.get("format") != _FORMAT or head.get("version") != _VERSION:
-        raise LearnerError(
-            f"{path} holds format {head.get('format')!r}, version {head.get('version')!r}; "
-            f"this version reads {_FORMAT!r}, version {_VERSION}"
-        )
-    try:
-        options = dict(head["settings"])
-        if device is not None:
-            options["device"] = device
-        elif not torch.cuda.is_available():
-            options["device"] = "cpu"
-        settings = sgp_settings(options)
+        shared = read_basis(head, arrays, device)
 
-        def tensor(array: NDArray) -> torch.Tensor:
-            return torch.as_tensor(array, device=settings.device)
+        def tensor(name: str) -> torch.Tensor:
+            return torch.as_tensor(arrays[name], device=shared.settings.device)
 
-        shared = SharedBasis(
-            settings,
-            tuple(head["species"]),
-            Inducing(
-                tuple(tensor(arrays[f"inducing_{z}"]) for z in head["species"]),
-                tuple(arrays[f"origin_{z}"] for z in head["species"]),
-            ),
-            tensor(arrays["lower"]),
-        )
         model = SgpModel(
             Hyperparameters(**head["hyperparameters"]),
-            tensor(arrays["baseline"]),
-            tensor(arrays["weights"]),
-            tensor(arrays["spread"]),
+            tensor("baseline"),
+            # older models have one baseline, and no measured force errors
+            tensor("baseline_alone" if "baseline_alone" in arrays else "baseline"),
+            tensor("weights"),
+            tensor("spread"),
+            ForceErrors(**head.get("force_errors", {})),
             head["facts"],
         )
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:

@@ -13,6 +13,7 @@ from dosml.learners.sgp.geometry import PairBuilder
 from dosml.learners.sgp.joint import JointDescriptor
 
 if TYPE_CHECKING:
+    from dosml.learners.sgp.force_errors import ForceErrors
     from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.kernel import Inducing
     from dosml.learners.sgp.settings import SgpSettings
@@ -57,6 +58,7 @@ class SharedBasis:
                 len(self.species),
                 pair_n_max=settings.pair_n_max,
                 pair_weight=settings.pair_weight,
+                degree_decay=settings.degree_decay,
                 device=device,
             )
         return Descriptor(
@@ -65,6 +67,7 @@ class SharedBasis:
             settings.n_max,
             settings.l_max,
             len(self.species),
+            degree_decay=settings.degree_decay,
             device=device,
         )
 
@@ -88,17 +91,23 @@ class SgpModel:
         Signal and noises at the maximum of the likelihood.
     baseline
         Energy per atom of each species, eV, shape (n_species,).
+    baseline_alone
+        The same of atoms without a neighbour within the cutoff.
     weights
         Weights of the kernel at signal 1, shape (M,), eV.
     spread
         C^-1 Q^T with B = C C^T, shape (M, M): the part of the predictive variance that the
         labels did not remove.
+    force_errors
+        From variance and noise to force errors that were measured.
     facts
         What is known of the training: see `dosml.learners.sgp.model.SgpModels.facts`.
     """
 
     hyperparameters: Hyperparameters
     baseline: torch.Tensor
+    baseline_alone: torch.Tensor
     weights: torch.Tensor
     spread: torch.Tensor
+    force_errors: ForceErrors
     facts: dict[str, float | int | str]

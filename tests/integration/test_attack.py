@@ -1,0 +1,22 @@
+"""Files of attacks, with every command that takes them: none ends in the last net, none hangs."""
+
+from __future__ import annotations
+
+import pytest
+from tools.attack import cases, run_all, summary
+
+pytestmark = [pytest.mark.slow, pytest.mark.reference_data]
+
+
+def test_no_file_reaches_the_last_net(reference_data) -> None:
+    chosen = cases(reference_data)
+    assert len(chosen) > 1000
+    outcomes = run_all(chosen, workers=2)
+    worst = [one for one in outcomes if one.end in {"last net", "timeout"}]
+    print(summary(outcomes))
+    assert not worst, "\n".join(map(str, worst))
+    # sound files are no attack
+    ends = {(one.case.path.name, one.case.words[0], one.end) for one in outcomes}
+    for name in ("good.extxyz", "crlf.extxyz", "Cu[fcc].extxyz", "Cu@300K.extxyz"):
+        assert (name, "train", "accepted") in ends, name
+        assert (name, "smear-scan", "accepted") in ends, name
