@@ -163,11 +163,16 @@ def _sentence(scan: ScanData, table: pd.DataFrame, effects: list[_Effect]) -> st
     best = _largest(effects)
     errors = [_error(table, scan.settings.index(one)) for one in (scan.reference, best.setting)]
     step = _step(scan, best.setting)
+    if math.isnan(best.low):
+        return (
+            f"Whether the force error changes cannot be told, too few frames are held out for an "
+            f"interval: the largest step, {step}, is {best.change:+.1f} points, {errors[0]} to "
+            f"{errors[1]}."
+        )
     if not best.shown:
-        few = "; the held-out frames are too few for an interval" if math.isnan(best.low) else ""
         return (
             f"No change of the force error is shown: the largest, {step}, is {best.text}, "
-            f"{errors[0]} against {errors[1]}{few}."
+            f"{errors[0]} against {errors[1]}."
         )
     verb = "falls" if best.change < 0 else "rises"
     lead = ""

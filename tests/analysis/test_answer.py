@@ -16,15 +16,15 @@ def shifted(setting, shift):
 @pytest.fixture(scope="module")
 def electrons(make_scan):
     """The electron number varies, σ does not."""
-    one, other = make_scan(sigmas=(0.5, 2.0), train=6, test=9).settings
+    one, other = make_scan(sigmas=(0.5, 2.0), train=6, test=12).settings
     same = replace(other, setting=one.setting)
-    scan = make_scan(sigmas=(0.5,), train=6, test=9)
+    scan = make_scan(sigmas=(0.5,), train=6, test=12)
     return replace(scan, settings=[one, shifted(same, 1.0), shifted(same, -1.0)])
 
 
 @pytest.fixture(scope="module")
 def both(make_scan):
-    scan = make_scan(sigmas=(0.5, 2.0), train=6, test=9)
+    scan = make_scan(sigmas=(0.5, 2.0), train=6, test=12)
     more = [shifted(scan.settings[k], -1.0) for k in (1, 1)]
     more[0] = replace(more[0], setting=ElectronicSetting(scan.settings[0].smearing, -1.0))
     return replace(scan, settings=[*scan.settings, *more])
@@ -105,3 +105,10 @@ def test_noise_that_makes_errors_is_told(make_scan):
     unknown = [replace(one, label_noise=np.nan, label_noise_percent=np.nan) for one in noisy]
     scan = replace(scan, settings=unknown)
     assert "not known" in " ".join(answer(scan, summarise(scan)).limits)
+
+
+def test_too_few_frames_tell_nothing(make_scan):
+    scan = make_scan(sigmas=(0.2, 2.0), train=6, test=2)
+    found = answer(scan, summarise(scan))
+    assert found.sentence.startswith("Whether the force error changes cannot be told")
+    assert "falls" not in found.sentence

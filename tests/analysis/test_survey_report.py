@@ -16,7 +16,9 @@ from dosml.analysis.statistics.survey import TARGET, SurveyData
 
 def plain(text):
     """Words of a page: symbols as in a terminal, spaces that may break."""
-    return " ".join(html.unescape(re.sub(r"<sub>(.*?)</sub>", r"_\1", text)).split())
+    return " ".join(html.unescape(re.sub(r"<sub>(.*?)</sub>", r"_\1", text)).split()).replace(
+        "χ_", "chi_"
+    )
 
 
 @pytest.fixture(scope="module")

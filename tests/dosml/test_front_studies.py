@@ -69,8 +69,8 @@ def test_a_model_that_fails_names_the_frame(labels):
     for seed in range(3):
         atoms = bulk("Ti")
         atoms.rattle(0.05, seed=seed)
-        atoms.info["REF_energy"] = 0.0
-        atoms.arrays["REF_forces"] = np.zeros((2, 3))
+        atoms.info["REF_energy"] = -1.0 - seed
+        atoms.arrays["REF_forces"] = np.full((2, 3), 0.1)
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
     done = run("evaluate", path, "--model", "ase:ase.calculators.emt:EMT")
