@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from dosml.errors import CampaignLockedError, CampaignMismatchError, InputError
-from dosml.files import FileLock, whole_file
+from dosml.files import FileLock, open_plain
+from dosml.records import CAMPAIGN, CampaignRecord, note_files, read_record, write_record
 from dosml.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-#: The record of a campaign: what it is of, and the settings of its latest run.
-RECORD = "campaign.json"
+#: The record of a campaign: what it is of, the settings of its latest run, what its files are.
+RECORD = CAMPAIGN
 LOG_NAME = "dosml.log"
+#: What studies write at the top of their folder, without endings.
+OWN_NAMES = frozenset(
+    (
+        *("dataset", "finished", "frames", "labels", "label_sets", "models", "restart", "studies"),
+        *("angular_power", "angular_resolution", "d_dos", "electron_axis", "electron_swap"),
+        *("figures", "learners", "report", "results"),
+        *("errors", "training", "learning_curve", "learning_curve_fit", "transfer", "grid"),
+        *("campaigns", "correlations", "metals", "published", "published_errors_our_measures"),
+        *("within_metals",),
+        *("forces", "phonons"),
+    )
+)
+#: Their endings; folders have none.
+OWN_ENDINGS = frozenset(("", ".csv", ".html", ".json", ".npz", ".parquet", ".pdf", ".png", ".zip"))
 logger = logging.getLogger("dosml")
 
 
@@ -33,11 +50,14 @@ class Campaign:
         Created on entering.
     subject
         What the study is of (element, or the frames' content); a folder keeps to one subject.
+    names
+        What it writes at the top of the folder besides `OWN_NAMES`, without endings.
     """
 
-    def __init__(self, folder: Path, subject: str) -> None:
+    def __init__(self, folder: Path, subject: str, names: Collection[str] = ()) -> None:
         self.folder = folder
         self.subject = subject
+        self._names = tuple(names)
         self._lock = FileLock(folder / "campaign.lock")
         self._handler: logging.Handler | None = None
 
@@ -52,7 +72,8 @@ class Campaign:
         Raises
         ------
         InputError
-            If the folder cannot be made or written.
+            If the folder cannot be made or written, or is somebody else's and holds files that the
+            study would replace.
         CampaignLockedError
             If another run uses the folder.
         CampaignMismatchError
@@ -60,6 +81,8 @@ class Campaign:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / RECORD).exists():
+                check_free(self.folder, self._names)
             mine = self._lock.take()
         except OSError as error:
             raise InputError(
@@ -94,11 +117,16 @@ class Campaign:
         self._lock.release()
 
     def record(self, run: Mapping[str, object]) -> None:
-        """Keep the settings of the latest run beside the subject."""
-        content = {"dosml": __version__, "subject": self.subject, "run": dict(run)}
-        text = json.dumps(content, indent=2, default=str) + "\n"
-        with whole_file(self.folder / RECORD) as path:
-            path.write_text(text)
+        """Keep the settings of the latest run beside the subject, and what is known of files."""
+        path = self.folder / RECORD
+        files = read_record(path, CampaignRecord).files if path.exists() else {}
+        plain = json.loads(json.dumps(dict(run), default=str))
+        content = CampaignRecord(dosml=__version__, subject=self.subject, run=plain, files=files)
+        write_record(path, content)
+
+    def note(self, paths: Iterable[Path]) -> None:
+        """Keep what these files of the campaign are, so that damage to them is noticed."""
+        note_files(self.folder, paths)
 
     def _check_subject(self) -> None:
         path = self.folder / RECORD
@@ -106,21 +134,67 @@ class Campaign:
             self.record({"started": datetime.now(UTC).isoformat(timespec="seconds")})
             return
         try:
-            found = json.loads(path.read_text())["subject"]
-        except (ValueError, KeyError, TypeError) as error:
+            found = read_record(path, CampaignRecord, remedy="give another --out, or remove it")
+        except InputError as error:
+            raise CampaignMismatchError(f"{path} is not a campaign record: {error}") from error
+        if found.subject != self.subject:
             raise CampaignMismatchError(
-                f"{path} is not a campaign record: give another --out, or remove the file"
-            ) from error
-        if found != self.subject:
-            raise CampaignMismatchError(
-                f"{self.folder} holds a study of {found}, not of {self.subject}: give another --out"
+                f"{self.folder} holds a study of {found.subject}, not of {self.subject}: give "
+                "another --out"
             )
 
     def _open_log(self) -> None:
-        self._handler = logging.FileHandler(self.log_path, encoding="utf-8")
+        try:
+            descriptor = open_plain(self.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        except OSError as error:
+            raise InputError(
+                f"cannot write the log {self.log_path} ({error.strerror}): move it away, or give "
+                "another --out"
+            ) from error
+        stream = open(descriptor, "a", encoding="utf-8")  # noqa: PTH123, SIM115 - the handler's
+        self._handler = _LogHandler(stream)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(self._handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
         # a full disk must not turn log lines into tracebacks on the terminal
         logging.raiseExceptions = False
+
+
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream of its own, which it closes."""
+
+    def close(self) -> None:
+        """Close the stream, whether or not what is left in it can be written."""
+        super().close()
+        with contextlib.suppress(OSError):
+            self.stream.close()
+
+
+def check_free(folder: Path, names: Collection[str] = ()) -> None:
+    """Refuse a folder without a record of ours that holds files which a study would replace.
+
+    Parameters
+    ----------
+    folder
+        Where a study would write.
+    names
+        What it writes there besides `OWN_NAMES`, without endings.
+
+    Raises
+    ------
+    InputError
+        Naming one of the files.
+    OSError
+        If the folder cannot be read.
+    """
+    known = OWN_NAMES.union(names)
+    for path in sorted(folder.iterdir()):
+        if any(path.name.removesuffix(end) in known for end in OWN_ENDINGS) or (
+            path.name.endswith(".settings.json")
+            and path.name.removesuffix(".settings.json") in known
+        ):
+            raise InputError(
+                f"{folder} holds {path.name}, which would be replaced, and no {RECORD} that says "
+                "it is a study of dosml: give another --out, or move the file away"
+            )

@@ -74,6 +74,10 @@ class CampaignMismatchError(DosmlError):
     """A campaign folder made for another study."""
 
 
+class DamagedFileError(DosmlError):
+    """A file of dosml's own that was cut off, changed or damaged, or is something else."""
+
+
 class DiskSpaceError(DosmlError):
     """The disk is full."""
 

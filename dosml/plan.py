@@ -119,7 +119,7 @@ class ScanPlan:
             f"seed {self.settings.seed}",
             "settings": f"{len(self.electronic)}: {varied}",
             **self._engine_line(),
-            "labels": f"{n_labels} {self._labels_words(n_frames)}",
+            "labels": f"{n_labels} {self._labels_words()}",
             "learner": f"{','.join(one.name for one in self.learners)}, {len(self.electronic)} "
             f"force fields{' each' * (len(self.learners) > 1)}",
             "estimate": self.estimate,
@@ -129,11 +129,11 @@ class ScanPlan:
             for name, text in [*lines.items(), *(("", one) for one in self.long_trainings())]
         ]
 
-    def _labels_words(self, n_frames: int) -> str:
+    def _labels_words(self) -> str:
         if not isinstance(self.source, Labelling):
             return f"made by {self.source.provenance.engine}: {self.source.provenance.source}"
         return (
-            f"with the engine {self.source.engine.name}, {self._on_disk(n_frames)} on disk in "
+            f"with the engine {self.source.engine.name}, {self._on_disk} on disk in "
             f"{self.folder}{self._noise_words()}"
         )
 
@@ -153,14 +153,17 @@ class ScanPlan:
         assert isinstance(self.source, Labelling)
         return self.source.engine.denser(self.counts.first)
 
-    def _on_disk(self, n_frames: int, engine: Engine | None = None) -> int:
-        """Count labels that were made, of an engine other than the scan's own."""
+    @cached_property
+    def _on_disk(self) -> int:
+        """Count the labels that were made."""
         assert isinstance(self.source, Labelling)
-        store = LabelStore(
-            self.source.store(self.folder).folder, (engine or self.source.engine).fingerprint()
-        )
-        found = (len(list(store.setting_folder(one).glob("*.npz"))) for one in self.electronic)
-        return sum(min(n_frames, count) for count in found)
+        return self._made_with(self.source.engine, self.counts.train + self.counts.test)
+
+    def _made_with(self, engine: Engine, n_frames: int) -> int:
+        """Count sound labels of an engine on disk, those of so many frames at most."""
+        assert isinstance(self.source, Labelling)
+        store = LabelStore(self.source.store(self.folder).folder, engine.fingerprint())
+        return sum(min(n_frames, store.count(one)) for one in self.electronic)
 
     @property
     def estimate(self) -> str:
@@ -168,12 +171,12 @@ class ScanPlan:
         n_frames, n_atoms = self.counts.train + self.counts.test, len(self.counts.first)
         if not isinstance(self.source, Labelling):
             return "no labels to compute"
-        todo = n_frames * len(self.electronic) - self._on_disk(n_frames)
+        todo = n_frames * len(self.electronic) - self._on_disk
         workers = min(self.settings.workers, n_frames)
         seconds = todo * self.source.engine.seconds_per_label(n_atoms) / workers
         if (denser := self._denser) is not None:
             count = self.counts.tiers * len(self.electronic)
-            more = count - self._on_disk(self.counts.tiers, denser)
+            more = count - self._made_with(denser, self.counts.tiers)
             seconds += more * denser.seconds_per_label(n_atoms) / workers
         if math.isnan(seconds):
             return f"{todo} labels, of a calculator whose speed is not known"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dosml.analysis.statistics.campaigns import campaign_table
 from dosml.errors import InputError
+from dosml.files import inside
 from dosml.learners.registry import load_model
+from dosml.records import read_record
 from dosml.relabel.dataset import load as load_labels
-from dosml.studies.scan import LABEL_SETS, MODELS_FILE
+from dosml.studies.scan import LABEL_SETS, MODELS_FILE, ModelsRecord
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -73,8 +75,17 @@ class Scan:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per electronic setting; units are in the column names."""
-        return pd.read_csv(self.folder / "results.csv")
+        """One row per electronic setting; units are in the column names.
+
+        Raises
+        ------
+        InputError
+            If the file was changed or cut off since the scan ended.
+        """
+        found = campaign_table(self.folder, "results.csv")
+        if found is None:
+            raise InputError(f"{self.folder} holds no results.csv any more: run the scan again")
+        return found
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -106,17 +117,11 @@ class Scan:
         return by_learner[learner]
 
     def _models(self) -> dict[str, Models]:
-        path = self.folder / MODELS_FILE
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return {
-                learner: Models({name: self.folder / file for name, file in files.items()})
-                for learner, files in record.items()
-            }
-        except (OSError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"cannot read {path} ({error}): run the scan again, it writes the file anew"
-            ) from error
+        record = read_record(self.folder / MODELS_FILE, ModelsRecord)
+        return {
+            learner: Models({name: inside(self.folder, file) for name, file in files.items()})
+            for learner, files in record.root.items()
+        }
 
     @property
     def figures(self) -> dict[str, Path]:

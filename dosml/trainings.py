@@ -11,24 +11,24 @@ FOLDER/trainings/                         what a peer needs to continue a traini
 
 from __future__ import annotations
 
-import json
 import time
-import zipfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from dosml.analysis.statistics.results import HeldOut
-from dosml.errors import LearnerError
-from dosml.files import whole_file
-from dosml.learners.base import FollowsFrames, KeepsTrainings, Prediction
+from dosml.errors import DamagedFileError, LearnerError
+from dosml.files import file_hash, read_npz, whole_file
+from dosml.learners.base import FollowsFrames, KeepsTrainings, Prediction, check_prediction
+from dosml.records import Record
 from dosml.relabel.store import content_hash
 from dosml.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ase import Atoms
@@ -43,6 +43,15 @@ FORMAT = 1
 PREDICTIONS = "predictions.npz"
 #: So many trainings are sooner done one by one than workers have started.
 FEW = 3
+
+
+class _TrainingRecord(Record):
+    """What lies beside the predictions: learner, facts of the models, hashes of their files."""
+
+    learner: dict[str, Any]
+    suffix: str
+    facts: list[dict[str, Any]]
+    models: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -325,14 +334,25 @@ def train_one(task: TrainingTask, tell: Progress | None = None) -> None:
     began = time.process_time()
     fitted = learner.fit(task.data.frames, task.data.label_sets, progress=tell)
     cpu = time.process_time() - began
+    predictions = fitted.predict(task.test)
+    for name, prediction in zip(task.data.names, predictions, strict=True):
+        try:
+            check_prediction(prediction, [len(frame) for frame in task.test])
+        except LearnerError as error:
+            raise LearnerError(f"{learner.name}, trained on {name}: {error}") from error
+    hashes = {}
     if task.models:
         for number, name in enumerate(task.data.names):
-            with whole_file(task.place / f"{name}{fitted.suffix}") as path:
+            model = task.place / f"{name}{fitted.suffix}"
+            with whole_file(model) as path:
                 fitted.save(path, number)
+            hashes[name] = file_hash(model)
     facts = [{"cpu_seconds": cpu, **_plain(one)} for one in fitted.facts()]
-    record = {"learner": learner.fingerprint(), "suffix": fitted.suffix, "facts": facts}
-    arrays: dict[str, Any] = {"facts": np.array(json.dumps(record))}
-    for number, prediction in enumerate(fitted.predict(task.test)):
+    record = _TrainingRecord(
+        learner=learner.fingerprint(), suffix=fitted.suffix, facts=facts, models=hashes
+    )
+    arrays: dict[str, Any] = {"facts": np.array(record.model_dump_json())}
+    for number, prediction in enumerate(predictions):
         arrays[f"energies_{number}"] = prediction.energies
         arrays[f"forces_{number}"] = np.concatenate(prediction.forces)
         arrays[f"stresses_{number}"] = prediction.stresses
@@ -349,34 +369,32 @@ def _plain(facts: Any) -> dict[str, Any]:
 
 
 def _read(place: Path, task: TrainingTask) -> Training | None:
+    """Read a training; None where it, or a model that is wanted, is missing or damaged."""
     ends = np.cumsum([len(frame) for frame in task.test])
-    n_sets = len(task.data.names)
+    names = task.data.names
     try:
-        with np.load(place / PREDICTIONS, allow_pickle=False) as arrays:
-            record = json.loads(str(arrays["facts"]))
-            predictions = tuple(_prediction(arrays, number, ends) for number in range(n_sets))
-        facts = tuple(dict(one) for one in record["facts"])
+        arrays = read_npz(place / PREDICTIONS)
+        record = _TrainingRecord.model_validate_json(str(arrays["facts"]))
+        predictions = tuple(_prediction(arrays, number, ends) for number in range(len(names)))
+        if len(record.facts) != len(names):
+            return None
         found = Training(
-            task.data.names,
-            predictions,
-            facts,
-            place,
-            dict(record["learner"]),
-            str(record["suffix"]),
-            before=True,
+            names, predictions, tuple(record.facts), place, record.learner, record.suffix, True
         )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        if task.models and any(
+            record.models.get(name) != file_hash(place / f"{name}{record.suffix}") for name in names
+        ):
+            return None
+    except (DamagedFileError, LearnerError, OSError, ValueError, KeyError, TypeError):
         return None
-    whole = len(facts) == n_sets and not (task.models and len(found.models) < n_sets)
-    return found if whole else None
+    return found
 
 
-def _prediction(arrays: Any, number: int, ends: np.ndarray) -> Prediction:
-    energies, forces = arrays[f"energies_{number}"], arrays[f"forces_{number}"]
-    stresses = arrays[f"stresses_{number}"]
-    expected = ((len(ends),), (int(ends[-1]), 3), (len(ends), 6))
-    if (energies.shape, forces.shape, stresses.shape) != expected:
-        raise ValueError("predictions of another shape")
-    if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
-        raise ValueError("predictions that are not finite")
-    return Prediction(energies=energies, forces=np.split(forces, ends[:-1]), stresses=stresses)
+def _prediction(arrays: Mapping[str, Any], number: int, ends: np.ndarray) -> Prediction:
+    said = Prediction(
+        energies=arrays[f"energies_{number}"],
+        forces=np.split(arrays[f"forces_{number}"], ends[:-1]),
+        stresses=arrays[f"stresses_{number}"],
+    )
+    check_prediction(said, np.diff(ends, prepend=0).tolist())
+    return said

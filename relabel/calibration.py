@@ -30,8 +30,8 @@ import numpy as np
 from ase import units
 from ase.data import atomic_numbers
 from scipy.optimize import brentq
-from vesin import NeighborList
 
+from dosml.neighbours import NeighborList
 from dosml.relabel.elements import element
 from dosml.relabel.second_moment import SecondMomentParameters, switched_exponential
 from dosml.relabel.structures import unit_cell

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from vesin import NeighborList
+
+from dosml.neighbours import NeighborList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

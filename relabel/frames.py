@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from vesin import NeighborList
 
 from dosml.errors import FrameError
+from dosml.neighbours import NeighborList
 from dosml.relabel.frame_files import iter_file
 
 if TYPE_CHECKING:

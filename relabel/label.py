@@ -75,7 +75,13 @@ class Label:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Label:
-        """Inverse of `to_arrays`."""
+        """Inverse of `to_arrays`; a DOS that cannot be one is refused.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If an array is missing, or is something else.
+        """
         return cls(
             free_energy=float(arrays["free_energy"]),
             forces=arrays["forces"],
@@ -84,14 +90,48 @@ class Label:
             n_electrons=float(arrays["n_electrons"]),
             top_occupation=float(arrays["top_occupation"]),
             dos=_dos(arrays),
-            facts=json.loads(str(arrays["facts"])),
+            facts=dict(json.loads(str(arrays["facts"]))),
         )
+
+
+def check_label(label: Label, n_atoms: int | None = None) -> None:
+    """Refuse numbers that cannot be a label.
+
+    Parameters
+    ----------
+    label
+        What was computed, or read.
+    n_atoms
+        Of its frame, where that is known.
+
+    Raises
+    ------
+    ValueError
+        If the forces are not those of so many atoms, the stress has another shape, or energy,
+        forces or DOS are not finite.
+    """
+    shape = np.shape(label.forces)
+    wanted = "n" if n_atoms is None else str(n_atoms)
+    if len(shape) != 2 or shape[1] != 3 or shape[0] == 0 or n_atoms not in {None, shape[0]}:
+        raise ValueError(f"the forces have shape {shape}, expected ({wanted}, 3)")
+    if label.stress is not None and np.shape(label.stress) != (6,):
+        raise ValueError(f"the stress has shape {np.shape(label.stress)}, expected (6,)")
+    numbers: dict[str, Any] = {"free energy": label.free_energy, "forces": label.forces}
+    if label.dos is not None:
+        numbers |= {"total DOS": label.dos.total, "d-DOS": label.dos.d}
+        if label.dos.d_m is not None:
+            numbers["d-DOS by orbital"] = label.dos.d_m
+    for name, values in numbers.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: not all values are finite")
 
 
 def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
     if "dos_grid" not in arrays:
         return None
     low, high, count = arrays["dos_grid"]
+    if count != len(arrays["dos_total"]):
+        raise ValueError(f"a DOS of {len(arrays['dos_total'])} values on a grid of {count:g}")
     return ElectronicDos(
         energies=np.linspace(low, high, int(count)),
         total=arrays["dos_total"].astype(np.float64),

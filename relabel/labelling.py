@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dosml.errors import LabelError
+from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.frames import frame_id
-from dosml.relabel.label import Label
+from dosml.relabel.label import Label, check_label
 from dosml.relabel.store import LabelStore
 
 if TYPE_CHECKING:
@@ -52,13 +53,18 @@ class LadderReport:
 
 def run_ladder(task: LadderTask) -> LadderReport:
     """Make the missing labels of one frame; every finished label is on disk at once."""
-    identity, store = frame_id(task.frame), task.store
-    done = [setting for setting in task.settings if store.has(identity, setting)]
+    identity, store, size = frame_id(task.frame), task.store, len(task.frame)
+    done = [setting for setting in task.settings if store.has(identity, setting, size)]
     made: list[str] = []
     failures: dict[str, str] = {}
     for setting, outcome in task.engine.label_ladder(
         task.frame, task.settings, done, store.restart_folder(identity)
     ):
+        if isinstance(outcome, Label):
+            try:
+                check_label(outcome, size)
+            except ValueError as error:
+                outcome = LabelFailure(f"the engine gave no label: {error}")  # noqa: PLW2901
         if isinstance(outcome, Label):
             store.put(identity, setting, outcome)
             made.append(setting.name)
@@ -75,7 +81,7 @@ def missing(
     return [
         frame
         for frame in frames
-        if not all(store.has(frame_id(frame), setting) for setting in settings)
+        if not all(store.has(frame_id(frame), setting, len(frame)) for setting in settings)
     ]
 
 
@@ -113,7 +119,7 @@ def label_frames(
     DiskSpaceError
         If the disk is full. Finished labels stay.
     """
-    progress = _Progress(store, frames, settings, on_progress)
+    progress = Progress(store, frames, settings, on_progress)
     on_progress(progress.done)
     # workers may run in other folders, and need no memory of this one
     elsewhere = LabelStore(store.folder.resolve(), store.fingerprint)
@@ -129,8 +135,14 @@ def label_frames(
     progress.wait_for_sight()
 
 
-class _Progress:
-    """Counts labels by looking only for those that are being made."""
+class Progress:
+    """Counts labels by looking only for those that are being made.
+
+    Parameters
+    ----------
+    store, frames, settings, on_progress
+        As in `label_frames`.
+    """
 
     def __init__(
         self,
@@ -146,12 +158,16 @@ class _Progress:
         self._unseen: list[tuple[str, ElectronicSetting]] = []
         self.todo: list[Atoms] = []
         # a trajectory may hold a frame twice: it is labelled once and counts twice
-        self._times = Counter(map(frame_id, frames))
-        for identity, frame in {frame_id(frame): frame for frame in frames}.items():
-            lacking = {one for one in settings if not store.has(identity, one)}
+        named = [(frame_id(frame), frame) for frame in frames]
+        self._times = Counter(identity for identity, _ in named)
+        self._sizes = {identity: len(frame) for identity, frame in named}
+        for identity, frame in dict(named).items():
+            lacking = {one for one in settings if not store.has(identity, one, len(frame))}
             if lacking:
                 self.todo.append(frame)
                 self._lacking[identity] = lacking
+        for setting in settings:
+            store.remember(setting)
         self.done = sum(
             (len(settings) - len(self._lacking.get(identity, ()))) * times
             for identity, times in self._times.items()
@@ -183,7 +199,7 @@ class _Progress:
             for folder in {self._store.setting_folder(setting) for _, setting in self._unseen}:
                 if folder.is_dir():
                     os.listdir(folder)  # noqa: PTH208 - makes a network file system ask anew
-            self._unseen = [one for one in self._unseen if not self._store.has(*one)]
+            self._unseen = [one for one in self._unseen if not self._has(*one)]
             if not self._unseen:
                 return
             if time.monotonic() > deadline:
@@ -195,9 +211,12 @@ class _Progress:
             time.sleep(1)
 
     def _look_at(self, identity: str) -> None:
-        seen = {one for one in self._open[identity] if self._store.has(identity, one)}
+        seen = {one for one in self._open[identity] if self._has(identity, one)}
         self._open[identity] -= seen
         self._count(identity, seen)
+
+    def _has(self, identity: str, setting: ElectronicSetting) -> bool:
+        return self._store.has(identity, setting, self._sizes[identity])
 
     def _count(self, identity: str, settings: Collection[ElectronicSetting]) -> None:
         self.done += len(settings) * self._times[identity]

@@ -18,10 +18,10 @@ import numpy as np
 from ase import units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
-from vesin import NeighborList
 
 from dosml.errors import FrameError, InputError
 from dosml.limits import MOST_COUNTED
+from dosml.neighbours import NeighborList
 from dosml.relabel.bragg import bragg_order
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.elements import element

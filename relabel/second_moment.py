@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import units
 from ase.calculators.calculator import Calculator, all_changes
-from vesin import NeighborList
+
+from dosml.neighbours import NeighborList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

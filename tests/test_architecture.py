@@ -23,7 +23,9 @@ LEAVES = {
     "dosml.files",
     "dosml.limits",
     "dosml.memory",
+    "dosml.neighbours",
     "dosml.paths",
+    "dosml.records",
     "dosml.registry",
     "dosml.version",
 }

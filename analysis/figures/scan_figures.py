@@ -142,8 +142,9 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
     if angular is not None:
         caption = (
             f"A linear force field of pair functions alone, then with triplets that know angles "
-            f"up to l (cutoff {scan.angular_basis.cutoff:g} Å), fitted to every label set and "
-            f"tested on frames left out: its force % error. No learner is involved."
+            f"up to l (cutoff {scan.angular_basis.cutoff:g} Å), fitted to every label set "
+            f"({len(scan.angle_frames)} frames) and tested on frames left out: its force % error. "
+            f"No learner is involved."
         )
         yield "angular_resolution", "Angles that the forces need", caption, angular_figure(angular)
     power = scan.power
@@ -151,10 +152,11 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         far = [s for s in scan.settings if s is not scan.reference][-1]
         caption = (
             f"Forces of the {power['neighbours'].iloc[0]:.1f} neighbours within "
-            f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over all frames), taken "
-            f"apart by angular momentum about that atom: whole vectors and their radial parts. 1: "
-            f"neighbours have nothing to do with each other; more: they share a pattern of that l. "
-            f"Bands: the same forces dealt to the atoms at random, two standard deviations."
+            f"{power['cutoff_angstrom'].iloc[0]:.2f} Å of each atom (mean over "
+            f"{len(scan.angle_frames)} frames), taken apart by angular momentum about that atom: "
+            f"whole vectors and their radial parts. 1: neighbours have nothing to do with each "
+            f"other; more: they share a pattern of that l. Bands: the same forces dealt to the "
+            f"atoms at random, two standard deviations."
         )
         figure = power_figure(power, setting_name(scan.reference), setting_name(far))
         yield "angular_power", "Patterns of the forces by angular momentum", caption, figure

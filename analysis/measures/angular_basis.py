@@ -81,7 +81,8 @@ def basis_functions(
     """
     from scipy.sparse import csr_array
     from sphericart import SphericalHarmonics
-    from vesin import ase_neighbor_list
+
+    from dosml.neighbours import ase_neighbor_list
 
     i, j, separation = ase_neighbor_list("ijD", frame, basis.cutoff)
     n_atoms, r = len(frame), np.linalg.norm(separation, axis=1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
 #: Shuffles of atoms behind the expectation without a pattern.
 N_SHUFFLES = 20
@@ -88,6 +89,8 @@ def angular_power(
     InputError
         If there is no frame, shapes disagree, no atom has a neighbour, or all vectors vanish.
     """
+    from scipy.sparse import csr_array
+
     if not frames or [len(f) for f in frames] != [len(v) for v in vectors]:
         raise InputError(
             f"angular power needs a vector on every atom of every frame, got {len(frames)} frames "
@@ -102,12 +105,18 @@ def angular_power(
         first, second, unit = _neighbours(frame, cutoff)
         n_pairs += len(first)
         harmonics = _harmonics(unit, l_max)
+        pairs = np.arange(len(first))
+        # row of an atom: its neighbours
+        gather = csr_array((np.ones(len(first)), (first, pairs)), shape=(len(frame), len(first)))
         for k in range(1 + N_SHUFFLES):
             dealt = (given if k == 0 else rng.permutation(given))[second]
             radial = np.sum(dealt * unit, axis=1, keepdims=True)
-            for part, values in enumerate((dealt, radial)):
-                sums[part, k] += _power(first, len(frame), harmonics, values, l_max)
-                scale[part, k] += float(np.sum(values**2))
+            values = np.concatenate([dealt, radial], axis=1)
+            power = _power(gather, harmonics, values, l_max)
+            squares = np.sum(values**2, axis=0)
+            for part, columns in enumerate((slice(0, 3), slice(3, 4))):
+                sums[part, k] += power[columns].sum(axis=0)
+                scale[part, k] += float(squares[columns].sum())
     if n_pairs == 0 or not (scale[:, 0] > 0).all():
         raise InputError(
             f"no neighbour within {cutoff:g} Å holds a vector that does not vanish: choose a "
@@ -193,7 +202,7 @@ def _neighbours(
     frame: Atoms, cutoff: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pairs inside the cutoff, both ways, and unit vectors from the first to the second."""
-    from vesin import ase_neighbor_list
+    from dosml.neighbours import ase_neighbor_list
 
     first, second, separation = ase_neighbor_list("ijD", frame, cutoff)
     distance = np.linalg.norm(separation, axis=1, keepdims=True)
@@ -208,21 +217,26 @@ def _harmonics(unit: NDArray[np.float64], l_max: int) -> NDArray[np.float64]:
 
 
 def _power(
-    first: NDArray[np.int64],
-    n_atoms: int,
-    harmonics: NDArray[np.float64],
-    values: NDArray[np.float64],
-    l_max: int,
+    gather: csr_array, harmonics: NDArray[np.float64], values: NDArray[np.float64], l_max: int
 ) -> NDArray[np.float64]:
-    """Sum of p_l over the atoms of a frame, shape (l_max + 1,)."""
-    from scipy.sparse import csr_array
+    """Sum of p_l over the atoms of a frame for each column of values, (n_columns, l_max + 1).
 
-    total = np.zeros(harmonics.shape[1])
-    pairs = np.arange(len(first))
-    for column in values.T:
-        # row of an atom: the component of each of its neighbours
-        gather = csr_array((column, (first, pairs)), shape=(n_atoms, len(first)))
-        total += np.sum((gather @ harmonics) ** 2, axis=0)
-    return np.array(
-        [4 * np.pi / (2 * k + 1) * total[k * k : (k + 1) ** 2].sum() for k in range(l_max + 1)]
+    Parameters
+    ----------
+    gather
+        Which pairs are an atom's, shape (n_atoms, n_pairs).
+    harmonics, values
+        Of each pair, shapes (n_pairs, (l_max + 1)^2) and (n_pairs, n_columns).
+    l_max
+        Highest angular momentum.
+    """
+    n_pairs, n_columns = values.shape
+    products = (values[:, :, None] * harmonics[:, None, :]).reshape(
+        n_pairs, n_columns * harmonics.shape[1]
     )
+    total = np.sum(np.asarray(gather @ products) ** 2, axis=0).reshape(n_columns, -1)
+    parts = [
+        4 * np.pi / (2 * k + 1) * total[:, k * k : (k + 1) ** 2].sum(axis=1)
+        for k in range(l_max + 1)
+    ]
+    return np.array(parts).T

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dosml.analysis.figures.style import drawings
 from dosml.analysis.measures.column import number_text
 from dosml.analysis.measures.typography import as_html
+from dosml.errors import InputError
+from dosml.records import RUN_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Width of the widest figures, 7.2 inches at 200 pixels per inch.
 _FULL_WIDTH_PIXELS = 1440
+#: How PNG files begin and end.
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 #: Endings of names that are units, the longest first.
 _UNITS = {
     "_ev_per_angstrom3": "eV/Å³",
@@ -67,8 +71,18 @@ def picture(title: str, caption: str, png: Path) -> dict[str, str]:
     """Name, title and caption of a figure, and its drawings as data addresses.
 
     Drawings are the SVG files beside the PNG, wide and narrow; the PNG where there are none.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no PNG file.
     """
-    content = png.read_bytes()
+    try:
+        content = png.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the figure {png} ({error.strerror}): {RUN_AGAIN}") from error
+    if not (content.startswith(_PNG) and content.endswith(_PNG_END)):
+        raise InputError(f"the figure {png} is no whole PNG file: {RUN_AGAIN}")
     # a figure of 7.2 inches is as wide as the page, narrower ones in proportion
     pixels = int.from_bytes(content[16:20], "big")
     wide, narrow = drawings(png)

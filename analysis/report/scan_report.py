@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from dosml.analysis.figures.electron_swap import SWAP_FIGURE
 from dosml.analysis.figures.learners import LEARNER_FIGURE
 from dosml.analysis.measures.columns import describe, format_value
@@ -15,11 +17,12 @@ from dosml.analysis.report.findings import findings, limits, warnings
 from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
 from dosml.analysis.report.study_sections import study_sections
-from dosml.analysis.statistics.campaigns import CONTENT
+from dosml.analysis.statistics.campaigns import CONTENT, report_content
 from dosml.analysis.statistics.errors import INTERVAL_WORDS
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.errors import InputError
-from dosml.files import whole_file
+from dosml.files import inside, whole_file
+from dosml.records import RUN_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,24 +143,25 @@ def rewrite_report(folder: Path) -> Path | None:
     DiskSpaceError
         If the disk is full.
     """
-    place = folder / CONTENT
-    try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-        report = folder / "report.html"
-        _render(report, content)
-    except FileNotFoundError:
+    content = report_content(folder)
+    if content is None:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    report = folder / "report.html"
+    try:
+        _render(report, content.model_dump())
+    except (ValueError, KeyError, TypeError, AttributeError, TemplateError) as error:
         raise InputError(
-            f"cannot read {place} ({type(error).__name__}: {error}): run the scan again, it writes "
-            "the file anew"
+            f"{folder / CONTENT} is not what a report is made of ({type(error).__name__}: "
+            f"{error}): {RUN_AGAIN}"
         ) from error
     return report
 
 
 def _render(path: Path, content: Mapping[str, Any]) -> None:
     folder = path.parent
-    figures = [picture(f["title"], f["caption"], folder / f["png"]) for f in content["figures"]]
+    figures = [
+        picture(f["title"], f["caption"], inside(folder, f["png"])) for f in content["figures"]
+    ]
     studies = [*content["sections"], *study_sections(folder)]
     if content["learners"] is not None:
         name, title, caption = LEARNER_FIGURE

@@ -7,15 +7,18 @@ the campaign whose labels they used; the report is made from that.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.statistics.errors import FEWEST
 from dosml.analysis.statistics.learning_curves import without_law
+from dosml.errors import InputError
+from dosml.files import file_hash, inside
+from dosml.records import Record, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +59,51 @@ _POINTS = (
 )
 
 
+class StudyFigure(Record):
+    """A figure of a study; its file lies beside the record."""
+
+    title: str
+    caption: str
+    file: str
+
+
+class StudyRecord(Record):
+    """What a study left in a campaign.
+
+    Attributes
+    ----------
+    study
+        The command.
+    dosml
+        Version that wrote it.
+    command
+        What the user gave.
+    folder
+        Of the study itself.
+    seed
+        Of its draws.
+    train_frames, test_frames
+        Frames by tier.
+    label_files
+        Hash of the file of each label set.
+    tables
+        SHA-256 of each table beside the record; older versions tell of none.
+    figures
+        To be shown.
+    """
+
+    study: str
+    dosml: str = ""
+    command: str
+    folder: str = ""
+    seed: int
+    train_frames: dict[str, int]
+    test_frames: dict[str, int]
+    label_files: dict[str, str]
+    tables: dict[str, str] = Field(default_factory=dict)
+    figures: list[StudyFigure]
+
+
 def study_sections(folder: Path) -> list[dict[str, Any]]:
     """Read the studies of a campaign and make a section of each.
 
@@ -73,9 +121,13 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     sections = []
     for path in sorted((folder / STUDIES).glob(f"*/{RECORD}")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_record(path, StudyRecord, remedy="run the study again")
+            _check_tables(path.parent, record)
             section = study_section(path.parent, record, prefix=f"{STUDIES}/{path.parent.name}/")
             section["warnings"] += _stale(folder, record)
+        except InputError as error:
+            text = f"{path.parent} cannot be used: {error}."
+            section = new_section("Study that cannot be read", path.parent.name, warnings=[text])
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = f"{path} cannot be used ({type(error).__name__}: {error}): run the study again."
             section = new_section("Study that cannot be read", path.parent.name, warnings=[text])
@@ -88,7 +140,7 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     return sections
 
 
-def study_section(place: Path, record: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+def study_section(place: Path, record: StudyRecord, *, prefix: str = "") -> dict[str, Any]:
     """Make a section of one study.
 
     Parameters
@@ -96,7 +148,7 @@ def study_section(place: Path, record: Mapping[str, Any], *, prefix: str = "") -
     place
         Folder with its tables and the figures that the record names.
     record
-        What `dosml.studies.attach.study_record` says, and "figures".
+        See `dosml.studies.attach.study_record`.
     prefix
         Of links to the tables, relative to the report.
 
@@ -105,7 +157,7 @@ def study_section(place: Path, record: Mapping[str, Any], *, prefix: str = "") -
     OSError, ValueError, KeyError, TypeError
         If record or tables cannot be used.
     """
-    make = {"learning-curve": _curves, "transfer": _transfer}[record["study"]]
+    make = {"learning-curve": _curves, "transfer": _transfer}[record.study]
     section = make(place, record)
     section["links"] = [
         {"name": one["name"], "target": f"{prefix}{one['name']}"} for one in section["links"]
@@ -113,11 +165,18 @@ def study_section(place: Path, record: Mapping[str, Any], *, prefix: str = "") -
     return section
 
 
-def _stale(folder: Path, record: Mapping[str, Any]) -> list[str]:
+def _check_tables(place: Path, record: StudyRecord) -> None:
+    for name, content in record.tables.items():
+        path = inside(place, name)
+        if not path.is_file() or file_hash(path) != content:
+            raise InputError(f"{path} was changed or removed since the study ended: run it again")
+
+
+def _stale(folder: Path, record: StudyRecord) -> list[str]:
     """Say which label sets are no longer those that the study was trained on."""
     changed = [
         name
-        for name, content in record["label_files"].items()
+        for name, content in record.label_files.items()
         if label_file_hash(folder / "label_sets" / f"{name}.extxyz") != content
     ]
     if not changed:
@@ -138,10 +197,10 @@ def label_file_hash(path: Path) -> str:
         return ""
 
 
-def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _curves(place: Path, record: StudyRecord) -> dict[str, Any]:
     import pandas as pd
 
-    section = new_section("Learning curves", place.name, command=record["command"])
+    section = new_section("Learning curves", place.name, command=record.command)
     words = {"l_max": str}
     points = pd.read_csv(place / "learning_curve.csv", dtype=words)
     fits = pd.read_csv(place / "learning_curve_fit.csv", dtype=words)
@@ -151,16 +210,16 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         float("nan")
     )
     sizes, seeds = (sorted(set(points[name])) for name in ("n_train", "seed"))
-    total = sum(record["train_frames"].values())
+    total = sum(record.train_frames.values())
     draws = f"one draw of these frames (seed {seeds[0]})"
     if len(seeds) > 1:
         draws = f"{len(seeds)} draws of these frames (seeds {_listed(seeds)})"
     section["text"] = [
         (
             f"{_learners(points)}, trained on {_listed(sizes)} of the {total} training frames "
-            f"({_by_tier(record['train_frames'])}); {draws}, smaller sets inside larger ones. "
-            f"Every model is tested on the same {sum(record['test_frames'].values())} held-out "
-            f"frames ({_by_tier(record['test_frames'])})."
+            f"({_by_tier(record.train_frames)}); {draws}, smaller sets inside larger ones. "
+            f"Every model is tested on the same {sum(record.test_frames.values())} held-out "
+            f"frames ({_by_tier(record.test_frames)})."
         ),
         (
             "The law: force error = a N^-b with N training frames, a straight line fitted to the "
@@ -179,7 +238,7 @@ def _curves(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
             "draw of them; that is no law. More draws (--repeats) would tell."
         )
     section["figures"] = [
-        picture(one["title"], one["caption"], place / one["file"]) for one in record["figures"]
+        picture(one.title, one.caption, inside(place, one.file)) for one in record.figures
     ]
     by = ["learner", "l_max", "label_set"]
     last = points[points["n_train"] == sizes[-1]]
@@ -248,10 +307,10 @@ def _interval_words(fits: pd.DataFrame) -> str:
     return "Two sizes and one draw give no interval, and R² is 1 whatever the errors are."
 
 
-def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _transfer(place: Path, record: StudyRecord) -> dict[str, Any]:
     import pandas as pd
 
-    section = new_section("Transfer", place.name, command=record["command"])
+    section = new_section("Transfer", place.name, command=record.command)
     table = pd.read_csv(place / "transfer.csv")
     trained, tested = (
         {str(tier): int(count) for tier, count in zip(table[tiers], table[counts], strict=True)}
@@ -261,7 +320,7 @@ def _transfer(place: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         (
             f"{_learners(table)}, trained on the frames of one tier alone ({_by_tier(trained)}) "
             f"and tested on the held-out frames of every tier ({_by_tier(tested)}); seed "
-            f"{record['seed']}. Cells: force error, 100 MAE/MAV in %; small: 95 % "
+            f"{record.seed}. Cells: force error, 100 MAE/MAV in %; small: 95 % "
             f"interval over the held-out frames of that tier. Framed: trained and tested on the "
             f"same tier."
         )

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from pydantic import ConfigDict
+
 from dosml.analysis.measures.columns import result_columns
 from dosml.analysis.measures.table import PRIMARY
 from dosml.errors import InputError
+from dosml.records import (
+    CAMPAIGN,
+    RUN_AGAIN,
+    CampaignRecord,
+    Record,
+    as_recorded,
+    check_recorded,
+    find_record,
+    read_record,
+)
 from dosml.theory.response_index import D_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -36,10 +48,33 @@ COMPARED = (
     "l_max",
     "inducing",
 )
+#: Columns of `results.csv` that an older version may not lack either, and that hold numbers in
+#: every row.
+_NUMBERS = ("sigma_ev", "electrons_per_atom_shift", "force_percent_error")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 #: What the last report of a campaign is made of, so that it can be written again when studies of
 #: trainings come to it.
 CONTENT = "report.json"
+
+
+class FigureEntry(Record):
+    """A figure of a report; its file relative to the folder of the report."""
+
+    title: str
+    caption: str
+    png: str
+
+
+class ReportContent(Record):
+    """What the last report of a campaign is made of, as far as other programs of dosml ask."""
+
+    model_config = ConfigDict(extra="allow")
+
+    formula: str | None = None
+    engine_warning: str = ""
+    given_limits: list[str] = []  # noqa: RUF012 - pydantic copies it
+    figures: list[FigureEntry] = []  # noqa: RUF012 - pydantic copies it
+    learners: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,61 +142,77 @@ def campaign_folders(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_campaign(folder: Path) -> CampaignTables:
-    """Read one finished campaign.
+    """Read one finished campaign, and check that it is as it was when it was finished.
 
     Raises
     ------
     InputError
-        If a file is missing, cannot be read, or lacks columns.
+        If a file is missing, was changed or cut off since, cannot be read, lacks columns, or a
+        force error is no number.
     """
-    results = _table(folder / "results.csv")
+    if not (folder / "results.csv").exists():
+        raise InputError(f"{folder} holds no results.csv: it is not a finished campaign")
+    record = read_record(folder / CAMPAIGN, CampaignRecord)
+    results = campaign_table(folder, "results.csv", record)
     if results is None:
         raise InputError(f"{folder} holds no results.csv: it is not a finished campaign")
-    # an older version may lack a measure, but never these
-    needed = ("sigma_ev", "electrons_per_atom_shift", "smearing_scheme", "force_percent_error")
-    missing = [name for name in needed if name not in results.columns]
+    missing = [name for name in (*_NUMBERS, "smearing_scheme") if name not in results.columns]
     if missing or results.empty:
         raise InputError(
             f"{folder / 'results.csv'} lacks {', '.join(missing) or 'rows'}: it was not written "
             f"by dosml, or cut off"
         )
+    _check_numbers(folder / "results.csv", results, _NUMBERS)
     results = results.reindex(columns=list(dict.fromkeys([*result_columns(), *results.columns])))
     response = results.get("d_response_unsmeared_states2_per_ev_atom2")
     if response is not None and results[PRIMARY].isna().all():
         # older versions wrote the integral only
         results[PRIMARY] = D_WEIGHTS[4] * response
-    path = folder / "campaign.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        subject, settings, version = record["subject"], record["run"], record["dosml"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"cannot read {path} ({error}): every campaign folder holds one, is this one?"
-        ) from error
-    content = _content(folder)
+    content = report_content(folder, record) or ReportContent()
+    dos = campaign_table(folder, "d_dos.csv", record)
+    if dos is not None:
+        _check_numbers(folder / "d_dos.csv", dos, dos.columns)
     return CampaignTables(
-        metal=_metal(str(subject), content, folder),
+        metal=_metal(record.subject, content, folder),
         folder=folder,
         results=results,
-        angular=_table(folder / "angular_resolution.csv"),
-        dos=_table(folder / "d_dos.csv"),
-        settings=dict(settings),
-        version=str(version),
-        warning=str(content.get("engine_warning", "")),
-        limits=tuple(str(line) for line in content.get("given_limits", ())),
+        angular=campaign_table(folder, "angular_resolution.csv", record),
+        dos=dos,
+        settings=record.run,
+        version=record.dosml,
+        warning=content.engine_warning,
+        limits=tuple(content.given_limits),
     )
 
 
-def _content(folder: Path) -> dict[str, Any]:
-    """Read what the report is made of; nothing where an older version wrote none."""
+def finished(folder: Path) -> bool:
+    """Whether a campaign has results, and everything its record tells of is as it was."""
+    record = find_record(folder / CAMPAIGN, CampaignRecord)
+    names = {"results.csv", *(() if record is None else record.files)}
+    return all(as_recorded(folder / name, folder, record) for name in names)
+
+
+def report_content(folder: Path, record: CampaignRecord | None = None) -> ReportContent | None:
+    """Read what the report of a campaign is made of; None where an older version wrote none.
+
+    Parameters
+    ----------
+    folder
+        The campaign.
+    record
+        Its record; read where it is not given.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or was changed since.
+    """
     path = folder / CONTENT
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} ({error}): run the scan again") from error
-    return found if isinstance(found, dict) else {}
+    record = record or find_record(folder / CAMPAIGN, CampaignRecord)
+    if not path.exists() and (record is None or CONTENT not in record.files):
+        return None
+    check_recorded(path, folder, record)
+    return read_record(path, ReportContent)
 
 
 def differences(campaigns: Sequence[CampaignTables]) -> list[str]:
@@ -187,23 +238,52 @@ def _value_words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _metal(subject: str, content: Mapping[str, Any], folder: Path) -> str:
+def _metal(subject: str, content: ReportContent, folder: Path) -> str:
     if _SYMBOL.fullmatch(subject):
         return subject
-    if "formula" in content:
-        return str(content["formula"])
+    if content.formula is not None:
+        return content.formula
     raise InputError(
         f"{folder} is a scan of {subject} without {CONTENT}: what metal it is cannot be told; "
         "continue it with the command that began it"
     )
 
 
-def _table(path: Path) -> pd.DataFrame | None:
+def campaign_table(
+    folder: Path, name: str, record: CampaignRecord | None = None
+) -> pd.DataFrame | None:
+    """Read a table of a campaign; None where there is none.
+
+    Parameters
+    ----------
+    folder
+        The campaign.
+    name
+        Of the file, such as "results.csv".
+    record
+        Its record; read where it is not given.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or was changed or cut off since it was written.
+    """
     import pandas as pd
 
+    path = folder / name
+    record = record or find_record(folder / CAMPAIGN, CampaignRecord)
+    if not path.exists() and (record is None or name not in record.files):
+        return None
+    check_recorded(path, folder, record)
     try:
         return pd.read_csv(path)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        raise InputError(f"cannot read {path} ({error}): {RUN_AGAIN}") from error
+
+
+def _check_numbers(path: Path, table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table that holds no number where there must be one."""
+    for name in columns:
+        values = table[name]
+        if values.dtype.kind not in "fi" or not np.isfinite(values).all():
+            raise InputError(f"{path}: {name} is not a finite number in every row; {RUN_AGAIN}")

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.results import SettingResult
 
 
+#: The measures of angles look at so many frames at most, spread over the tiers: the time they take
+#: and the memory grow with the frames, and their intervals are narrow long before.
+MOST_ANGLE_FRAMES = 300
 #: Cutoff of the first shell over the cube root of the volume per atom: between the first and the
 #: next shell of fcc and hcp (1.12 and 1.59), behind the first two of bcc (1.09, 1.26 and 1.78).
 SHELL_CUTOFF = 1.45
@@ -154,19 +157,35 @@ class ScanData:
         return ends
 
     @cached_property
+    def angle_frames(self) -> list[int]:
+        """Frames that the measures of angles look at: all, or `MOST_ANGLE_FRAMES` of all tiers."""
+        count = len(self.tiers)
+        if count <= MOST_ANGLE_FRAMES:
+            return list(range(count))
+        rng = np.random.default_rng(self.seed)
+        # every tier keeps its share, one frame at least
+        chosen: list[int] = []
+        for tier in dict.fromkeys(self.tiers):
+            members = [n for n, name in enumerate(self.tiers) if name == tier]
+            share = max(1, round(MOST_ANGLE_FRAMES * len(members) / count))
+            chosen += rng.permutation(members)[:share].tolist()
+        return sorted(chosen)
+
+    @cached_property
     def angular(self) -> pd.DataFrame | None:
         """Angular resolution of every setting, see `dosml.analysis.statistics.angular_resolution`.
 
-        None without `frames`, or with fewer than four of them.
+        None without `frames`, or with fewer than four of them; of `angle_frames`.
         """
         if self.frames is None or len(self.frames) < 4:
             return None
+        which = self.angle_frames
         return angular_resolution(
-            self.frames,
-            {setting_name(s): s.forces for s in self.settings},
+            [self.frames[n] for n in which],
+            {setting_name(s): [s.forces[n] for n in which] for s in self.settings},
             self.angular_basis,
-            strata=self.tiers,
-            folds=min(6, len(self.frames)),
+            strata=[self.tiers[n] for n in which],
+            folds=min(6, len(which)),
             seed=self.seed,
         )
 
@@ -174,19 +193,25 @@ class ScanData:
     def power(self) -> pd.DataFrame | None:
         """Angular power of the forces and their changes, see `angular_power_table`.
 
-        None without `frames`, or where forces do not change at all between two settings.
+        None without `frames`, or where forces do not change at all between two settings; of
+        `angle_frames`.
         """
         if self.frames is None or len(self.settings) < 2:
             return None
-        names = {setting_name(s): s.forces for s in self.settings}
+        which = self.angle_frames
+        names = {setting_name(s): [s.forces[n] for n in which] for s in self.settings}
         reference = setting_name(self.reference)
+        start = names[reference]
         if any(
-            not self.force_change(s).total.any() for s in self.settings if s is not self.reference
+            all(np.array_equal(a, b) for a, b in zip(forces, start, strict=True))
+            for name, forces in names.items()
+            if name != reference
         ):
             return None
-        volume = float(np.mean([frame.cell.volume / len(frame) for frame in self.frames]))
+        frames = [self.frames[n] for n in which]
+        volume = float(np.mean([frame.cell.volume / len(frame) for frame in frames]))
         return angular_power_table(
-            self.frames,
+            frames,
             names,
             reference=reference,
             cutoff=SHELL_CUTOFF * volume ** (1 / 3),

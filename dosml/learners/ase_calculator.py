@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
+from pydantic import FiniteFloat  # noqa: TC002 - pydantic looks it up
 
-from dosml.errors import DosmlError, LearnerError
+from dosml.errors import DosmlError, InputError, LearnerError
 from dosml.files import whole_file
 from dosml.learners.base import LearnerEntry, Prediction, check_training_data
 from dosml.memory import peak_memory_mib
+from dosml.records import Record, read_record
 from dosml.relabel.ase_factory import PREFIX, AseFactory, Evaluation, evaluate, lacking
 
 if TYPE_CHECKING:
@@ -226,6 +228,19 @@ class AseModels:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+class _Saved(Record):
+    """A saved model's file."""
+
+    format: str
+    version: int
+    module: str
+    function: str
+    called: str
+    folder: str
+    source: str
+    energy_offsets_ev: dict[str, FiniteFloat]
+
+
 class OffsetCalculator(Calculator):
     """A saved model: the calculator that it names, its energies moved by the offsets.
 
@@ -262,25 +277,18 @@ class OffsetCalculator(Calculator):
             If the file is not such a model.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != _FORMAT or content["version"] != _VERSION:
-                raise LearnerError(
-                    f"{path} holds format {content['format']!r}, version {content['version']!r}; "
-                    f"this version reads {_FORMAT!r}, version {_VERSION}"
-                )
-            factory = AseFactory(
-                content["module"],
-                content["function"],
-                content["called"],
-                Path(content["folder"]),
-            )
-            offsets = {name: float(value) for name, value in content["energy_offsets_ev"].items()}
-            source = content["source"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            content = read_record(path, _Saved, remedy="train it again")
+        except InputError as error:
             raise LearnerError(f"{path} is not a saved ase calculator: {error}") from error
-        if factory.fingerprint()["source"] != source:
+        if content.format != _FORMAT or content.version != _VERSION:
+            raise LearnerError(
+                f"{path} holds format {content.format!r}, version {content.version!r}; "
+                f"this version reads {_FORMAT!r}, version {_VERSION}"
+            )
+        factory = AseFactory(content.module, content.function, content.called, Path(content.folder))
+        if factory.fingerprint()["source"] != content.source:
             logger.warning("%s: %s was changed since the model was saved", path, factory.module)
-        return cls(factory, offsets)
+        return cls(factory, content.energy_offsets_ev)
 
     def calculate(
         self,

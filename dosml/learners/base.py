@@ -56,6 +56,39 @@ class Prediction:
     force_uncertainties: list[NDArray[np.float64]] | None = None
 
 
+def check_prediction(said: Prediction, sizes: Sequence[int]) -> None:
+    """Refuse what no force field can say of frames of so many atoms each.
+
+    Raises
+    ------
+    LearnerError
+        If arrays have other shapes, energies or forces are not finite, or a stress is so in part.
+    """
+    import numpy as np
+
+    n = len(sizes)
+    shapes = [np.shape(one) for one in said.forces]
+    if np.shape(said.energies) != (n,) or shapes != [(size, 3) for size in sizes]:
+        raise LearnerError(
+            f"energies {np.shape(said.energies)} and forces of {len(shapes)} frames "
+            f"do not fit {n} frames"
+        )
+    if np.shape(said.stresses) != (n, 6):
+        raise LearnerError(f"stresses have shape {np.shape(said.stresses)}, expected ({n}, 6)")
+    wrong = [
+        k
+        for k, (energy, forces) in enumerate(zip(said.energies, said.forces, strict=True))
+        if not (np.isfinite(energy) and np.isfinite(forces).all())
+    ]
+    if wrong:
+        raise LearnerError(
+            f"energy or forces of frame {wrong[0]} are not finite numbers ({len(wrong)} of {n} "
+            "frames): train with other settings"
+        )
+    if any(np.isfinite(one).any() != np.isfinite(one).all() for one in said.stresses):
+        raise LearnerError("a stress is finite in part")
+
+
 class FittedModels(Protocol):
     """One trained model per label set, all on the same frames."""
 

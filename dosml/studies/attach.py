@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dosml.analysis.figures.style import drawings
 from dosml.analysis.report.scan_report import rewrite_report
 from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
-from dosml.analysis.report.study_sections import STUDIES, label_file_hash
+from dosml.analysis.report.study_sections import (
+    STUDIES,
+    StudyFigure,
+    StudyRecord,
+    label_file_hash,
+)
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import CampaignLockedError, DosmlError
-from dosml.files import whole_file
+from dosml.files import file_hash, whole_file
+from dosml.records import CampaignRecord, find_record, read_record, write_record
 from dosml.studies.scan import LABEL_SETS
 from dosml.version import __version__
 
@@ -55,7 +60,6 @@ def attach_study(
     campaign, own = study.source, study.folder
     if campaign is None:
         return []
-    record = campaign / RECORD
     try:
         place = _place(campaign / STUDIES, own)
         drawn = [path for figure in figures for path in (figure.png, *drawings(figure.png))]
@@ -63,24 +67,25 @@ def attach_study(
             with whole_file(place / path.name) as partial:
                 shutil.copyfile(path, partial)
         labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
-        content = {
-            **study_record(settings, study, reporter),
-            "label_files": {name: label_file_hash(path) for name, path in labels.items()},
-            "figures": [
-                {"title": one.title, "caption": one.caption, "file": one.png.name}
-                for one in figures
-            ],
-        }
-        with whole_file(place / STUDY_RECORD) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        subject = str(json.loads(record.read_text(encoding="utf-8"))["subject"])
+        content = study_record(settings, study, reporter).model_copy(
+            update={
+                "label_files": {name: label_file_hash(path) for name, path in labels.items()},
+                "tables": {path.name: file_hash(path) for path in tables},
+                "figures": [
+                    StudyFigure(title=one.title, caption=one.caption, file=one.png.name)
+                    for one in figures
+                ],
+            }
+        )
+        write_record(place / STUDY_RECORD, content)
+        subject = read_record(campaign / RECORD, CampaignRecord).subject
         with Campaign(campaign, subject):
             logger.info("report with the study in %s", own)
             report = rewrite_report(campaign)
     except CampaignLockedError:
         reporter.say(f"{campaign} is in use by another run: the report it writes shows this study")
         return []
-    except (DosmlError, OSError, ValueError, KeyError) as error:
+    except (DosmlError, OSError) as error:
         reporter.warn(f"the report of {campaign} does not show this study: {error}")
         return []
     if report is None:
@@ -89,20 +94,20 @@ def attach_study(
     return [report]
 
 
-def study_record(
-    settings: LabelStudySettings, study: OpenStudy, reporter: Reporter
-) -> dict[str, Any]:
+def study_record(settings: LabelStudySettings, study: OpenStudy, reporter: Reporter) -> StudyRecord:
     """Give what a report says of a study besides its tables and figures."""
     tiers = study.data.tiers
-    return {
-        "study": settings.command,
-        "dosml": __version__,
-        "command": reporter.command,
-        "folder": str(study.folder.resolve()),
-        "seed": settings.seed,
-        "train_frames": Counter(tiers[n] for n in study.data.train),
-        "test_frames": Counter(tiers[n] for n in study.data.test),
-    }
+    return StudyRecord(
+        study=settings.command,
+        dosml=__version__,
+        command=reporter.command,
+        folder=str(study.folder.resolve()),
+        seed=settings.seed,
+        train_frames=Counter(tiers[n] for n in study.data.train),
+        test_frames=Counter(tiers[n] for n in study.data.test),
+        label_files={},
+        figures=[],
+    )
 
 
 def _place(studies: Path, study: Path) -> Path:
@@ -110,10 +115,7 @@ def _place(studies: Path, study: Path) -> Path:
     number = 1
     while True:
         place = studies / (study.name if number == 1 else f"{study.name}-{number}")
-        try:
-            found = json.loads((place / STUDY_RECORD).read_text(encoding="utf-8"))["folder"]
-        except (OSError, ValueError, KeyError):
-            return place
-        if found == str(study.resolve()):
+        found = find_record(place / STUDY_RECORD, StudyRecord)
+        if found is None or found.folder == str(study.resolve()):
             return place
         number += 1

@@ -16,13 +16,20 @@ from dosml.analysis.figures.style import house_style, save_figure, save_figures
 from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.scan_report import write_report
+from dosml.analysis.statistics.campaigns import CONTENT
 from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
 from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import ScanData, formula_of, setting_name, summarise
+from dosml.analysis.statistics.scan import (
+    MOST_ANGLE_FRAMES,
+    ScanData,
+    formula_of,
+    setting_name,
+    summarise,
+)
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
 from dosml.relabel.elements import element, has_d_shell
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.theory.dos import ElectronicDos
@@ -60,7 +68,7 @@ ELECTRON_LIMITS = (
 
 
 def write_findings(
-    folder: Path,
+    campaign: Campaign,
     *,
     plan: ScanPlan,
     data: Dataset,
@@ -74,6 +82,8 @@ def write_findings(
 
     Parameters
     ----------
+    campaign
+        Where to; its record keeps what the files are.
     plan, data, training
         What was asked for, the labels, and the models of the learner that the report is about.
     command
@@ -106,17 +116,26 @@ def write_findings(
         # angles and patterns of forces are those of one element
         frames=data.frames if len(data.elements) == 1 else None,
     )
+    folder = campaign.folder
     table = summarise(scan)
-    write_tables(table, folder)
     curves = dos_table(scan)
-    if not curves.empty:
-        write_tables(curves, folder, "d_dos")
-    if scan.angular is not None:
-        write_tables(scan.angular, folder, "angular_resolution")
-    if scan.power is not None:
-        write_tables(scan.power, folder, "angular_power")
-    if "electrons_per_atom_shift" in scan.varies:
-        write_tables(electron_table(scan, table), folder, "electron_axis")
+    tables = {
+        "results": table,
+        "d_dos": None if curves.empty else curves,
+        "angular_resolution": scan.angular,
+        "angular_power": scan.power,
+        "electron_axis": (
+            electron_table(scan, table) if "electrons_per_atom_shift" in scan.varies else None
+        ),
+    }
+    written = [
+        path
+        for name, one in tables.items()
+        if one is not None
+        for path in write_tables(one, folder, name)
+    ]
+    # at once: a run that is killed while it draws leaves a record that fits
+    campaign.note(written)
     figures = draw_figures(scan, table, folder / "figures")
     if isinstance(plan.settings, ElectronSeriesSettings):
         figures[:0] = _series_figure(folder, scan.formula, table, plan)
@@ -128,6 +147,7 @@ def write_findings(
     figures.append(record)
     report = folder / "report.html"
     write_report(report, scan, table, figures, learners=by_learner, sections=sections)
+    campaign.note([folder / CONTENT])
     return table, report
 
 
@@ -236,6 +256,8 @@ def _facts(
         "warnings": [*data.notes, *(f"Setting left out: {one}" for one in data.dropped_settings)],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
+    if len(data.frames) > MOST_ANGLE_FRAMES:
+        facts["measures of angles"] = f"of about {MOST_ANGLE_FRAMES} frames, spread over the tiers"
     if not isinstance(plan.source, Labelling):
         facts["labels read from"] = str(plan.settings.labels)
     return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import ase.io
 import numpy as np
 
-from dosml.errors import InputError
+from dosml.errors import DosmlError, InputError
 from dosml.files import whole_file
+from dosml.records import CAMPAIGN, CampaignRecord, as_recorded, find_record, note_files
 from dosml.relabel.elements import element
 from dosml.relabel.frames import canonical, read_frames
 from dosml.relabel.sampling import sample_frames
@@ -248,14 +250,35 @@ class SampledFrames:
             See `sample_frames`.
         """
         path = folder / "frames" / f"{content_hash(self._content())}.extxyz"
+        record = find_record(folder / CAMPAIGN, CampaignRecord)
+        kept = self._kept(path) if as_recorded(path, folder, record) else None
+        if kept is not None:
+            reporter.say(f"frames: {len(kept)} sampled before, read from {path}")
+            return kept
         if path.exists():
-            frames = read_frames(path)
-            reporter.say(f"frames: {len(frames)} sampled before, read from {path}")
-            return frames
+            reporter.warn(f"{path} was changed or damaged: its frames are sampled anew")
         frames = self._sample(reporter)
         with whole_file(path) as temporary:
             ase.io.write(temporary, frames, format="extxyz")
+        if record is not None:
+            note_files(folder, [path])
         return frames
+
+    def _kept(self, path: Path) -> list[Atoms] | None:
+        """Read the frames that were sampled before; None where they are not all there."""
+        try:
+            frames = read_frames(path)
+        except DosmlError:
+            return None
+        asked = Counter(
+            (tier, role)
+            for role, total in (("train", self.train), ("test", self.test))
+            for tier, count in tier_counts(total, self.recipe.tiers).items()
+            for _ in range(count)
+        )
+        found = Counter((str(f.info.get("tier")), str(f.info.get("split"))) for f in frames)
+        elements = {symbol for frame in frames for symbol in frame.symbols}
+        return frames if found == asked and elements == {self.subject} else None
 
     def _content(self) -> dict[str, object]:
         content: dict[str, object] = {

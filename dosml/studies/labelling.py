@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dosml.campaign import logger
-from dosml.errors import LabelError
+from dosml.errors import DamagedFileError, LabelError
 from dosml.plan import FEWEST_SETTINGS
 from dosml.relabel.dataset import Provenance, from_store
 from dosml.relabel.frames import frame_id
@@ -14,6 +14,9 @@ from dosml.relabel.label import Label
 from dosml.relabel.labelling import label_frames
 from dosml.relabel.store import LabelStore
 from dosml.studies.frames import FEWEST
+
+#: So often labels are made that turn out damaged when they are read.
+ATTEMPTS = 3
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,9 +60,17 @@ def make_dataset(
             f"for, a scan compares at least {FEWEST_SETTINGS}: take smaller shifts in "
             f"--electrons or a larger --sigma; reasons are in {campaign.log_path}"
         )
-    wanted = [*electronic, *(one for one in labelling.also if one not in electronic)]
-    make_labels(engine, store, frames, wanted, runner, reporter)
-    data = from_store(store, frames, electronic, provenance_of(engine, labelling.frames.words))
+    provenance = provenance_of(engine, labelling.frames.words)
+    data = labelled(
+        engine,
+        store,
+        frames,
+        electronic,
+        runner,
+        reporter,
+        provenance=provenance,
+        also=labelling.also,
+    )
     for line in data.dropped_settings:
         reporter.warn(f"setting left out: {line}")
     for line in data.dropped:
@@ -71,6 +82,42 @@ def make_dataset(
             "fewer or other settings, or other frames"
         )
     return replace(data, dropped_settings=(*given_up, *data.dropped_settings))
+
+
+def labelled(
+    engine: Engine,
+    store: LabelStore,
+    frames: Sequence[Atoms],
+    electronic: Sequence[ElectronicSetting],
+    runner: Runner,
+    reporter: Reporter,
+    *,
+    provenance: Provenance,
+    what: str = "labels",
+    also: Sequence[ElectronicSetting] = (),
+) -> Dataset:
+    """Make the labels that are missing, and read all; those damaged in between are made again.
+
+    Parameters
+    ----------
+    also
+        Settings that are labelled in the same go and not read.
+
+    Raises
+    ------
+    DosmlError
+        What stopped the labelling, or see `dosml.relabel.dataset.pair`.
+    """
+    wanted = [*electronic, *(one for one in also if one not in electronic)]
+    for attempt in range(1, ATTEMPTS + 1):
+        make_labels(engine, store, frames, wanted, runner, reporter, what=what)
+        try:
+            return from_store(store, frames, electronic, provenance)
+        except DamagedFileError as error:
+            if attempt == ATTEMPTS:
+                raise
+            reporter.warn(str(error))
+    raise AssertionError
 
 
 def provenance_of(engine: Engine, source: str) -> Provenance:
@@ -115,7 +162,7 @@ def try_settings(
     kept: list[ElectronicSetting] = []
     dropped: list[str] = []
     for setting in settings:
-        outcomes = [store.get(frame_id(frame), setting) for frame in trial]
+        outcomes = [store.get(frame_id(frame), setting, len(frame)) for frame in trial]
         reasons = [one.reason for one in outcomes if one is not None and not isinstance(one, Label)]
         if len(reasons) < len(trial):
             kept.append(setting)
@@ -139,7 +186,8 @@ def make_labels(
 ) -> None:
     """Label all frames at all settings; each finished label is logged."""
     total = len(frames) * len(settings)
-    there = sum(store.has(frame_id(frame), one) for frame in frames for one in settings)
+    named = [(frame_id(frame), len(frame)) for frame in frames]
+    there = sum(store.has(one, setting, size) for one, size in named for setting in settings)
     reporter.say(
         f"{what}: {total} in all ({len(frames)} frames x {len(settings)} settings), "
         f"{there} on disk, {total - there} to make with {engine.name} "
@@ -175,8 +223,10 @@ def with_dos_of(
     frames = [data.frames[n] for n in data.test]
     electronic = [labels.setting for labels in lacking if labels.setting is not None]
     store = LabelStore(campaign.folder / "labels", engine.fingerprint())
-    make_labels(engine, store, frames, electronic, runner, reporter, what="DOS")
-    theirs = from_store(store, frames, electronic, provenance_of(engine, "held-out frames"))
+    provenance = provenance_of(engine, "held-out frames")
+    theirs = labelled(
+        engine, store, frames, electronic, runner, reporter, provenance=provenance, what="DOS"
+    )
     found = {labels.setting: labels.dos for labels in theirs.label_sets}
     if any(dos is None for dos in found.values()):
         raise LabelError(

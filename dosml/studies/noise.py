@@ -106,7 +106,7 @@ def _compare(
     number = data.frame_ids.index(identity)
     parts = []
     for setting, labels in zip(data.electronic, data.label_sets, strict=True):
-        label = store.get(identity, setting)
+        label = store.get(identity, setting, len(frame))
         if not isinstance(label, Label):
             reason = getattr(label, "reason", "it is missing")
             reporter.warn(

@@ -250,7 +250,9 @@ def _opened(settings: LabelStudySettings, reporter: Reporter) -> Iterator[OpenSt
         data, how = _with_test_file(settings, data)
     _check_held_out(data)
     subject = f"{settings.command} on {', '.join(data.names)} (sha256 {data.content()})"
-    with Campaign(settings.folder, subject) as campaign:
+    # models bear the name of their label set, behind that of their learner where there are several
+    models = [*data.names, *(f"{one}-{name}" for one in settings.learner for name in data.names)]
+    with Campaign(settings.folder, subject, models) as campaign:
         logger.info("command: %s", reporter.command)
         campaign.record(settings.model_dump(mode="json"))
         reporter.say(f"folder: {campaign.folder}")

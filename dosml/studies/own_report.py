@@ -63,8 +63,7 @@ def write_section_report(
     DiskSpaceError
         If the disk is full.
     """
-    record = {**study_record(settings, study, reporter), "figures": []}
-    section = study_section(study.folder, record)
+    section = study_section(study.folder, study_record(settings, study, reporter))
     section["open"] = True
     answer = Answer(
         question=_QUESTIONS[settings.command],

@@ -24,11 +24,13 @@ from dosml.analysis.statistics.phonons import (
     phonon_table,
 )
 from dosml.analysis.statistics.tables import write_tables
+from dosml.campaign import check_free
 from dosml.errors import EngineError, InputError, about
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.limits import WIDEST_SMEARING
 from dosml.relabel.engines.registry import engine_names, make_engine
+from dosml.relabel.execution.lock import RECORD as RUN
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frames import PHONONS, frame_id, read_frames
 from dosml.relabel.store import content_hash
@@ -207,7 +209,8 @@ def run_phonons(
     Raises
     ------
     InputError
-        If a number is out of range.
+        If a number is out of range, or the folder cannot be written or is somebody else's and holds
+        files that would be replaced.
     EngineError
         If forces cannot be computed.
     """
@@ -228,7 +231,14 @@ def run_phonons(
     )
     bands: dict[str, PhononBands] = {}
     lines = []
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / RUN).exists():
+            check_free(out)
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {out} ({error.strerror}): give another --out"
+        ) from error
     with open_runner(run, out, workers=workers, say=reporter.say) as runner:
         for source in sources:
             bands[source.name] = phonon_bands(
@@ -352,6 +362,11 @@ def _compute(source: ForceSource, task: ForceTask) -> None:
             computed = np.asarray(atoms.get_forces(), dtype=float)
     except (CalculationFailed, RuntimeError) as error:
         raise EngineError(f"{source.name} gives no forces: {error}") from error
+    if computed.shape != (len(atoms), 3) or not np.isfinite(computed).all():
+        raise EngineError(
+            f"{source.name} gives forces of shape {computed.shape} that are not {len(atoms)} x 3 "
+            "finite numbers: the model is damaged, or the crystal is far from what it was made for"
+        )
     with whole_file(task.path) as partial_path:
         np.save(partial_path, computed, allow_pickle=False)
 

@@ -5,16 +5,17 @@ Every step reads what is already in the campaign folder and makes only what is m
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import RootModel
+
 from dosml.analysis.statistics.campaigns import read_campaign
 from dosml.analysis.statistics.electron_swap import Swap, swap_table
 from dosml.campaign import Campaign, logger
-from dosml.files import whole_file
 from dosml.plan import Labelling
+from dosml.records import write_record
 from dosml.relabel.dataset import save
 from dosml.relabel.execution.runner import open_runner
 from dosml.studies.findings import write_findings
@@ -38,8 +39,12 @@ if TYPE_CHECKING:
 
 #: Folders of a campaign.
 LABEL_SETS, MODELS = "label_sets", "models"
-#: Says where the models of the scan lie: learner -> label set -> file.
+#: Says where the models of the scan lie.
 MODELS_FILE = "models.json"
+
+
+class ModelsRecord(RootModel[dict[str, dict[str, str]]]):
+    """Learner -> label set -> file of the model, relative to the campaign."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +129,13 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
             name: {one: str(path.relative_to(plan.folder)) for one, path in made.models.items()}
             for name, made in trainings.items()
         }
-        with whole_file(plan.folder / MODELS_FILE) as path:
-            path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_record(plan.folder / MODELS_FILE, ModelsRecord(record))
         reporter.say("findings: tables, figures and report")
         by_learner = None
         if len(trainings) > 1:
             by_learner = write_learner_findings(campaign.folder, data, trainings)
         table, report = write_findings(
-            campaign.folder,
+            campaign,
             plan=plan,
             data=data,
             training=trainings[plan.learners[0].name],

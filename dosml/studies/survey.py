@@ -6,16 +6,16 @@ survey that was stopped: a metal that is done with the same settings is not touc
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.statistics.campaigns import finished
 from dosml.campaign import Campaign, logger
 from dosml.errors import DiskSpaceError, DosmlError, InputError
-from dosml.files import whole_file
 from dosml.paths import check_output
 from dosml.plan import Labelling, resolve
+from dosml.records import Record, find_record, write_record
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.engines.registry import OWN, default_engine
 from dosml.sentences import sentence
@@ -38,6 +38,13 @@ SMALL: dict[str, Any] = {"sigma": (0.2, 1.0), "train": 9, "test": 12}
 EVIDENCE: dict[str, Any] = {"sigma": (0.2, 0.5, 1.0, 2.0), "train": 36, "test": 18}
 #: Written into a campaign folder when its scan has come to its end.
 FINISHED = "finished.json"
+
+
+class FinishedRecord(Record):
+    """What a finished scan depends on, and the wall time of the run that finished it."""
+
+    key: dict[str, Any]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -186,13 +193,10 @@ def run_survey(plans: Sequence[ScanPlan], folder: Path, reporter: Reporter) -> l
 
 def finished_before(plan: ScanPlan) -> float | None:
     """Seconds of the run that finished this very scan, or None where it is still to be done."""
-    try:
-        read = json.loads((plan.folder / FINISHED).read_text(encoding="utf-8"))
-        seconds = float(read["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+    read = find_record(plan.folder / FINISHED, FinishedRecord)
+    if read is None or read.key != _key(plan) or not finished(plan.folder):
         return None
-    same = read.get("key") == _key(plan) and (plan.folder / "results.csv").exists()
-    return seconds if same else None
+    return read.seconds
 
 
 def _key(plan: ScanPlan) -> dict[str, Any]:
@@ -234,9 +238,7 @@ def run_metal(plan: ScanPlan, reporter: Reporter) -> MetalOutcome:
         reason = sentence(error) or f"{type(error).__name__}: {error}"
         return _failed(plan, start, reason, reporter)
     seconds = time.perf_counter() - start
-    content = json.dumps({"key": _key(plan), "seconds": seconds}, indent=2)
-    with whole_file(plan.folder / FINISHED) as path:
-        path.write_text(content + "\n", encoding="utf-8")
+    write_record(plan.folder / FINISHED, FinishedRecord(key=_key(plan), seconds=seconds))
     reporter.say(f"{target}: done in {seconds:.0f} s")
     return MetalOutcome(target, plan.folder, seconds)
 

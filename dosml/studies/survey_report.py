@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import RootModel
+
 from dosml.analysis.report.survey_report import write_survey_report
 from dosml.analysis.statistics.campaigns import COMPARED, campaign_folders, read_campaign
 from dosml.analysis.statistics.controls import Controls, read_controls
 from dosml.analysis.statistics.survey import SurveyData
+from dosml.campaign import RECORD as CAMPAIGN
+from dosml.campaign import check_free
+from dosml.errors import InputError
 from dosml.paths import check_output
+from dosml.records import find_record, write_record
 from dosml.relabel.elements import ELEMENTS, element
 from dosml.version import run_versions
 
@@ -19,6 +25,14 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.campaigns import CampaignTables
     from dosml.progress import Reporter
     from dosml.studies.survey import MetalOutcome
+
+#: Says what a folder of a joined report is.
+RECORD = "campaigns.json"
+
+
+class JoinedRecord(RootModel[dict[str, str]]):
+    """Metal -> folder of its campaign."""
+
 
 _UNITS = {"min_length": "Å", "cutoff": "Å", "train": "frames", "test": "frames"}
 
@@ -102,7 +116,8 @@ def report_campaigns(
     Raises
     ------
     InputError
-        If a folder is no finished campaign, or the campaigns cannot be joined.
+        If a folder is no finished campaign, the campaigns cannot be joined, or `out` cannot be
+        written or is somebody else's folder and holds files that the report would replace.
     DiskSpaceError
         If the disk is full.
     """
@@ -114,6 +129,7 @@ def report_campaigns(
         outcomes=outcomes,
     )
     reporter.say(f"joined report of {', '.join(survey.metals)}: tables, correlations, figures")
+    _claim(out, survey.campaigns)
     answer, report = write_survey_report(out, survey)
     for warning in survey.warnings:
         reporter.warn(warning)
@@ -137,3 +153,17 @@ def _controls(folders: Sequence[Path]) -> Controls:
         if (found := read_controls(folder)).there:
             return found
     return Controls()
+
+
+def _claim(out: Path, campaigns: Sequence[CampaignTables]) -> None:
+    """Take the folder of the report, unless it is somebody else's."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if find_record(out / RECORD, JoinedRecord) is None and not (out / CAMPAIGN).exists():
+            check_free(out)
+        folders = {one.metal: str(one.folder) for one in campaigns}
+        write_record(out / RECORD, JoinedRecord(folders))
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {out} ({error.strerror}): give another --out"
+        ) from error

@@ -19,8 +19,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import FiniteFloat  # noqa: TC002 - pydantic looks it up
+
 from dosml.errors import FrameError, InputError, LabelError
 from dosml.files import whole_file
+from dosml.records import Record, find_record, read_record
 from dosml.relabel.dataset.dos_file import read_dos_file, write_dos
 from dosml.relabel.dataset.extxyz import (
     ENDINGS,
@@ -47,6 +50,48 @@ if TYPE_CHECKING:
 FORMAT = 1
 RECORD = "dataset.json"
 TABLE = "labels.csv"
+
+
+class _FileEntry(Record):
+    file: str
+    rows: int
+    sha256: str
+
+
+class _TableEntry(_FileEntry):
+    texts: list[str]
+
+
+class _SettingEntry(Record):
+    scheme: str
+    width_ev: FiniteFloat
+    electrons_per_atom_shift: FiniteFloat
+
+
+class _SetEntry(Record):
+    name: str
+    setting: _SettingEntry | None
+    labels: _FileEntry
+    dos: _FileEntry | None
+    #: Folders that an older dosml wrote do not tell.
+    noise: dict[str, Any] | None = None
+
+
+class _FormatRecord(Record):
+    """What every `dataset.json` tells, whatever its format."""
+
+    format: int
+
+
+class _DatasetRecord(_FormatRecord):
+    """A `dataset.json`."""
+
+    frames: int
+    label_sets: list[_SetEntry]
+    table: _TableEntry
+    provenance: dict[str, Any]
+    dropped: list[str]
+    dropped_settings: list[str]
 
 
 def dos_name(name: str) -> str:
@@ -128,12 +173,11 @@ def _file(path: Path, rows: int) -> dict[str, Any]:
 
 def _named_files(folder: Path) -> set[str]:
     """Files that the record of a folder names; none where there is no record."""
-    try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        entries = [one[kind] for one in content["label_sets"] for kind in ("labels", "dos")]
-        return {Path(str(one["file"])).name for one in entries if one is not None}
-    except (OSError, ValueError, KeyError, TypeError):
+    content = find_record(folder / RECORD, _DatasetRecord)
+    if content is None:
         return set()
+    entries = [one for each in content.label_sets for one in (each.labels, each.dos)]
+    return {Path(one.file).name for one in entries if one is not None}
 
 
 def load_folder(folder: Path, *, stress: bool = True) -> Dataset:
@@ -154,18 +198,15 @@ def load_folder(folder: Path, *, stress: bool = True) -> Dataset:
     """
     content = _record(folder)
     try:
-        n_frames = int(content["frames"])
-        entries = content["label_sets"]
-        table = content["table"]
-        provenance = _provenance(content["provenance"])
-        rows = _rows(folder, table)
+        provenance = _provenance(content.provenance)
+        rows = _rows(folder, content.table)
         frames: list[Atoms] = []
         label_sets = []
-        for entry in entries:
-            read, labels = _labels(folder, entry, n_frames, stress=stress)
+        for entry in content.label_sets:
+            read, labels = _labels(folder, entry, content.frames, stress=stress)
             own = [row for row in rows if row["setting"] == labels.name]
             _check_rows(own, read, folder / TABLE, labels.name)
-            label_sets.append(replace(labels, facts=facts_of(own, table["texts"])))
+            label_sets.append(replace(labels, facts=facts_of(own, content.table.texts)))
             if not frames:
                 frames = read
                 for frame, row in zip(frames, own, strict=True):
@@ -176,7 +217,6 @@ def load_folder(folder: Path, *, stress: bool = True) -> Dataset:
                     f"{folder}: the label sets {label_sets[0].name} and {labels.name} do not hold "
                     "the same frames in the same order"
                 )
-        dropped, dropped_settings = content["dropped"], content["dropped_settings"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{folder / RECORD} is not a record that can be read ({type(error).__name__}: "
@@ -186,39 +226,33 @@ def load_folder(folder: Path, *, stress: bool = True) -> Dataset:
         frames,
         on_one_grid(label_sets),
         provenance,
-        dropped=dropped,
-        dropped_settings=dropped_settings,
+        dropped=content.dropped,
+        dropped_settings=content.dropped_settings,
     )
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        number = int(content["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not the record of a dataset ({type(error).__name__}: {error})"
-        ) from error
+def _record(folder: Path) -> _DatasetRecord:
+    path, again = folder / RECORD, "write the folder again"
+    number = read_record(path, _FormatRecord, remedy=again).format
     if number != FORMAT:
         raise InputError(
             f"{path} has format {number}, this dosml reads {FORMAT}: use the version of dosml that "
             "wrote it, or write it again"
         )
-    return content
+    return read_record(path, _DatasetRecord, remedy=again)
 
 
 def _provenance(held: dict[str, Any]) -> Provenance:
     return Provenance(**{**held, "limits": tuple(held["limits"])})
 
 
-def _checked(folder: Path, entry: dict[str, Any]) -> Path:
+def _checked(folder: Path, entry: _FileEntry) -> Path:
     """Path of a file that is as it was when the folder was written, compressed since or not."""
-    path = folder / Path(str(entry["file"])).name
+    path = folder / Path(entry.file).name
     if not path.is_file() and ".extxyz" in path.name:
         stem = set_name(path)
         path = next((p for e in ENDINGS if (p := folder / f"{stem}{e}").is_file()), path)
-    if content_hash(path) != entry["sha256"]:
+    if content_hash(path) != entry.sha256:
         raise InputError(
             f"{path} is not the file that {folder / RECORD} tells of (another SHA-256): it was "
             f"changed or damaged; put the old one back, or remove {RECORD} to read the folder as "
@@ -227,33 +261,32 @@ def _checked(folder: Path, entry: dict[str, Any]) -> Path:
     return path
 
 
-def _rows(folder: Path, entry: dict[str, Any]) -> list[Row]:
+def _rows(folder: Path, entry: _FileEntry) -> list[Row]:
     path = _checked(folder, entry)
     rows = read_table(path)
-    if len(rows) != entry["rows"]:
-        raise LabelError(f"{path} has {len(rows)} rows, expected {entry['rows']}")
+    if len(rows) != entry.rows:
+        raise LabelError(f"{path} has {len(rows)} rows, expected {entry.rows}")
     return rows
 
 
 def _labels(
-    folder: Path, entry: dict[str, Any], n_frames: int, *, stress: bool
+    folder: Path, entry: _SetEntry, n_frames: int, *, stress: bool
 ) -> tuple[list[Atoms], LabelSet]:
-    path = _checked(folder, entry["labels"])
+    path = _checked(folder, entry.labels)
     frames, labels = read_labels(path, stress=stress)
     if len(frames) != n_frames:
         raise FrameError(f"{path} holds {len(frames)} frames, expected {n_frames}")
-    held = entry["setting"]
+    held = entry.setting
     setting = None
     if held is not None:
         setting = ElectronicSetting(
-            Smearing(held["scheme"], held["width_ev"]), held["electrons_per_atom_shift"]
+            Smearing(held.scheme, held.width_ev), held.electrons_per_atom_shift
         )
-    # folders that an older dosml wrote do not tell
-    noise = LabelNoise.from_json(entry.get("noise"))
-    labels = replace(labels, name=entry["name"], setting=setting, noise=noise)
-    if entry["dos"] is None:
+    noise = LabelNoise.from_json(entry.noise)
+    labels = replace(labels, name=entry.name, setting=setting, noise=noise)
+    if entry.dos is None:
         return frames, labels
-    parts, mean = read_dos_file(_checked(folder, entry["dos"]), n_frames)
+    parts, mean = read_dos_file(_checked(folder, entry.dos), n_frames)
     return frames, replace(labels, dos=mean, dos_parts=parts)
 
 

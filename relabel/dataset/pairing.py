@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.errors import LabelError
+from dosml.errors import DamagedFileError, LabelError
 from dosml.relabel.dataset.label_set import LabelSet, on_one_grid
 from dosml.relabel.dataset.spectra import MeanDos
 from dosml.relabel.dataset.value import Dataset
@@ -58,29 +58,42 @@ class LabelSource:
         """Name in messages."""
         return self.name or self.setting.name
 
-    def lacks(self, identity: str) -> str | None:
-        """Reason why a frame has no label, without reading one; None where there is a file."""
+    def lacks(self, identity: str, n_atoms: int) -> str | None:
+        """Reason why a frame of so many atoms has no label; None where there is a sound one."""
         if identity in self.failures:
             return self.failures[identity]
-        if self.store.label_path(identity, self.setting).exists():
+        if self.store.has_label(identity, self.setting, n_atoms):
             return None
-        outcome = self.store.get(identity, self.setting)
-        return str(getattr(outcome, "reason", "no label, and no reason why"))
+        outcome = self.store.get(identity, self.setting, n_atoms)
+        return str(getattr(outcome, "reason", "no sound label, and no reason why"))
 
-    def read(self, identity: str) -> Label | str:
-        """Label of a frame, or the reason why there is none."""
-        reason = self.lacks(identity)
+    def read(self, identity: str, n_atoms: int) -> Label | str:
+        """Label of a frame of so many atoms, or the reason why there is none.
+
+        Raises
+        ------
+        DamagedFileError
+            If the label was sound when it was looked for and is not any more.
+        """
+        reason = self.lacks(identity, n_atoms)
         if reason is not None:
             return reason
-        outcome = self.store.get(identity, self.setting)
-        return outcome if isinstance(outcome, Label) else "damaged label file"
+        outcome = self.store.get(identity, self.setting, n_atoms)
+        if isinstance(outcome, Label):
+            return outcome
+        raise DamagedFileError(
+            f"the label of frame {identity} at {self.shown} in {self.store.folder} was damaged "
+            "since it was made: run the same command again, it is made anew"
+        )
 
 
 class StoredDos:
     """DOS of frames in a label store, each read when asked for."""
 
-    def __init__(self, source: LabelSource, identities: Sequence[str]) -> None:
-        self._source, self._identities = source, identities
+    def __init__(
+        self, source: LabelSource, identities: Sequence[str], sizes: Sequence[int]
+    ) -> None:
+        self._source, self._identities, self._sizes = source, identities, sizes
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -91,10 +104,10 @@ class StoredDos:
 
         Raises
         ------
-        LabelError
+        DamagedFileError, LabelError
             If the label has gone or was damaged since.
         """
-        label = self._source.read(self._identities[number])
+        label = self._source.read(self._identities[number], self._sizes[number])
         if isinstance(label, str) or label.dos is None:
             raise LabelError(
                 f"the DOS of frame {self._identities[number]} at {self._source.shown} has gone "
@@ -131,7 +144,9 @@ class _Gathered:
         if label.dos is not None:
             self.dos.add(label.dos)
 
-    def label_set(self, identities: Sequence[str], *, stress: bool) -> LabelSet:
+    def label_set(
+        self, identities: Sequence[str], sizes: Sequence[int], *, stress: bool
+    ) -> LabelSet:
         names = dict.fromkeys(name for facts in self.facts for name in facts)
         columns = {name: [facts.get(name) for facts in self.facts] for name in names}
         # a mean over some of the frames would be of other frames than the labels
@@ -143,7 +158,7 @@ class _Gathered:
             self.source.setting,
             self.source.name,
             dos=self.dos.mean() if whole else None,
-            dos_parts=StoredDos(self.source, identities) if whole else None,
+            dos_parts=StoredDos(self.source, identities, sizes) if whole else None,
             facts={name: column for name, column in columns.items() if not _unknown(column)},
         )
 
@@ -178,8 +193,8 @@ def from_store(
 
     Raises
     ------
-    LabelError
-        If no frame has a label at every setting.
+    LabelError, DamagedFileError
+        See `pair`.
     """
     return pair(frames, [LabelSource(store, one) for one in electronic], provenance)
 
@@ -204,16 +219,19 @@ def pair(
     ------
     LabelError
         If there is no source, or no frame has a label at every setting.
+    DamagedFileError
+        If a label was damaged since it was found sound; it is taken away, to be made again.
     """
     identities = [frame_id(frame) for frame in frames]
-    sources, dropped_settings = _usable(sources, identities)
+    sources, dropped_settings = _usable(sources, identities, [len(frame) for frame in frames])
     gathered = [_Gathered(source) for source in sources]
     kept: list[Atoms] = []
+    ids: list[str] = []
     dropped: list[str] = []
     for frame, identity in zip(frames, identities, strict=True):
         labels: list[Label] = []
         for source in sources:
-            outcome = source.read(identity)
+            outcome = source.read(identity, len(frame))
             if not isinstance(outcome, Label):
                 tier = frame.info.get("tier", "all")
                 dropped.append(f"frame {identity} ({tier}) at {source.shown}: {outcome}")
@@ -221,6 +239,7 @@ def pair(
             labels.append(outcome)
         else:
             kept.append(frame)
+            ids.append(identity)
             for one, label in zip(gathered, labels, strict=True):
                 one.add(identity, label)
     if not kept:
@@ -231,10 +250,10 @@ def pair(
     stress = all(
         one is not None and np.isfinite(one).all() for each in gathered for one in each.stresses
     )
-    ids = [frame_id(frame) for frame in kept]
+    sizes = [len(frame) for frame in kept]
     return Dataset.of(
         kept,
-        on_one_grid([one.label_set(ids, stress=stress) for one in gathered]),
+        on_one_grid([one.label_set(ids, sizes, stress=stress) for one in gathered]),
         provenance,
         dropped=dropped,
         dropped_settings=dropped_settings,
@@ -242,11 +261,15 @@ def pair(
 
 
 def _usable(
-    sources: Sequence[LabelSource], identities: Sequence[str]
+    sources: Sequence[LabelSource], identities: Sequence[str], sizes: Sequence[int]
 ) -> tuple[list[LabelSource], list[str]]:
     """Leave out the settings at which most frames failed."""
     reasons = {
-        number: [reason for one in identities if (reason := source.lacks(one)) is not None]
+        number: [
+            reason
+            for one, size in zip(identities, sizes, strict=True)
+            if (reason := source.lacks(one, size)) is not None
+        ]
         for number, source in enumerate(sources)
     }
     usable = [

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, TypeVar
 
 from dosml.errors import DosmlError, EngineError, WorkerLostError
+from dosml.files import sweep_partials
 from dosml.relabel.execution.executors import (
     check_slurm_executor,
     process_executor,
@@ -181,7 +182,7 @@ def open_runner(
     one_thread: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[Runner]:
-    """Hold a folder, end what a killed run left behind there, and give the runner.
+    """Hold a folder, end and remove what a killed run left behind there, and give the runner.
 
     What is still to be done must be found out afterwards: until then pilots of an earlier run may
     be at work.
@@ -217,6 +218,7 @@ def open_runner(
         for line in lock.recover(uses_slurm=on_slurm):
             if say is not None:
                 say(line)
+        sweep_partials(folder)
         runner = Runner(settings, lock, workers=workers or settings.workers, one_thread=one_thread)
         with runner:
             yield runner

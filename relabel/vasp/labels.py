@@ -8,7 +8,7 @@ import numpy as np
 
 from dosml.errors import InputError
 from dosml.relabel.engines.base import LabelFailure
-from dosml.relabel.label import Label
+from dosml.relabel.label import Label, check_label
 from dosml.relabel.store import LabelStore
 from dosml.relabel.vasp.content import kind_of, read_bytes
 from dosml.relabel.vasp.jobs import DENSER
@@ -116,6 +116,11 @@ def ensure_label(study: Path, job: VaspJob) -> Refusal | None:
     if isinstance(held, Label) and _is_current(held, job):
         return None
     outcome = read_label(job)
+    if isinstance(outcome, Label):
+        try:
+            check_label(outcome)
+        except ValueError as error:
+            outcome = Refusal("damaged", f"the output in {job.folder} holds no label: {error}")
     if isinstance(outcome, Refusal):
         if isinstance(held, Label):
             store.label_path(job.frame_id, setting).unlink(missing_ok=True)

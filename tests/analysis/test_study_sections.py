@@ -18,6 +18,7 @@ from dosml.analysis.statistics.learner_table import learner_table
 from dosml.analysis.statistics.learning_curves import learning_curve_table
 from dosml.analysis.statistics.scan import summarise
 from dosml.errors import InputError
+from dosml.files import file_hash
 
 BY = ["learner", "l_max", "label_set"]
 
@@ -254,8 +255,45 @@ def test_a_scan_without_report_is_left_alone(tmp_path):
 
 def test_a_broken_content_is_one_line(campaign):
     (campaign / CONTENT).write_text('{"formula": "Ti"}')
-    with pytest.raises(InputError, match="run the scan again"):
+    with pytest.raises(InputError, match="run the command that made it again"):
         rewrite_report(campaign)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "figures/link.png", "/etc/hostname"])
+def test_a_figure_outside_the_campaign_is_not_embedded(campaign, tmp_path, name):
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\n secret IEND\xaeB`\x82")
+    (campaign / "figures").mkdir(exist_ok=True)
+    (campaign / "figures" / "link.png").symlink_to(tmp_path / "secret.png")
+    content = json.loads((campaign / CONTENT).read_text())
+    content["figures"] = [{"title": "a", "caption": "b", "png": name}]
+    (campaign / CONTENT).write_text(json.dumps(content))
+    before = (campaign / "report.html").read_bytes()
+    with pytest.raises(InputError, match="does not lie in that folder"):
+        rewrite_report(campaign)
+    assert (campaign / "report.html").read_bytes() == before
+
+
+def test_a_figure_that_is_no_picture_is_not_embedded(campaign):
+    (campaign / "a.png").write_text("text")
+    content = json.loads((campaign / CONTENT).read_text())
+    content["figures"] = [{"title": "a", "caption": "b", "png": "a.png"}]
+    (campaign / CONTENT).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="no whole PNG file"):
+        rewrite_report(campaign)
+
+
+def test_tables_of_a_study_that_were_cut_are_not_shown(campaign):
+    add_curves(campaign)
+    place = campaign / STUDIES / "curves"
+    tables = {one.name: file_hash(one) for one in place.glob("*.csv")}
+    content = json.loads((place / RECORD).read_text())
+    (place / RECORD).write_text(json.dumps({**content, "tables": tables}))
+    assert study_sections(campaign)[0]["title"] == "Learning curves"
+    lines = (place / "learning_curve.csv").read_text().splitlines(keepends=True)
+    (place / "learning_curve.csv").write_text("".join(lines[:-3]))
+    (section,) = study_sections(campaign)
+    assert section["title"] == "Study that cannot be read"
+    assert "was changed or removed" in section["warnings"][0]
 
 
 def learners(scan):

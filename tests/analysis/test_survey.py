@@ -22,6 +22,7 @@ from dosml.analysis.statistics.primary import PrimaryTest, power
 from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.survey import TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
+from dosml.records import note_files
 
 BARE = "n_d_fermi_bare_states_per_ev_atom"
 
@@ -244,11 +245,55 @@ def test_what_is_no_campaign_is_named(tmp_path):
     folder = write_campaign(tmp_path / "Ti", "Ti")
     with pytest.raises(InputError, match="given twice"):
         campaign_folders([folder, tmp_path])
+    record = (folder / "campaign.json").read_text()
     (folder / "campaign.json").write_text("{")
     with pytest.raises(InputError, match=r"cannot read .*campaign\.json"):
         read_campaign(folder)
+    (folder / "campaign.json").write_text(record)
     (folder / "results.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="lacks sigma_ev"):
+        read_campaign(folder)
+
+
+def cut_a_row(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def halve(path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("results.csv", cut_a_row),
+        ("d_dos.csv", halve),
+        ("d_dos.csv", lambda path: path.unlink()),
+        ("angular_resolution.csv", halve),
+    ],
+)
+def test_a_table_that_changed_since_the_scan_is_not_believed(tmp_path, name, damage):
+    folder = write_campaign(tmp_path / "Ti", "Ti")
+    note_files(folder, folder.glob("*.csv"))
+    read_campaign(folder)
+    damage(folder / name)
+    with pytest.raises(InputError, match=rf"{name} is not what campaign\.json beside it tells of"):
+        read_campaign(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "x"])
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("results.csv", "force_percent_error"), ("d_dos.csv", "d_bare_states_per_ev_atom")],
+)
+def test_what_is_no_number_is_no_result(tmp_path, name, column, value):
+    """Also in campaigns of older versions, whose record tells nothing of files."""
+    folder = write_campaign(tmp_path / "Ti", "Ti")
+    table = pd.read_csv(folder / name).astype({column: object})
+    table.loc[1, column] = value
+    table.to_csv(folder / name, index=False)
+    with pytest.raises(InputError, match=rf"{name}: {column} is not a finite number in every row"):
         read_campaign(folder)
 
 

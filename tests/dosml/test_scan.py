@@ -13,13 +13,17 @@ import pytest
 from ase.build import bulk
 from rich.console import Console
 
-from dosml.errors import LabelError
+from dosml.analysis.statistics.campaigns import finished, read_campaign
+from dosml.campaign import OWN_ENDINGS, OWN_NAMES
+from dosml.errors import InputError, LabelError
 from dosml.plan import resolve
 from dosml.progress import Reporter
+from dosml.records import CAMPAIGN, CampaignRecord, read_record
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import LabelStore
+from dosml.results import Scan
 from dosml.studies.scan import run_scan
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
 from dosml.theory.setting import ElectronicSetting
@@ -168,6 +172,54 @@ def test_a_failed_frame_is_named_and_dropped_from_all_label_sets(own) -> None:
     again = store.get(identity, narrow)
     assert not isinstance(again, LabelFailure)
     assert len(label) > 0
+
+
+def test_damaged_labels_are_made_again_and_the_result_is_the_same(first, own) -> None:
+    """Dropping their frames would make another comparison, with other numbers."""
+    store = LabelStore(own.folder / "labels", make_engine("xtb").fingerprint())
+    frames = ase.io.read(own.folder / "label_sets" / "sigma_2.extxyz", ":")
+    narrow, wide = (ElectronicSetting(Smearing("fermi-dirac", width)) for width in WIDTHS)
+    cut = store.label_path(frame_id(frames[0]), narrow)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    short = store.label_path(frame_id(frames[1]), wide)
+    with np.load(short) as arrays:
+        values = dict(arrays)
+    values["forces"] = values["forces"][:-1]
+    np.savez_compressed(short, **values)
+    printed = io.StringIO()
+    plan = resolve(own)
+    assert any("19 on disk" in line for line in plan.lines())  # the frame of the other is not known
+    again = run_scan(plan, Reporter(Console(file=printed, width=120)))
+    assert "18 on disk, 2 to make" in printed.getvalue()
+    assert again.dataset.dropped == ()
+    pd.testing.assert_frame_equal(again.table, first[0].table)
+
+
+def test_the_record_tells_what_the_results_are(first, own) -> None:
+    record = read_record(own.folder / CAMPAIGN, CampaignRecord)
+    assert {"results.csv", "d_dos.csv", "angular_resolution.csv", "report.json"} <= set(
+        record.files
+    )
+    assert finished(own.folder)
+    assert len(read_campaign(own.folder).results) == 2
+    table = own.folder / "results.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    assert not finished(own.folder)
+    with pytest.raises(InputError, match=r"results\.csv is not what campaign\.json"):
+        read_campaign(own.folder)
+    with pytest.raises(InputError, match=r"results\.csv is not what campaign\.json"):
+        Scan(own.folder).table  # noqa: B018 - reading is what is tested
+    run_scan(resolve(own), Reporter(Console(file=io.StringIO())))
+    pd.testing.assert_frame_equal(
+        Scan(own.folder).table, pd.read_csv(first[0].folder / "results.csv")
+    )
+
+
+def test_everything_a_scan_writes_is_known_as_its_own(first) -> None:
+    """What is not would be replaced in somebody else's folder."""
+    names = {path.name for path in first[0].folder.iterdir()}
+    known = {f"{name}{ending}" for name in OWN_NAMES for ending in OWN_ENDINGS}
+    assert names - known == {"campaign.json", "campaign.lock", "dosml.log", "run.json", "run.lock"}
 
 
 def test_too_few_labelled_frames_are_one_clear_error(own) -> None:

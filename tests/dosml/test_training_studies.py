@@ -127,6 +127,15 @@ def _numbers(text):
     return found
 
 
+@pytest.mark.parametrize("name", ["errors.csv", "copper.npz", "copper.settings.json"])
+def test_somebody_elses_folder_is_left_alone(labels, tmp_path, name):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match=rf"holds {name}, which would be replaced"):
+        train(settings(labels, tmp_path, hold_out=0.2), Reporter())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
 def test_the_same_training_is_not_done_twice(labels, tmp_path):
     model = tmp_path / "copper.npz"
     train(settings(labels, tmp_path, hold_out=0.2), Reporter())

@@ -11,6 +11,7 @@ from ase.calculators.emt import EMT
 from rich.console import Console
 
 from dosml.errors import LearnerError
+from dosml.learners.base import Prediction
 from dosml.learners.registry import make_learner
 from dosml.progress import Reporter
 from dosml.relabel.dataset import Dataset, LabelSet
@@ -69,7 +70,9 @@ def test_a_training_is_done_once_and_read_whole(tmp_path, data) -> None:
     np.testing.assert_array_equal(held[1].forces[0], data.label_sets[1].forces[0])
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "nan", "model"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "a bit", "nan", "model", "cut model", "other model"]
+)
 def test_what_cannot_be_read_whole_is_trained_again(tmp_path, data, damage: str) -> None:
     store = TrainingStore(tmp_path)
     first = get(store, data)
@@ -83,8 +86,20 @@ def test_what_cannot_be_read_whole_is_trained_again(tmp_path, data, damage: str)
             values = dict(arrays)
         values["forces_0"][0] = np.nan
         np.savez(kept, **values)
-    else:
+    elif damage == "a bit":
+        content = bytearray(kept.read_bytes())
+        content[content.index(b"forces_0") + 60] ^= 1
+        kept.write_bytes(content)
+    elif damage == "model":
         first.models["two"].unlink()
+    elif damage == "cut model":
+        path = first.models["two"]
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        with np.load(first.models["two"]) as arrays:
+            values = dict(arrays)
+        values["weights"][0] = np.nan
+        np.savez(first.models["two"], **values)
     again = get(store, data)
     assert not again.before
     assert set(again.models) == {"one", "two"}
@@ -138,3 +153,34 @@ def test_the_cutoff_that_is_left_open_is_settled(tmp_path, data) -> None:
         make_learner("sgp", {**open_one, "cutoff": cutoff}), data, data.train, data.test
     )
     assert same.place == task.place
+
+
+class Nonsense:
+    """A learner whose models predict NaN."""
+
+    name = "nonsense"
+
+    def fingerprint(self):
+        return {"learner": self.name}
+
+    def fit(self, frames, label_sets, *, progress=None):  # noqa: ARG002 - the protocol's
+        return self
+
+    suffix = ".npz"
+
+    def predict(self, frames):
+        forces = [np.zeros((len(frame), 3)) for frame in frames]
+        forces[1][0, 0] = np.nan
+        return [Prediction(np.zeros(len(frames)), forces, np.zeros((len(frames), 6)))] * 2
+
+    def facts(self):
+        return [{}, {}]
+
+
+def test_predictions_that_are_no_numbers_are_told(tmp_path, data) -> None:
+    store = TrainingStore(tmp_path)
+    with pytest.raises(
+        LearnerError, match=r"nonsense, trained on one: .* frame 1 are not finite .*1 of 2 frames"
+    ):
+        store.get(Nonsense(), data, data.train, data.test, reporter=quiet(), models=True)
+    assert not list(tmp_path.rglob("*.npz"))

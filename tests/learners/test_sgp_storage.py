@@ -109,3 +109,39 @@ def test_save_errors(models, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LearnerError, match="cannot write"):
         models.save(tmp_path / "file" / "model.npz", 0)
+
+
+def not_finite(arrays):
+    arrays["weights"][3] = np.nan
+
+
+def short(arrays):
+    arrays["spread"] = arrays["spread"][:-1]
+
+
+def other_features(arrays):
+    name = next(one for one in arrays if one.startswith("inducing_"))
+    arrays[name] = arrays[name][:, :-1]
+
+
+def no_noise(arrays):
+    head = json.loads(arrays["head"].tobytes())
+    head["hyperparameters"]["signal"] = float("nan")
+    arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+
+
+def a_list(arrays):
+    arrays["head"] = np.frombuffer(b"[1, 2]", dtype=np.uint8)
+
+
+@pytest.mark.parametrize("damage", [not_finite, short, other_features, no_noise, a_list])
+def test_numbers_that_are_no_model_are_refused(models, tmp_path, damage):
+    """A model of NaN would give no force at all, and with that no imaginary mode."""
+    path = tmp_path / "model.npz"
+    models.save(path, 0)
+    with np.load(path) as handle:
+        arrays = dict(handle)
+    damage(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(LearnerError, match=r"model\.npz"):
+        SgpModels.load(path)

@@ -321,8 +321,8 @@ def swapped_frames(folder):
         (moved_atom, "sigma_0.2.extxyz is not the file that"),
         (fewer_frames, "sigma_0.2.extxyz holds 5 frames, expected 4"),
         (newer, "has format 2, this dosml reads 1"),
-        (no_provenance, "dataset.json is not a record that can be read .*provenance"),
-        (no_json, "dataset.json is not the record of a dataset"),
+        (no_provenance, "cannot read .*dataset.json .*provenance"),
+        (no_json, "cannot read .*dataset.json .Invalid JSON"),
         (swapped_frames, "labels.csv: row 0 of sigma_0.2 is of frame"),
     ],
 )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,9 +106,9 @@ def test_a_look_costs_nothing_where_nothing_is_being_made(tmp_path, monkeypatch)
     asked = []
     has = LabelStore.has
 
-    def counted(self, identity, setting):
+    def counted(self, identity, setting, n_atoms):
         asked.append(identity)
-        return has(self, identity, setting)
+        return has(self, identity, setting, n_atoms)
 
     class Patient(Here):
         def run(self, function, tasks, *, on_poll):
@@ -124,7 +125,10 @@ def test_a_look_costs_nothing_where_nothing_is_being_made(tmp_path, monkeypatch)
     assert len([one for one in asked if one == frame_id(listed[1])]) == len(SETTINGS)
 
 
-@pytest.mark.parametrize("damage", ["cut off", "a bit", "other members", "other shape", "no file"])
+@pytest.mark.parametrize(
+    "damage",
+    ["cut off", "a bit", "other members", "other shape", "fewer atoms", "not finite", "no file"],
+)
 def test_a_damaged_label_is_made_again(tmp_path, damage) -> None:
     listed = frames(2)
     engine = Engine()
@@ -141,6 +145,10 @@ def test_a_damaged_label_is_made_again(tmp_path, damage) -> None:
         np.savez(path, forces=np.zeros((4, 3)))
     elif damage == "other shape":
         np.savez(path, **{**label(4).to_arrays(), "stress": np.zeros((3, 3))})
+    elif damage == "fewer atoms":
+        np.savez(path, **label(3).to_arrays())
+    elif damage == "not finite":
+        np.savez(path, **{**label(4).to_arrays(), "forces": np.full((4, 3), np.nan)})
     else:
         path.unlink()
     store = LabelStore(store.folder, store.fingerprint)  # a new run
@@ -297,3 +305,17 @@ def test_a_driver_that_is_killed_loses_nothing(tmp_path) -> None:
     after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("labels/sigma*/[!.]*.npz")}
     assert len(after) == 24
     assert {path: after[path] for path in before} == before
+
+
+def test_what_is_no_label_is_kept_as_a_failure(tmp_path) -> None:
+    class Wrong(Engine):
+        def label_ladder(self, frame, settings, done, restart_folder):
+            for setting, made in super().label_ladder(frame, settings, done, restart_folder):
+                yield setting, replace(made, forces=made.forces + np.nan)
+
+    store = LabelStore(tmp_path / "labels", {"engine": "x"})
+    (report,) = label_frames(
+        Wrong(), store, frames(1), SETTINGS, runner=Here(), on_progress=lambda _: None
+    )
+    assert set(report.failures) == {one.name for one in SETTINGS}
+    assert "forces: not all values are finite" in report.failures[SETTINGS[0].name]

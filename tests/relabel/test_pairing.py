@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase.build import bulk
 
-from dosml.errors import LabelError
+from dosml.errors import DamagedFileError, LabelError
 from dosml.relabel.dataset import Provenance, from_store, load, save
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.frames import canonical, frame_id
@@ -122,8 +123,8 @@ def test_a_frame_without_one_label_leaves_every_set(store, frames):
     assert data.frame_ids == tuple(frame_id(one) for one in kept)
     assert data.dropped == (
         f"frame {frame_id(frames[1])} (hot) at sigma_0.5: no convergence",
-        f"frame {frame_id(frames[2])} (hot) at sigma_1: damaged label file",
-        f"frame {frame_id(frames[4])} (hot) at sigma_0.2: no label, and no reason why",
+        f"frame {frame_id(frames[2])} (hot) at sigma_1: no sound label, and no reason why",
+        f"frame {frame_id(frames[4])} (hot) at sigma_0.2: no sound label, and no reason why",
     )
     own = [a_label(20 + n).dos for n in (0, 3, 5)]
     np.testing.assert_allclose(data.label_sets[2].dos.d, mean_dos(own).d, rtol=1e-6)
@@ -170,3 +171,19 @@ def test_a_dos_that_has_gone_is_named(store, frames):
     store.label_path(frame_id(frames[3]), SETTINGS[1]).unlink()
     with pytest.raises(LabelError, match=f"DOS of frame {frame_id(frames[3])} at sigma_0.5 has"):
         parts[3]
+
+
+def test_a_label_that_is_damaged_after_it_was_looked_at_is_an_error(store, frames):
+    """Dropping its frame would give other numbers than the undamaged run."""
+    made = fill(store, frames)
+    path = store.label_path(frame_id(frames[1]), SETTINGS[1])
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # a bit rots: size and time stamp stay
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(DamagedFileError, match="run the same command again"):
+        from_store(store, frames, SETTINGS)
+    assert not path.exists()
+    assert not store.has(frame_id(frames[1]), SETTINGS[1], 2)
+    store.put(frame_id(frames[1]), SETTINGS[1], made[1, 1])
+    assert len(from_store(store, frames, SETTINGS).frames) == 6

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dosml.errors import DiskSpaceError
+from dosml.errors import DiskSpaceError, LabelError
 from dosml.files import whole_file
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.label import Label
-from dosml.relabel.store import LabelStore
+from dosml.relabel.store import CHECKED, LabelStore
 from dosml.theory.dos import ElectronicDos
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
@@ -125,3 +126,120 @@ def test_full_disk_is_named(tmp_path) -> None:
         whole_file(tmp_path / "x.npz"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def few(arrays):
+    arrays["forces"] = arrays["forces"][:2]
+
+
+def not_finite(arrays):
+    arrays["forces"][1, 2] = np.nan
+
+
+def no_energy(arrays):
+    arrays["free_energy"] = np.array(np.inf)
+
+
+def flat(arrays):
+    arrays["forces"] = arrays["forces"].ravel()
+
+
+def dark(arrays):
+    arrays["dos_d"][3] = np.nan
+
+
+def short_dos(arrays):
+    arrays["dos_total"] = arrays["dos_total"][:-1]
+
+
+def facts_of_a_list(arrays):
+    arrays["facts"] = np.array("[1]")
+
+
+@pytest.mark.parametrize(
+    "damage", [few, not_finite, no_energy, flat, dark, short_dos, facts_of_a_list]
+)
+def test_a_file_with_wrong_numbers_is_no_label(tmp_path, label, damage) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put("a", SETTING, label)
+    arrays = label.to_arrays()
+    arrays = {name: np.array(values) for name, values in arrays.items()}
+    damage(arrays)
+    np.savez_compressed(store.label_path("a", SETTING), **arrays)
+    store = LabelStore(tmp_path, {"engine": "xtb"})  # a new run
+    assert store.count(SETTING) == (1 if damage is few else 0)  # it does not know the frame
+    assert not store.has("a", SETTING, 4)
+    assert store.get("a", SETTING, 4) is None
+    assert not store.label_path("a", SETTING).exists()
+
+
+def test_a_label_is_read_once_and_then_known(tmp_path, label, monkeypatch) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    for name in "abc":
+        store.put(name, SETTING, label)
+    opened = []
+    monkeypatch.setattr(LabelStore, "_read", lambda *asked: opened.append(asked[1]))
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    assert store.count(SETTING) == 3
+    assert all(store.has(name, SETTING, 4) for name in "abc")
+    for path in tmp_path.glob("*/*.npz"):  # as `cp -r` leaves them
+        os.utime(path, ns=(1, 1))
+    assert store.count(SETTING) == 3
+    assert opened == []
+    assert not store.has("a", SETTING, 5)
+    # the same size and another content
+    path = store.label_path("b", SETTING)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+    assert not store.has("b", SETTING, 4)
+    assert opened == ["b"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a 1 2\nb x y z w\n\n", b"\xff\x00", None])
+def test_what_is_remembered_may_be_lost(tmp_path, label, content) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put("a", SETTING, label)
+    path = store.setting_folder(SETTING) / CHECKED
+    path.unlink()
+    if content is None:
+        (tmp_path / "precious").write_text("precious")
+        path.symlink_to(tmp_path / "precious")
+    else:
+        path.write_bytes(content)
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    assert store.has("a", SETTING, 4)
+    store.remember(SETTING)
+    if content is None:
+        assert (tmp_path / "precious").read_text() == "precious"
+    else:
+        assert LabelStore(tmp_path, {"engine": "xtb"}).count(SETTING) == 1
+        assert f"a {store.label_path('a', SETTING).stat().st_size} " in path.read_text("latin-1")
+
+
+def test_a_label_that_cannot_be_opened_is_not_made_again(tmp_path, label) -> None:
+    """An answer such as "too many open files" says nothing about the label."""
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put("a", SETTING, label)
+    path = store.label_path("a", SETTING)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(LabelError, match="cannot read the label .*directory"):
+        LabelStore(tmp_path, {"engine": "xtb"}).get("a", SETTING)
+    assert path.is_dir()
+
+
+def test_numbers_that_are_no_label_are_not_stored(tmp_path, label) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    with pytest.raises(ValueError, match="forces: not all values are finite"):
+        store.put("a", SETTING, replace(label, forces=label.forces * np.nan))
+    assert not store.has("a", SETTING)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"reason": 1}'])
+def test_a_failure_that_cannot_be_read_is_none(tmp_path, text) -> None:
+    store = LabelStore(tmp_path, {"engine": "xtb"})
+    store.put_failure("a", SETTING, LabelFailure("no"))
+    store.failure_path("a", SETTING).write_text(text)
+    assert not store.has("a", SETTING)
+    assert store.get("a", SETTING) is None

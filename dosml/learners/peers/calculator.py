@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
+from pydantic import Field
 
 from dosml.errors import LearnerError
 from dosml.learners.peers.adapters import adapter
 from dosml.learners.peers.environments import require
 from dosml.learners.peers.process import ModelProcess
+from dosml.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +25,20 @@ if TYPE_CHECKING:
 
 #: The file in a saved model that says what it is.
 CARD = "dosml.json"
+#: No saved model unpacks to more bytes.
+MOST_BYTES = 1 << 34
+#: What is raised on an archive that is cut off, damaged or something else.
+_DAMAGED = (
+    *(KeyError, ValueError, TypeError, EOFError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+class ModelCard(Record):
+    """What a card says, as far as loading asks."""
+
+    learner: str
+    species: list[str] = Field(min_length=1)
 
 
 class PeerCalculator(Calculator):
@@ -97,10 +114,16 @@ def unpack_model(path: Path, folder: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(CARD))
+            size = sum(one.file_size for one in archive.infolist())
+            if size > MOST_BYTES:
+                raise ValueError(f"it unpacks to {size} bytes")
+            text = archive.read(CARD)
+            card = {**json.loads(text)}
+            ModelCard.model_validate_json(text)
             archive.extractall(folder)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (*_DAMAGED, OSError) as error:
         raise LearnerError(
-            f"{path} is not a model that a peer learner of dosml saved ({error})"
+            f"{path} is not a model that a peer learner of dosml saved, or is damaged "
+            f"({type(error).__name__}: {error})"
         ) from error
-    return dict(card)
+    return card

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from dosml.errors import EnvironmentBuildError, EnvironmentMissingError, InputError
 from dosml.files import FileLock, whole_file
 from dosml.learners.peers.build_flare import build_flare
+from dosml.records import Record, find_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,17 @@ RECIPES = {
 }
 #: Name of a learner -> name of its environment.
 ENVIRONMENT_OF = {learner: name for name, recipe in RECIPES.items() for learner in recipe.learners}
+
+
+class _EnvironmentRecord(Record):
+    """What is kept of an `Environment`."""
+
+    name: str
+    python_version: str
+    created: str
+    size_mb: int
+    seconds: float
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -115,11 +127,10 @@ def environment_name(name: str) -> str:
 def find(name: str) -> Environment | None:
     """Read the record of a complete environment, None where there is none."""
     folder = environments_folder() / name
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        found = Environment(folder=folder, **record)
-    except (OSError, ValueError, TypeError):
+    record = find_record(folder / RECORD, _EnvironmentRecord)
+    if record is None:
         return None
+    found = Environment(folder=folder, **record.model_dump())
     return found if found.python.exists() else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -15,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import ase.io
 import numpy as np
 from ase.stress import voigt_6_to_full_3x3_stress
+from pydantic import ConfigDict, Field
 
 from dosml.errors import LearnerError
-from dosml.files import whole_file
+from dosml.files import file_hash, whole_file
+from dosml.records import FileRecord, Record, find_record, read_record, write_record
 from dosml.relabel.execution.executors import THREAD_VARIABLES
 from dosml.relabel.store import content_hash
 
@@ -31,10 +32,30 @@ if TYPE_CHECKING:
 
 #: Written by the worker as its last act.
 RESULT = "result.json"
+#: Written once the worker has ended: what the model is.
+MODEL = "model-file.json"
 _POLL_SECONDS = 0.5
 _LOG_TAIL = 4000
 #: How Python's tracebacks and most programs begin the line that matters.
 _ERROR = re.compile(r"([\w.]*(Error|Exception)\b|error:)")
+
+
+class JobRecord(Record):
+    """Input of a training; its files with their SHA-256, of which older versions tell nothing."""
+
+    model_config = ConfigDict(extra="allow")
+
+    learner: str
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class ResultRecord(Record):
+    """What a worker measured."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seconds_training: float
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -49,20 +70,37 @@ class Job:
         Interpreter of the peer's environment.
     worker
         Path of the worker script.
+    model
+        The trained model, in the folder.
     """
 
     folder: Path
     python: Path
     worker: Path
+    model: Path
 
     @property
     def done(self) -> bool:
-        """Whether the model and its facts are there."""
-        return (self.folder / RESULT).exists()
+        """Whether the model and its facts are there, and as they were when they were made."""
+        if find_record(self.folder / RESULT, ResultRecord) is None:
+            return False
+        kept = find_record(self.folder / MODEL, FileRecord)
+        try:
+            # a driver that was killed with its worker at the end has not noted the model
+            return self.model.stat().st_size > 0 and (
+                kept is None or kept.sha256 == file_hash(self.model)
+            )
+        except OSError:
+            return False
+
+    def note_model(self) -> None:
+        """Keep what the model is, so that damage is noticed."""
+        found = FileRecord(bytes=self.model.stat().st_size, sha256=file_hash(self.model))
+        write_record(self.folder / MODEL, found)
 
     def facts(self) -> dict[str, Any]:
         """Read what the worker measured."""
-        return dict(json.loads((self.folder / RESULT).read_text()))
+        return read_record(self.folder / RESULT, ResultRecord).model_dump()
 
 
 def worker_path(name: str) -> Path:
@@ -152,6 +190,7 @@ def run_job(
             f"a training ended with code {process.returncode} ({last_line(log)}): the log is "
             f"{log}; run the same command again to continue it"
         )
+    job.note_model()
 
 
 def last_line(log: Path) -> str:

@@ -15,15 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from dosml.errors import LearnerError
-from dosml.files import whole_file
+from dosml.errors import InputError, LearnerError
+from dosml.files import file_hash, inside, whole_file
 from dosml.learners.base import Prediction, check_training_data
 from dosml.learners.peers.base import TrainingData
 from dosml.learners.peers.calculator import pack_model
 from dosml.learners.peers.devices import usable_gpus
 from dosml.learners.peers.environments import require
-from dosml.learners.peers.jobs import Job, labels_hash, run_job, worker_path, write_frames
+from dosml.learners.peers.jobs import (
+    RESULT,
+    Job,
+    JobRecord,
+    labels_hash,
+    run_job,
+    worker_path,
+    write_frames,
+)
 from dosml.learners.peers.process import ModelProcess
+from dosml.records import find_record, read_record
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 
@@ -190,9 +199,16 @@ class PeerLearner:
             "labels": labels_hash(labels),
         }
         place = self._folder / f"{self.name}-{content_hash(content)}"
-        job = Job(place, self._environment.python, worker_path(self._adapter.worker))
-        if (place / "job.json").exists():
+        job = Job(
+            place,
+            self._environment.python,
+            worker_path(self._adapter.worker),
+            place / self._adapter.model_file,
+        )
+        if _is_whole(place):
             return job
+        # a model of another input, if there is one
+        (place / RESULT).unlink(missing_ok=True)
         write_frames(place / "train.extxyz", frames, labels, train)
         if valid:
             write_frames(place / "valid.extxyz", frames, labels, valid)
@@ -209,6 +225,10 @@ class PeerLearner:
             "trained_on": train,
             "validated_on": valid,
             "fingerprint": self.fingerprint(),
+            "files": {
+                name: file_hash(place / name)
+                for name in ("train.extxyz", *(["valid.extxyz"] if valid else []), *configuration)
+            },
         }
         with whole_file(place / "job.json") as path:
             path.write_text(json.dumps(record, indent=2), encoding="utf-8")
@@ -258,6 +278,17 @@ class PeerLearner:
         with contextlib.suppress(OSError, ValueError, IndexError):
             return self._adapter.epochs_done(job.folder)
         return 0
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether the input of a training is there, and as it was written."""
+    record = find_record(place / "job.json", JobRecord)
+    try:
+        return record is not None and all(
+            file_hash(inside(place, name)) == content for name, content in record.files.items()
+        )
+    except (InputError, OSError):
+        return False
 
 
 def _anew(
@@ -325,5 +356,6 @@ class PeerModels:
     def save(self, path: Path, index: int) -> None:
         """Write the model of one label set to one file, for `PeerCalculator`."""
         folder = self._jobs[index].folder
-        card = {**json.loads((folder / "job.json").read_text()), "facts": self._facts[index]}
+        job = read_record(folder / "job.json", JobRecord)
+        card = {**job.model_dump(), "facts": self._facts[index]}
         pack_model(path, folder / self._adapter.model_file, card)

@@ -90,7 +90,7 @@ class ModelProcess:
         Raises
         ------
         LearnerError
-            If the worker fails.
+            If the worker fails, or its numbers are not finite.
         """
         answer = self._ask(
             {
@@ -100,8 +100,19 @@ class ModelProcess:
                 "pbc": atoms.pbc.tolist(),
             }
         )
-        stress = None if answer["stress"] is None else np.array(answer["stress"], dtype=float)
-        return float(answer["energy"]), np.array(answer["forces"], dtype=float), stress
+        try:
+            stress = None if answer["stress"] is None else np.array(answer["stress"], dtype=float)
+            energy, forces = float(answer["energy"]), np.array(answer["forces"], dtype=float)
+        except (KeyError, TypeError, ValueError) as error:
+            raise LearnerError(f"the {self._name} model answers nonsense: {error}") from error
+        numbers = (energy, forces) if stress is None else (energy, forces, stress)
+        if forces.shape != (len(atoms), 3) or not all(np.isfinite(one).all() for one in numbers):
+            raise LearnerError(
+                f"the {self._name} model gives energy, forces or stress that are not finite, or "
+                f"forces of shape {forces.shape} for {len(atoms)} atoms: it is damaged, or the "
+                "frame is far from what it was trained on"
+            )
+        return energy, forces, stress
 
     def _start(self) -> None:
         # a file, not a pipe: nobody would empty the pipe
@@ -135,7 +146,10 @@ class ModelProcess:
         line = self._process.stdout.readline()
         if not line:
             raise self._died()
-        answer = dict(json.loads(line))
+        try:
+            answer = dict(json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise LearnerError(f"the {self._name} model answers nonsense: {line[:80]!r}") from error
         if "error" in answer:
             raise LearnerError(f"the {self._name} model failed: {answer['error']}")
         return answer

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from dosml.errors import InputError, LearnerError
-from dosml.files import whole_file
+from dosml.errors import DamagedFileError, InputError, LearnerError
+from dosml.files import read_npz, whole_file
 from dosml.learners.sgp.force_errors import ForceErrors
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
@@ -102,14 +102,13 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
         If the file cannot be read or is none of ours.
     """
     try:
-        with np.load(path, allow_pickle=False) as handle:
-            arrays = {name: handle[name] for name in handle.files}
-        head = json.loads(arrays.pop("head").tobytes())
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+        head = dict(json.loads(arrays.pop("head").tobytes()))
+    except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
         raise LearnerError(
             f"{path} is not a model of the sparse Gaussian process: {error}"
         ) from error
-    return dict(head), arrays
+    return head, arrays
 
 
 def check_format(path: Path, head: Mapping[str, Any], kind: str, version: int) -> None:
@@ -173,7 +172,8 @@ def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, S
     Raises
     ------
     LearnerError
-        If the file cannot be read or is not such a model.
+        If the file cannot be read, is not such a model, or holds arrays of other shapes or numbers
+        that are not finite.
     """
     head, arrays = read_file(path)
     check_format(path, head, _FORMAT, _VERSION)
@@ -191,8 +191,36 @@ def read_model(path: Path, *, device: str | None = None) -> tuple[SharedBasis, S
             tensor("weights"),
             tensor("spread"),
             ForceErrors(**head.get("force_errors", {})),
-            head["facts"],
+            dict(head["facts"]),
         )
+        _check(shared, model)
     except (KeyError, TypeError, ValueError, RuntimeError, AssertionError, InputError) as error:
         raise LearnerError(f"{path} is damaged or does not fit here: {error}") from error
     return shared, model
+
+
+def _check(shared: SharedBasis, model: SgpModel) -> None:
+    """Refuse arrays that no training leaves behind.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape, or holds numbers that are not finite.
+    """
+    n_features, size = shared.descriptor().n_features, shared.inducing.size
+    wanted: dict[str, tuple[torch.Tensor, tuple[int, ...]]] = {
+        "lower": (shared.lower, (size, size)),
+        "baseline": (model.baseline, (len(shared.species),)),
+        "weights": (model.weights, (size,)),
+        "spread": (model.spread, (size, size)),
+    }
+    for z, block in zip(shared.species, shared.inducing.descriptors, strict=True):
+        wanted[f"inducing_{z}"] = (block, (len(block), n_features))
+    for name, (values, shape) in wanted.items():
+        if tuple(values.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {shape}")
+        if not torch.isfinite(values).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    for name, number in asdict(model.hyperparameters).items():
+        if not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"the hyperparameter {name} is {number}")

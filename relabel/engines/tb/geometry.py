@@ -45,7 +45,7 @@ class Bonds:
 
 def bonds_of(frame: Atoms, cutoff: float) -> Bonds:
     """Find the bonds of a frame, with a cutoff in Å."""
-    from vesin import NeighborList
+    from dosml.neighbours import NeighborList
 
     search = NeighborList(cutoff=cutoff, full_list=True)
     i, j, shifts, vectors, distances = search.compute(

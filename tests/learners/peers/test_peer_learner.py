@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,3 +202,54 @@ def test_saved_model_is_a_calculator_and_says_what_went_wrong(fake, data, tmp_pa
     (tmp_path / "other.zip").write_text("no model")
     with pytest.raises(LearnerError, match="is not a model that a peer learner"):
         PeerCalculator(tmp_path / "other.zip")
+
+
+@pytest.mark.parametrize("damage", ["model", "no model", "result", "input"])
+def test_a_damaged_training_is_done_again(fake, data, tmp_path, damage) -> None:
+    frames, labels = data
+    models = make(fake, tmp_path).fit(frames, [labels])
+    (wanted,) = models.predict(frames[:1])
+    folder = tmp_path / models.facts()[0]["training"]
+    model = folder / "fake.json"
+    if damage == "model":
+        model.write_text(model.read_text().replace("8", "7"))
+    elif damage == "no model":
+        model.unlink()
+    elif damage == "result":
+        (folder / "result.json").write_text("{}")
+    else:
+        text = (folder / "train.extxyz").read_text().splitlines(keepends=True)
+        (folder / "train.extxyz").write_text("".join(text[: len(text) // 2]))
+    (again,) = make(fake, tmp_path).fit(frames, [labels]).predict(frames[:1])
+    assert again.energies == wanted.energies
+
+
+def test_a_model_that_answers_nan_is_told(fake, data, tmp_path) -> None:
+    frames, labels = data
+    models = make(fake, tmp_path / "trainings").fit(frames, [labels])
+    models.save(tmp_path / "model.zip", 0)
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        card = archive.read("dosml.json")
+    with zipfile.ZipFile(tmp_path / "nan.zip", "w") as archive:
+        archive.writestr("dosml.json", card)
+        archive.writestr("fake.json", '{"energy": NaN, "pressure": 0.0}')
+    frames[0].calc = PeerCalculator(tmp_path / "nan.zip")
+    with pytest.raises(LearnerError, match="not finite"):
+        frames[0].get_forces()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", "cut", {"dosml.json": "{}"}, {"a": "b"}])
+def test_what_is_no_saved_model_is_named(fake, data, tmp_path, content) -> None:
+    path = tmp_path / "model.zip"
+    if content == "cut":
+        frames, labels = data
+        make(fake, tmp_path / "trainings").fit(frames, [labels]).save(path, 0)
+        path.write_bytes(path.read_bytes()[:-30])
+    elif isinstance(content, dict):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in content.items():
+                archive.writestr(name, text)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(LearnerError, match="is not a model that a peer learner of dosml saved"):
+        PeerCalculator(path)
