@@ -10,15 +10,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.report.study_record import StudyRecord
 from dosml.analysis.statistics.errors import FEWEST
 from dosml.analysis.statistics.learning_curves import without_law
 from dosml.errors import InputError
 from dosml.files import file_hash, inside
-from dosml.records import Record, read_record
+from dosml.records import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,51 +57,6 @@ _POINTS = (
     Column("seconds_training", "training", "s", "Wall time of the training.", 1),
     Column("n_parameters", "parameters", "", "Fitted numbers of the model.", 0),
 )
-
-
-class StudyFigure(Record):
-    """A figure of a study; its file lies beside the record."""
-
-    title: str
-    caption: str
-    file: str
-
-
-class StudyRecord(Record):
-    """What a study left in a campaign.
-
-    Attributes
-    ----------
-    study
-        The command.
-    dosml
-        Version that wrote it.
-    command
-        What the user gave.
-    folder
-        Of the study itself.
-    seed
-        Of its draws.
-    train_frames, test_frames
-        Frames by tier.
-    label_files
-        Hash of the file of each label set.
-    tables
-        SHA-256 of each table beside the record; older versions tell of none.
-    figures
-        To be shown.
-    """
-
-    study: str
-    dosml: str = ""
-    command: str
-    folder: str = ""
-    seed: int
-    train_frames: dict[str, int]
-    test_frames: dict[str, int]
-    label_files: dict[str, str]
-    tables: dict[str, str] = Field(default_factory=dict)
-    figures: list[StudyFigure]
 
 
 def study_sections(folder: Path) -> list[dict[str, Any]]:

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 
 from dosml.analysis.figures.style import drawings
 from dosml.analysis.report.scan_report import rewrite_report
+from dosml.analysis.report.study_record import StudyFigure, StudyRecord
 from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
-from dosml.analysis.report.study_sections import (
-    STUDIES,
-    StudyFigure,
-    StudyRecord,
-    label_file_hash,
-)
+from dosml.analysis.report.study_sections import STUDIES, label_file_hash
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import CampaignLockedError, DosmlError
 from dosml.files import file_hash, whole_file

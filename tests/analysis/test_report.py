@@ -232,9 +232,9 @@ def test_facts_of_every_setting_are_columns_and_names_carry_units():
 
 
 def test_report_without_facts(scan, campaign, tmp_path):
-    _, table, figures, _ = campaign
+    _, table, _, _ = campaign
     bare = replace(scan, facts={})
-    write_report(tmp_path / "report.html", bare, table, figures)
+    write_report(tmp_path / "report.html", bare, table, [])
     assert "None: every frame has a label" in (tmp_path / "report.html").read_text("utf-8")
 
 
