@@ -11,14 +11,16 @@ BIN := $(VENV)/bin
 # PyTorch's own index holds the small CPU build; PyPI's Linux build brings gigabytes of CUDA
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test gpaw lint typecheck wheel clean
+.PHONY: help demo test test-slow gpaw lint typecheck wheel docs clean
 help:
 	@echo "make demo       install into $(VENV) and run: dosml smear-scan $(METAL)"
-	@echo "make test       install and run the tests"
+	@echo "make test       install and run the tests, but for the slow ones"
+	@echo "make test-slow  the slow tests"
 	@echo "make gpaw       add the engine GPAW to $(VENV) (compiles it, minutes)"
 	@echo "make lint       ruff"
 	@echo "make typecheck  mypy on what the wheel holds"
-	@echo "make wheel      build dist/*.whl"
+	@echo "make wheel      build dist/*.whl and the source archive"
+	@echo "make docs       build this project's site into build/site"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "dosml needs Python 3.11 or later: install it, or name it: make demo PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -39,9 +41,18 @@ $(VENV)/.dev: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/dosml smear-scan $(METAL) $(DEMO_OPTIONS)
+	@echo
+	@echo "That was the demo. Open the report in a browser. To go on:"
+	@echo "  source $(BIN)/activate"
+	@echo "  dosml smear-scan $(METAL) --labels reference     the same question to PBE labels, no engine"
+	@echo "  dosml smear-scan FRAMES.extxyz           your own frames"
+	@echo "  dosml --help                             everything else; docs/tutorial.md leads through it"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_OPTIONS)
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(PYTEST_OPTIONS)
 
 # GPAW is compiled: it needs a C++ compiler, libxc, OpenBLAS and FFTW (see the README)
 gpaw: $(VENV)/.gpaw
@@ -62,7 +73,17 @@ typecheck: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	rm -rf dist build/lib
-	$(BIN)/python -m build --quiet --wheel --outdir dist .
+	$(BIN)/python -m build --quiet --outdir dist .
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# a link that leads nowhere is a warning, and a warning ends the build
+docs: $(VENV)/.docs
+	rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/site
+	@echo "site: build/site/index.html"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

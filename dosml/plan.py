@@ -122,7 +122,7 @@ class ScanPlan:
             "labels": f"{n_labels} {self._labels_words()}",
             "learner": f"{','.join(one.name for one in self.learners)}, {len(self.electronic)} "
             f"force fields{' each' * (len(self.learners) > 1)}",
-            "estimate": self._estimate(n_frames, n_atoms),
+            "estimate": self.estimate,
         }
         return [
             f"{name:<10}{text}"
@@ -165,7 +165,10 @@ class ScanPlan:
         store = LabelStore(self.source.store(self.folder).folder, engine.fingerprint())
         return sum(min(n_frames, store.count(one)) for one in self.electronic)
 
-    def _estimate(self, n_frames: int, n_atoms: int) -> str:
+    @property
+    def estimate(self) -> str:
+        """How long the labels will take, in words."""
+        n_frames, n_atoms = self.counts.train + self.counts.test, len(self.counts.first)
         if not isinstance(self.source, Labelling):
             return "no labels to compute"
         todo = n_frames * len(self.electronic) - self._on_disk
@@ -233,7 +236,7 @@ def resolve(settings: ScanSettings) -> ScanPlan:
         return _with_labels(settings, learners)
     own = _own_frames(settings) if settings.target_is_file else None
     symbols = (settings.target,) if own is None else own.symbols
-    default = default_engine(symbols)
+    default = default_engine(symbols, mixed=own is not None and own.mixed)
     name = settings.engine or default.name
     shared = {"preset": settings.preset, "kpoints": settings.kpoints}
     options = engine_options(name, shared, settings.engine_options.get(name, {}))

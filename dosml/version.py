@@ -17,6 +17,11 @@ PACKAGES = (
 )
 
 
+def install_hint(extra: str) -> str:
+    """Say how a part that is asked for by name is installed: dosml comes from a clone."""
+    return f"in a clone of dosml, pip install '.[{extra}]'"
+
+
 def run_versions() -> dict[str, str]:
     """Versions of dosml, Python and `PACKAGES`, for the record of a run."""
     return {

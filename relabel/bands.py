@@ -46,11 +46,11 @@ def band_count(
     n_atoms: int,
     n_electrons: float,
     zval: float,
-    valence_electrons: int,
+    valence_electrons: float,
     volume: float,
     smearing: Smearing,
 ) -> int:
-    """Bands of a cell of one metal.
+    """Bands of a cell; of an alloy, zval and valence electrons are means over its atoms.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def band_count(
     zval
         Valence electrons of the PAW data set (ZVAL of the POTCAR).
     valence_electrons
-        d + s electrons of the metal (its group number).
+        d + s electrons of the metal (its group number); all of a main-group element.
     volume
         Å^3.
     smearing

@@ -80,6 +80,8 @@ def _element(row: dict[str, str]) -> Element:
     )
 
 
+#: First and last atomic number of the elements with d electrons in the valence shell.
+_D_ELEMENTS = ((21, 30), (39, 48), (57, 80), (89, 112))
 #: Symbols of the metals in the table, alphabetical.
 ELEMENTS: tuple[str, ...] = tuple(_table())
 
@@ -108,3 +110,29 @@ def _unknown(symbol: str) -> str:
     near = difflib.get_close_matches(symbol.casefold(), folded, n=1, cutoff=0.5)
     hint = f" (did you mean {folded[near[0]]}?)" if near else ""
     return f"unknown element {symbol!r}{hint}: the metals are {' '.join(ELEMENTS)}"
+
+
+def valence_electrons(symbol: str, zval: float) -> float:
+    """Electrons of an atom that are no semicore: d + s of a metal of the table, else all.
+
+    Parameters
+    ----------
+    symbol
+        Any element.
+    zval
+        Valence electrons of its PAW data set.
+    """
+    known = _table().get(symbol)
+    return zval if known is None else known.valence_electrons
+
+
+def has_d_shell(symbol: str) -> bool:
+    """Whether an element has d electrons in its valence shell: groups 3 to 12, f elements.
+
+    Elsewhere what a code projects on d orbitals is polarisation, or a full shell deep below: no
+    d band.
+    """
+    from ase.data import atomic_numbers
+
+    number = atomic_numbers.get(symbol, 0)
+    return any(first <= number <= last for first, last in _D_ELEMENTS)

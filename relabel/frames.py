@@ -74,7 +74,7 @@ class Purpose:
     bound: bool = True
 
 
-SCAN = Purpose("a scan", one_element=True, distinct=True)
+SCAN = Purpose("a scan", distinct=True)
 VASP_LABELS = Purpose("a VASP study", pure=True, distinct=True)
 DYNAMICS = Purpose("molecular dynamics", one_element=True)
 PHONONS = Purpose("phonons")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +62,11 @@ class ElectronicDos:
     def step(self) -> float:
         """Grid spacing in eV."""
         return float((self.energies[-1] - self.energies[0]) / (len(self.energies) - 1))
+
+
+def without_d(dos: ElectronicDos) -> ElectronicDos:
+    """Give the same total DOS with no d states: of atoms whose d orbitals are no valence shell."""
+    return replace(dos, d=np.zeros_like(dos.d), d_m=None)
 
 
 def mean_dos(parts: Sequence[ElectronicDos]) -> ElectronicDos:

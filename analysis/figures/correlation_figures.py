@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,7 +117,7 @@ def forest_figure(ranking: pd.DataFrame, *, labels: Mapping[str, str] | None = N
     left.set_yticks(
         place,
         [
-            f"{names.get(m, m)} (n = {n})"
+            fill(f"{names.get(m, m)} (n = {n})", 34)
             for m, n in zip(ranking["measure"], ranking["n"], strict=True)
         ],
     )

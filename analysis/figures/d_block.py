@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure
+from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid, d_block_quantities
 
 if TYPE_CHECKING:
@@ -34,21 +35,20 @@ def d_block_figure(survey: SurveyData) -> Figure:
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, (title, values, digits) in zip(panels, quantities, strict=False):
         grid = d_block_grid(values)
-        image = axes.imshow(grid, cmap="viridis", aspect="auto")
+        axes.imshow(grid, cmap="viridis", aspect="auto")
         low, high = np.nanmin(grid), np.nanmax(grid)
         for (y, x), value in np.ndenumerate(grid):
             text, colour = D_BLOCK[y][x], "#999999"
             if np.isfinite(value):
                 text += f"\n{value:.{digits}f}"
                 # viridis is dark at its lower end
-                colour = "white" if value < low + 0.6 * (high - low) else "black"
+                colour = "#fefefe" if value < low + 0.6 * (high - low) else "#010101"
             axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(title, fontsize=8)
+        axes.set_title(as_mathtext(title), fontsize=8)
         axes.grid(visible=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        figure.colorbar(image, ax=axes, pad=0.01).ax.tick_params(labelsize=7)
     for axes in panels[len(quantities) :]:
         axes.set_visible(False)
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure
+from dosml.analysis.figures.style import from_zero, new_figure
 from dosml.analysis.statistics.electron_axis import (
     chi_four,
     electron_table,
@@ -63,7 +63,7 @@ def electron_axis_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     others[1].set(ylabel="electrons²")
     for axes in (error, *others):
         axes.set_xlabel("electrons added per atom")
-        axes.set_ylim(bottom=0)
+        from_zero(axes)
     handles, labels = others[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2)
     return figure
@@ -107,7 +107,8 @@ def _heat_map(axes: Axes, rows: pd.DataFrame, column: str, digits: int, *, marke
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (row, place), value in np.ndenumerate(values):
         missing = np.isnan(value)
-        colour = "black" if missing or value > middle else "white"
+        colour = "#010101" if value > middle else "#fefefe"
+        colour = "black" if missing else colour
         place_of = (grid.index[row], grid.columns[place])
         text = f"{value:.{digits}f}{MARK * (place_of in marks)}"
         if missing:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure, save_figure
+from dosml.analysis.figures.style import (
+    LINE_COLOUR,
+    from_zero,
+    house_style,
+    new_figure,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +20,10 @@ if TYPE_CHECKING:
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
+
+
+#: Name of the figure.
+SWAP_FIGURE = "electron_swap"
 
 
 def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path) -> FigureRecord:
@@ -48,7 +58,7 @@ def swap_figure(swap: Swap, table: pd.DataFrame, dos: pd.DataFrame, folder: Path
         return save_figure(
             figure,
             folder,
-            "electron_swap",
+            SWAP_FIGURE,
             title=f"{swap.metal} with the electrons of {swap.other}",
             caption=f"{caption}. {swap.posed}: the structure of {swap.metal}, labelled and "
             f"trained anew with {abs(swap.shift):g} electrons "
@@ -94,7 +104,7 @@ def _draw_errors(axes: Axes, swap: Swap, table: pd.DataFrame) -> None:
     axes.set_xticks(range(len(table)), ticks)
     axes.set(xlabel="MAE and MAV in eV/Å")
     axes.set(ylabel="force error, 100 MAE/MAV (%)", xlim=(-0.5, len(table) - 0.5))
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
 
 
 def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import (
     LINE_COLOUR,
     TIER_COLOURS,
+    from_zero,
+    legend_above,
     line_style,
     new_figure,
     plain,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from dosml.analysis.statistics.results import SettingResult
     from dosml.analysis.statistics.scan import ScanData
 
 #: About how many components a parity panel shows.
@@ -81,18 +85,18 @@ def error_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
         zorder=5,
     )
     _draw_noise(left, x, table, ls)
-    left.set(ylabel="force error, 100 MAE/MAV (%)", title=scan.formula)
-    left.set_ylim(bottom=0)
-    left.legend()
+    left.set(ylabel="force error, 100 MAE/MAV (%)")
+    from_zero(left)
+    legend_above(left, f"Force error of {scan.formula}", columns=3)
+    start = scan.settings.index(scan.reference)
     for name, look in (("mav", {"marker": "s", "color": "C2"}), ("mae", {"color": "C1"})):
         values = table[f"force_{name}_ev_per_angstrom"].to_numpy(float)
         options: dict[str, Any] = {"marker": "o", "ls": ls, **look}
-        label = f"{name.upper()} ({values[0]:.3g} eV/Å at left)"
-        right.plot(x, values / values[0], label=label, **options)
-    right.set(ylabel="relative to the first setting", title="The two parts")
-    # the margin of a range that starts at zero, or markers at its top are cut
-    right.set_ylim(0, 1.05 * right.get_ylim()[1])
-    right.legend()
+        label = f"{name.upper()} (1 is {values[start]:.3g} eV/Å)"
+        right.plot(x, values / values[start], label=label, **options)
+    right.set(ylabel=f"relative to {scan.name(scan.reference)}")
+    from_zero(right)
+    legend_above(right, "Its two parts")
     return figure
 
 
@@ -121,25 +125,22 @@ def link_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     table = table[[scan.has_d(setting) for setting in scan.settings]]
     figure = new_figure(7.2, 3.4)
     panels = figure.subplots(1, 2, sharey=True)
+    columns = ("n_d_fermi_{}states_per_ev_atom", "d_sharpness_{}states_per_ev2_atom")
     for axes, column, label in zip(
         panels,
-        ("n_d_fermi_{}states_per_ev_atom", "d_sharpness_{}states_per_ev2_atom"),
+        columns,
         (r"$n_d(E_\mathrm{F})$ (states/eV/atom)", r"mean |$dn_d/dE$| (states/eV²/atom)"),
         strict=True,
     ):
         _link_panel(axes, scan, table, column)
         axes.set(xlabel=label)
     panels[0].set(ylabel="force error, 100 MAE/MAV (%)")
-    panels[0].set_ylim(bottom=0)
-    shifted = "electrons_per_atom_shift" in scan.varies
-    panels[0].legend(loc="best" if shifted else "lower left")
-    labels = {"sigma_ev": "σ in eV", "electrons_per_atom_shift": "electrons added per atom"}
-    words = ", ".join(labels[name] for name in scan.varies)
-    figure.suptitle(
-        f"n = {len(table)} settings of one metal ({scan.formula}), labels: {words}. "
-        f"No claim of correlation.",
-        fontsize=9,
-    )
+    from_zero(panels[0])
+    names = [_point_name(scan, setting) for setting in scan.with_d]
+    for axes, column in zip(panels, columns, strict=True):
+        legend_above(axes)
+        x, y = table[column.format("")], table["force_percent_error"]
+        name_points(axes, x, y, names, size=8)
     return figure
 
 
@@ -154,13 +155,16 @@ def _link_panel(axes: Axes, scan: ScanData, table: pd.DataFrame, column: str) ->
     axes.errorbar(smeared, y, yerr=bars, fmt="none", ecolor="#888888", elinewidth=1, zorder=1)
     axes.scatter(smeared, y, color=colours, s=36, zorder=3, label="smeared")
     axes.scatter(bare, y, facecolor="white", edgecolor=colours, s=30, zorder=2, label="bare")
-    for k, setting in enumerate(scan.with_d):
-        shift = shift_text(setting.shift)
-        width = f"{setting.width:g}"
-        values = {"sigma_ev": width, "electrons_per_atom_shift": shift}
-        text = ", ".join(values[name] for name in scan.varies)
-        axes.annotate(text, (smeared[k], y[k]), (7, -9), textcoords="offset points", fontsize=8)
-    axes.set_xlim(0, 1.12 * max(smeared.max(), bare.max()))
+    right = max(smeared.max(), bare.max())
+    axes.set_xlim(-0.04 * right, 1.12 * right)
+
+
+def _point_name(scan: ScanData, setting: SettingResult) -> str:
+    values = {
+        "sigma_ev": f"{setting.width:g}",
+        "electrons_per_atom_shift": shift_text(setting.shift),
+    }
+    return ", ".join(values[name] for name in scan.varies)
 
 
 def parity_figure(scan: ScanData) -> Figure:

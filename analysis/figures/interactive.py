@@ -13,6 +13,7 @@ import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import ranked
+from dosml.analysis.measures.typography import as_html
 from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid, d_block_quantities
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
@@ -92,11 +93,11 @@ def explorer(survey: SurveyData) -> InteractiveFigure | None:
         )
     buttons = [
         {
-            "label": describe(measure).heading,
+            "label": as_html(describe(measure).heading),
             "method": "update",
             "args": [
                 {"x": [_numbers(part[measure]) for part in rows.values()]},
-                {"xaxis.title.text": describe(measure).label},
+                {"xaxis.title.text": as_html(describe(measure).label)},
             ],
         }
         for measure in order
@@ -104,8 +105,10 @@ def explorer(survey: SurveyData) -> InteractiveFigure | None:
     figure.update_layout(
         template="plotly_white",
         height=480,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 55, "r": 10, "t": 75, "b": 90},
-        xaxis={"title": {"text": describe(order[0]).label}},
+        xaxis={"title": {"text": as_html(describe(order[0]).label)}},
         yaxis={"title": {"text": "force error (%)"}, "rangemode": "tozero"},
         legend={"orientation": "h", "y": -0.22},
         updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2, "yanchor": "top"}],
@@ -147,7 +150,7 @@ def periodic_table(survey: SurveyData) -> InteractiveFigure:
     )
     buttons = [
         {
-            "label": title,
+            "label": as_html(title),
             "method": "restyle",
             "args": [{"z": [_rows(grid)], "text": [_words(grid, digits)]}],
         }
@@ -156,6 +159,8 @@ def periodic_table(survey: SurveyData) -> InteractiveFigure:
     figure.update_layout(
         template="plotly_white",
         height=330,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 30, "r": 10, "t": 50, "b": 40},
         xaxis={"title": {"text": "group"}, "dtick": 1, "showgrid": False, "fixedrange": True},
         yaxis={"autorange": "reversed", "dtick": 1, "showgrid": False, "fixedrange": True},

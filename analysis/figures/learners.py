@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.style import house_style, new_figure, save_figure
+from dosml.analysis.figures.style import (
+    from_zero,
+    house_style,
+    legend_above,
+    new_figure,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +53,8 @@ def learner_figure(table: pd.DataFrame, x: str, label: str) -> Figure:
             rows[x], centre, [below, above], fmt="osD^vP<>"[k % 8] + "-", capsize=2, label=learner
         )
     axes.set(xlabel=label, ylabel="force error, 100 MAE/MAV (%)")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=True)
+    from_zero(axes)
+    legend_above(axes)
     return figure
 
 

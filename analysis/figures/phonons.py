@@ -28,7 +28,7 @@ def _broken(bands: PhononBands) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
-    """Draw the bands of every calculator; imaginary frequencies lie below zero.
+    """Draw bands and density of states of every calculator; imaginary modes lie below zero.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
     matplotlib.figure.Figure
         Draw inside `dosml.analysis.figures.style.house_style`.
     """
-    figure = new_figure(5.2, 3.6)
-    axes = figure.subplots()
+    figure = new_figure(7.2, 3.8)
+    axes, zone = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     for k, (name, one) in enumerate(bands.items()):
         look: dict[str, Any] = {
             "color": f"C{k}",
@@ -52,6 +52,7 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
         }
         lines = axes.plot(*_broken(one), **look)
         lines[0].set_label(plain(name))
+        zone.plot(one.dos, one.dos_frequencies, **look)
     axes.axhline(0, color=LINE_COLOUR, lw=0.8)
     first = next(iter(bands.values()))
     for place, _ in first.ticks:
@@ -76,5 +77,8 @@ def phonon_figure(bands: Mapping[str, PhononBands], title: str) -> Figure:
             bbox={"color": "white", "pad": 1},
         )
     axes.grid(visible=False, axis="x")
+    zone.axhline(0, color=LINE_COLOUR, lw=0.8)
+    zone.set(xlabel="modes per THz and cell", title="density of states")
+    zone.set_xlim(left=0)
     figure.legend(loc="outside upper right", ncols=2)
     return figure

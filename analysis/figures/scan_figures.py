@@ -127,9 +127,11 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         )
         figure = force_change_figure(scan, table)
         yield "force_differences", "How the forces change", caption, figure
-    if len(known) > 1:
+    # a scatter of two points says nothing
+    if len(known) > 2:
         caption = (
-            f"The {len(known)} settings of one metal, joined in the order of the scan. Left: "
+            f"The {len(known)} settings of one metal, named by what the scan varies and joined in "
+            f"its order. Left: "
             f"n_d(E_F); right: mean |dn_d/dE| from {low:g} to {high:g} eV; filled: smeared with "
             f"the setting's own -df/de, open: bare. Everything here follows one knob, so this is "
             f"no evidence of a correlation between DOS and error."
@@ -141,9 +143,8 @@ def _figures(scan: ScanData, table: pd.DataFrame) -> Iterator[tuple[str, str, st
         caption = (
             f"A linear force field of pair functions alone, then with triplets that know angles "
             f"up to l (cutoff {scan.angular_basis.cutoff:g} Å), fitted to every label set "
-            f"({len(scan.angle_frames)} frames) and tested on frames left out. Left: its force % "
-            f"error. Right: what is left of the squared force, as a share of what pairs alone "
-            f"leave. No learner is involved."
+            f"({len(scan.angle_frames)} frames) and tested on frames left out: its force % error. "
+            f"No learner is involved."
         )
         yield "angular_resolution", "Angles that the forces need", caption, angular_figure(angular)
     power = scan.power

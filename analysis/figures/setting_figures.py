@@ -8,6 +8,8 @@ import numpy as np
 
 from dosml.analysis.figures.style import (
     LINE_COLOUR,
+    from_zero,
+    legend_above,
     line_style,
     new_figure,
     scale_colours,
@@ -102,8 +104,9 @@ def force_change_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
     for part, label, look in parts:
         values = table[f"force_change{part}_rms_ev_per_angstrom"].to_numpy(float)
         left.plot(x, values, ls=line_style(scan), label=label, **look)
-    left.set(ylabel="rms over atoms (eV/Å)", title=f"{scan.formula}: change of force")
-    left.legend()
+    left.set(ylabel="rms over atoms (eV/Å)")
+    from_zero(left)
+    legend_above(left, f"{scan.formula}: change of force")
     limit = 1.0
     for setting, colour in zip(scan.settings, scale_colours(len(scan.settings)), strict=True):
         if setting is scan.reference:
@@ -115,34 +118,29 @@ def force_change_figure(scan: ScanData, table: pd.DataFrame) -> Figure:
         right.plot([*angles, 180.0], [*share, 1.0], color=colour, label=setting_name(setting))
         limit = max(limit, float(np.interp(0.98, share, angles)))
     right.set(xlabel="angle θ between F and F0 (°)", ylabel="share of |F0| that turned less")
-    right.set(xlim=(0, limit), ylim=(0, 1.02), title="Change of direction")
-    right.legend(loc="lower right")
+    right.set(xlim=(0, limit), ylim=(0, 1.02))
+    legend_above(right, "Change of direction")
     return figure
 
 
 def angular_figure(table: pd.DataFrame) -> Figure:
-    """Draw what a linear force field leaves unexplained against its angular momentum.
+    """Draw the error of a linear force field against its angular momentum.
 
     Parameters
     ----------
     table
         From `dosml.analysis.statistics.angular_resolution.angular_resolution`.
     """
-    figure = new_figure(7.2, 3.1)
-    left, right = figure.subplots(1, 2)
+    figure = new_figure(5.2, 3.3)
+    axes = figure.subplots()
     groups = list(table.groupby("setting", sort=False))
     for (name, group), colour in zip(groups, scale_colours(len(groups)), strict=True):
-        unexplained = 1 - group["explained"].to_numpy(float)
-        left.plot(group["l_max"], group["percent_error"], "o-", color=colour, label=name)
-        right.plot(group["l_max"], unexplained / unexplained[0], "o-", color=colour)
+        axes.plot(group["l_max"], group["percent_error"], "o-", color=colour, label=name)
     levels = sorted(set(table["l_max"]))
-    for axes in (left, right):
-        axes.set_xticks(levels, ["pairs", *(str(level) for level in levels[1:])])
-        axes.set(xlabel="highest l of the triplets")
-        axes.set_ylim(bottom=0)
-    left.set(ylabel="force error, 100 MAE/MAV (%)", title="Linear force field, frames left out")
-    right.set(ylabel="relative to pairs alone", title="Unexplained squared force")
-    left.legend()
+    axes.set_xticks(levels, ["pairs", *(str(level) for level in levels[1:])])
+    axes.set(xlabel="highest l of the triplets", ylabel="force error, 100 MAE/MAV (%)")
+    from_zero(axes)
+    legend_above(axes, "Linear force field, frames left out")
     return figure
 
 
@@ -172,8 +170,8 @@ def power_figure(table: pd.DataFrame, reference: str, setting: str) -> Figure:
             axes.plot(part["l"], part[part_name], "o-", color=colour, label=part_name)
         axes.axhline(1, color=LINE_COLOUR, lw=0.8)
         axes.set(xlabel="angular momentum l", xticks=sorted(set(table["l"])))
-    left.set_ylim(bottom=0)  # both: they share it
-    left.set(ylabel="relative power", title=f"Forces at {reference}")
-    right.set_title(f"Change of forces to {setting}")
-    left.legend()
+    from_zero(left)  # both: they share it
+    left.set(ylabel="relative power")
+    legend_above(left, f"Forces at {reference}")
+    legend_above(right, f"Change of forces to {setting}")
     return figure

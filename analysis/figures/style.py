@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.figures.themed_svg import stack_panels, themed_svg
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class FigureRecord:
     caption
         What is drawn, with definitions.
     png, pdf
-        The two files.
+        The two files. Beside them lie NAME.svg and NAME.narrow.svg, for pages.
     """
 
     title: str
@@ -79,7 +80,10 @@ def plain(name: str) -> str:
 def save_figure(
     figure: Figure, folder: Path, name: str, *, title: str, caption: str
 ) -> FigureRecord:
-    """Save as PNG and PDF, each whole or not at all; the same data give the same bytes.
+    """Save as PNG, PDF and SVG, each whole or not at all; the same data give the same bytes.
+
+    Of SVG there are two: as wide as the others, and with its panels stacked for a phone. The
+    figure is left stacked.
 
     Raises
     ------
@@ -87,11 +91,28 @@ def save_figure(
         If the disk is full.
     """
     png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
+    # the layout is what takes longest: once for the three wide files, once for the narrow one
+    layout = figure.get_layout_engine()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     with whole_file(png) as partial:
         figure.savefig(partial, metadata={"Software": None})
     with whole_file(pdf) as partial:
         figure.savefig(partial, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    wide, narrow = drawings(png)
+    with whole_file(wide) as partial:
+        partial.write_text(themed_svg(figure), encoding="utf-8")
+    if layout is not None:
+        figure.set_layout_engine(layout)
+    stack_panels(figure)
+    with whole_file(narrow) as partial:
+        partial.write_text(themed_svg(figure), encoding="utf-8")
     return FigureRecord(title=title, caption=caption, png=png, pdf=pdf)
+
+
+def drawings(png: Path) -> tuple[Path, Path]:
+    """SVG files beside the PNG of a figure: wide, and narrow for a phone."""
+    return png.with_suffix(".svg"), png.with_suffix(".narrow.svg")
 
 
 def save_figures(
@@ -139,6 +160,28 @@ def scan_axis(axes: Axes, scan: ScanData) -> NDArray[np.float64]:
     if len(values) > 1 and np.diff(values).min() > 0.06 * np.ptp(values):
         axes.set_xticks(values, [f"{v:g}" for v in values])
     return x
+
+
+def legend_above(axes: Axes, title: str = "", *, columns: int = 2) -> None:
+    """Put a panel's legend above it, off the curves, under the panel's title."""
+    axes.set_title("")
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.1,
+        ncols=columns,
+        title=title or None,
+        title_fontsize=9,
+        alignment="left",
+        columnspacing=1.2,
+        handlelength=1.6,
+    )
+
+
+def from_zero(axes: Axes) -> None:
+    """Begin the ordinate at zero, with room for whole markers at both ends."""
+    high = axes.get_ylim()[1]
+    axes.set_ylim(-0.03 * high, 1.03 * high)
 
 
 def line_style(scan: ScanData) -> str:

@@ -12,6 +12,7 @@ from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import (
     LINE_COLOUR,
     FigureRecord,
+    from_zero,
     new_figure,
     plain,
     save_figures,
@@ -19,6 +20,8 @@ from dosml.analysis.figures.style import (
 )
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY, ranked
+from dosml.analysis.measures.typography import as_mathtext
+from dosml.analysis.statistics.correlation import informative
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -71,8 +74,13 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             primary_figure(survey),
         )
-    if ranking is not None:
-        labels = {name: describe(name).label for name in [*ranked(), TARGET]}
+    told = ranking is not None and any(
+        informative(low, high)
+        for low, high in zip(ranking["pearson_low"], ranking["pearson_high"], strict=True)
+    )
+    if ranking is not None and told:
+        labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
+        headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
         yield (
             "correlations",
             "Every measure at once",
@@ -84,7 +92,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
                 f"{describe(ranking.attrs['baseline']).label} and for the mean of the other "
                 f"metals. Best prediction first."
             ),
-            forest_figure(ranking, labels={name: describe(name).heading for name in ranked()}),
+            forest_figure(ranking, labels=headings),
         )
         yield (
             "error_against_measures",
@@ -202,7 +210,7 @@ def error_by_metal_figure(survey: SurveyData) -> Figure:
         )
     axes.set_xticks(range(len(order)), order)
     axes.set(ylabel=_LABEL)
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
     figure.legend(loc="outside upper right", ncols=5)
     return figure
 
@@ -310,7 +318,8 @@ def published_figure(survey: SurveyData) -> Figure | None:
     from dosml.analysis.statistics.published import published_table
 
     rows = survey.at(survey.reference).dropna(subset=["published_force_percent_error"])
-    if rows.empty:
+    # a scatter of two points says nothing
+    if len(rows) < 3:
         return None
     figure = new_figure(7.2, 3.1)
     left, right = figure.subplots(1, 2)
@@ -325,7 +334,8 @@ def published_figure(survey: SurveyData) -> Figure | None:
         published["force_percent_error"],
     )
     right.set(
-        xlabel=describe("d_band_center_vijay2022_ev").label, ylabel="published force error (%)"
+        xlabel=as_mathtext(describe("d_band_center_vijay2022_ev").label),
+        ylabel="published force error (%)",
     )
     right.set_title(f"published numbers only, n = {len(published)}")
     return figure

@@ -21,7 +21,7 @@ def transfer_figure(table: pd.DataFrame, *, label: str = "force error, 100 MAE/M
     table
         From `dosml.analysis.statistics.transfer.transfer_table`.
     label
-        Label of the colour bar.
+        What the cells hold: title of the figure.
 
     Returns
     -------
@@ -41,12 +41,11 @@ def transfer_figure(table: pd.DataFrame, *, label: str = "force error, 100 MAE/M
         text = f"{cell['percent_error']:.1f}"
         text += "" if np.isnan(cell["percent_error_low"]) else f"\n{between}"
         # viridis is dark at its lower end
-        colour = "white" if cell["percent_error"] < 0.6 * top else "black"
+        colour = "#fefefe" if cell["percent_error"] < 0.6 * top else "#010101"
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
-    image = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
+    axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect="auto")
     axes.set_xticks(range(len(columns)), [plain(str(name)) for name in columns])
     axes.set_yticks(range(len(rows)), [plain(str(name)) for name in rows])
-    axes.set(xlabel="tested on", ylabel="trained on")
+    axes.set(xlabel="tested on", ylabel="trained on", title=label)
     axes.grid(visible=False)
-    figure.colorbar(image, label=label)
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.statistics.correlation import correlate
+from dosml.analysis.statistics.correlation import correlate, informative
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
@@ -27,6 +27,8 @@ def named(row: pd.Series) -> str:
 
 def r_words(row: pd.Series) -> str:
     """Write Pearson's r of a row with interval and n."""
+    if not informative(row["pearson_low"], row["pearson_high"]):
+        return f"its r cannot be told (interval from -1 to +1, n = {row['n']})"
     between = f"95 % interval {row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}"
     if math.isnan(row["pearson_low"]):
         between = "no interval"

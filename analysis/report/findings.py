@@ -44,38 +44,34 @@ def findings(scan: ScanData, table: pd.DataFrame) -> list[str]:
     rows = [row for _, row in table.iterrows()]
     start = scan.settings.index(scan.reference)
     first = rows[start]
-    others = [k for k, s in enumerate(scan.settings) if s is not scan.reference]
     sentences = [_level(scan, first)]
-    if others:
-        far = max(others, key=lambda k: _distance(scan, scan.settings[k]))
-        last, name = rows[far], setting_name(scan.settings[far])
-        sentences.append(_trend(scan, first, last, name))
+    ends = [(scan.settings.index(end), end) for end in scan.steps]
+    # along each axis on its own: a step of two knobs at once tells of neither
+    for far, there in ends:
+        sentences.append(_trend(scan, first, rows[far], scan.name(there)))
+    if ends:
         best = int(np.argmin(table["force_percent_error"].to_numpy(float)))
-        if best not in {far, start}:
+        if best not in {start, *(far for far, _ in ends)}:
             sentences.append(
-                f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is "
-                f"neither at {setting_name(scan.reference)} nor at {name} but at "
-                f"{setting_name(scan.settings[best])}."
+                f"The lowest force error, {rows[best]['force_percent_error']:.2f} %, is at "
+                f"{scan.name(scan.settings[best])}, between these ends or aside of them."
             )
-        sentences += [_two_parts(scan, first, last, name), *noise_sentences(table)]
-        there = scan.settings[far]
+        sentences += noise_sentences(table)
+    for far, there in ends:
+        name, last = scan.name(there), rows[far]
+        sentences.append(_two_parts(scan, first, last, name))
         if scan.has_d(scan.reference) and scan.has_d(there):
-            sentences.append(_dos(scan, first, last, name))
+            sentences.append(_dos(scan, first, last, there))
         sentences.append(_forces(scan, last, name))
         neutral = neutral_setting(scan, there.width)
-        if "electrons_per_atom_shift" in scan.varies and scan.has_d(neutral) and scan.has_d(there):
+        shifted = there.shift != neutral.shift
+        if shifted and scan.has_d(neutral) and scan.has_d(there):
             sentences.append(_electrons(scan, neutral, there))
         if scan.angular is not None:
-            sentences.append(_angles(scan, scan.angular, name))
+            sentences.append(_angles(scan, scan.angular, there))
         if scan.power is not None:
-            sentences.append(_patterns(scan.power, name))
+            sentences.append(_patterns(scan, scan.power, there))
     return sentences
-
-
-def _distance(scan: ScanData, setting: SettingResult) -> tuple[float, float]:
-    """How far a setting lies from the reference: by electron number, then by width."""
-    shift = setting.shift - scan.reference.shift
-    return abs(shift), setting.width
 
 
 def _interval(row: pd.Series, column: str) -> str:
@@ -89,11 +85,11 @@ def _level(scan: ScanData, first: pd.Series) -> str:
     error = f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')}."
     if not scan.has_d(scan.reference):
         return (
-            f"At {setting_name(scan.reference)} the force error of {scan.formula} on "
+            f"At {scan.name(scan.reference)} the force error of {scan.formula} on "
             f"{len(scan.test_tiers)} held-out frames is {error}"
         )
     return (
-        f"At {setting_name(scan.reference)} the d band of {scan.formula} has its centre at "
+        f"At {scan.name(scan.reference)} the d band of {scan.formula} has its centre at "
         f"{first['d_band_center_ev']:+.2f} eV from E_F, an rms width of "
         f"{first['d_band_width_ev']:.2f} eV and a filling of {first['d_band_filling']:.2f}; the "
         f"force error on {len(scan.test_tiers)} held-out frames is {error}"
@@ -103,19 +99,25 @@ def _level(scan: ScanData, first: pd.Series) -> str:
 def _trend(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
     change = last["force_percent_error_change"]
     ends = Interval(last["force_percent_error_change_low"], last["force_percent_error_change_high"])
-    verb = "falls" if change < 0 else "rises"
-    text = (
-        f"The force error {verb} from {first['force_percent_error']:.2f} % "
-        f"{_interval(first, 'force_percent_error')} at {setting_name(scan.reference)} to "
-        f"{last['force_percent_error']:.2f} % {_interval(last, 'force_percent_error')} at {name}: "
-        f"{change:+.2f} points, "
+    start = scan.name(scan.reference)
+    errors = (
+        f"{first['force_percent_error']:.2f} % {_interval(first, 'force_percent_error')} at "
+        f"{start} to {last['force_percent_error']:.2f} % "
+        f"{_interval(last, 'force_percent_error')} at {name}"
     )
     if math.isnan(ends.low):
-        return text + "with too few held-out frames for an interval."
-    interval = f"95 % interval of the paired difference {ends.low:+.2f} to {ends.high:+.2f}, "
-    if ends.excludes_zero:
-        return text + interval + "which excludes zero for these held-out frames."
-    return text + interval + "which includes zero: no change is shown."
+        return f"The force error goes from {errors}; too few held-out frames for an interval."
+    interval = f"95 % interval of the paired difference {ends.low:+.2f} to {ends.high:+.2f}"
+    if not ends.excludes_zero:
+        return (
+            f"Between {start} and {name} no change of the force error is shown ({errors}; "
+            f"{change:+.2f} points, {interval}, which includes zero)."
+        )
+    verb = "falls" if change < 0 else "rises"
+    return (
+        f"The force error {verb} from {errors}: {change:+.2f} points, {interval}, which excludes "
+        f"zero for these held-out frames."
+    )
 
 
 def _two_parts(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
@@ -128,25 +130,30 @@ def _two_parts(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> 
         f"Of the two parts of that ratio, the MAE goes from {first[mae]:.4f} to {last[mae]:.4f} "
         f"eV/Å ({100 * math.expm1(steps[mae]):+.1f} %) and the MAV from {first[mav]:.3f} to "
         f"{last[mav]:.3f} eV/Å ({100 * math.expm1(steps[mav]):+.1f} %) between "
-        f"{setting_name(scan.reference)} and {name}; on a logarithmic scale {larger} moves more."
+        f"{scan.name(scan.reference)} and {name}; on a logarithmic scale {larger} moves more."
     )
 
 
-def _dos(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> str:
+def _dos(scan: ScanData, first: pd.Series, last: pd.Series, there: SettingResult) -> str:
     smeared, bare = "n_d_fermi_states_per_ev_atom", "n_d_fermi_bare_states_per_ev_atom"
     slope, bare_slope = (
         "d_sharpness_states_per_ev2_atom",
         "d_sharpness_bare_states_per_ev2_atom",
     )
     frozen, shift = "n_d_unsmeared_fermi_states_per_ev_atom", "fermi_level_shift_ev"
-    return (
-        f"From {setting_name(scan.reference)} to {name} the smeared n_d(E_F) goes from "
+    name = scan.name(there)
+    text = (
+        f"From {scan.name(scan.reference)} to {name} the smeared n_d(E_F) goes from "
         f"{first[smeared]:.2f} to {last[smeared]:.2f} states/eV/atom (bare: {first[bare]:.2f} to "
         f"{last[bare]:.2f}) and the mean |dn_d/dE| from {first[slope]:.2f} to {last[slope]:.2f} "
-        f"states/eV²/atom (bare: {first[bare_slope]:.2f} to {last[bare_slope]:.2f}). The smeared "
-        f"values change by construction. Smearing also moves E_F through the band: it lies "
-        f"{first[shift]:+z.2f} eV, then {last[shift]:+z.2f} eV, from where the same levels filled "
-        f"without smearing have it. There, at the unsmeared Fermi level, n_d goes from "
+        f"states/eV²/atom (bare: {first[bare_slope]:.2f} to {last[bare_slope]:.2f})."
+    )
+    if there.width == scan.reference.width:
+        return text
+    return text + (
+        f" The smeared values change by construction. Smearing also moves E_F through the band: it "
+        f"lies {first[shift]:+z.2f} eV, then {last[shift]:+z.2f} eV, from where the same levels "
+        f"filled without smearing have it. There, at the unsmeared Fermi level, n_d goes from "
         f"{first[frozen]:.2f} to {last[frozen]:.2f} states/eV/atom: only moving levels change that."
     )
 
@@ -155,7 +162,7 @@ def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> st
     kept, own = scan.measures(start), scan.measures(there)
     rigid = predicted_measures(scan, start, there.shift)
     return (
-        f"Band theory for the same step, {setting_name(start)} to {setting_name(there)}: chi_4 of "
+        f"Band theory for the same step, {scan.name(start)} to {scan.name(there)}: chi_4 of "
         f"the d band goes from {chi_four(kept):.3f} to {chi_four(own):.3f} (states/atom)²/eV and "
         f"N(10 - N) from {half_filling(kept):.1f} to {half_filling(own):.1f}, both from the "
         f"calculated DOS of each setting. A rigid band would have predicted {chi_four(rigid):.3f} "
@@ -165,10 +172,10 @@ def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> st
 
 def _forces(scan: ScanData, last: pd.Series, name: str) -> str:
     if last["force_change_rms_ev_per_angstrom"] == 0:
-        return f"The forces at {setting_name(scan.reference)} and at {name} are the same."
+        return f"The forces at {scan.name(scan.reference)} and at {name} are the same."
     share, ratio = last["force_change_direction_share"], last["force_change_mean_ratio"]
     text = (
-        f"Between {setting_name(scan.reference)} and {name} the forces on the same atoms change "
+        f"Between {scan.name(scan.reference)} and {name} the forces on the same atoms change "
         f"by {last['force_change_rms_ev_per_angstrom']:.3f} eV/Å (rms), "
         f"{last['force_change_percent']:.0f} % of the rms force; the mean angle is "
         f"{last['force_change_mean_angle_degrees']:.1f}°. {100 * share:.0f} % of the mean square "
@@ -188,39 +195,37 @@ def _forces(scan: ScanData, last: pd.Series, name: str) -> str:
     )
 
 
-def _angles(scan: ScanData, angular: pd.DataFrame, name: str) -> str:
+def _angles(scan: ScanData, angular: pd.DataFrame, there: SettingResult) -> str:
+    """Tell what angles between neighbours take from the error of a linear force field."""
     parts = []
-    for setting in (setting_name(scan.reference), name):
-        group = angular[angular["setting"] == setting]
-        left = 100 * (1 - group["explained"].to_numpy(float))
+    for setting in (scan.reference, there):
+        group = angular[angular["setting"] == setting_name(setting)]
         error = group["percent_error"].to_numpy(float)
-        best = 1 + int(np.argmin(left[1:]))
+        best = 1 + int(np.argmin(error[1:]))
         first = group.iloc[0]
         parts.append(
-            f"at {setting} {left[0]:.2f}, {left[1]:.2f} and {left[best]:.2f} % with l up to "
-            f"{best - 1} (force error {error[0]:.1f}, {error[1]:.1f} and {error[best]:.1f} %), an "
-            f"angular gain of {first['angular_gain_percent']:.0f} % where chance alone gives up to "
+            f"from {error[1]:.1f} to {error[best]:.1f} % at {scan.name(setting)}, an angular gain "
+            f"of {first['angular_gain_percent']:.0f} % where chance alone gives up to "
             f"{first['angular_gain_null_high_percent']:.0f} %"
         )
     return (
-        f"Without any learner: a linear force field of pairs alone, of triplets with l = 0 and of "
-        f"triplets with the best l up to {scan.angular_basis.l_max} leaves unexplained, of the "
-        f"squared force on frames left out, {parts[0]}; {parts[1]}. The step from the second "
-        f"number to the third is what angles between neighbours add; chance: the largest of "
-        f"{N_NULL} label sets in which angles carry nothing."
+        f"Without any learner: angles between neighbours (triplets with the best l up to "
+        f"{scan.angular_basis.l_max} instead of l = 0) take the force error of a linear force "
+        f"field on frames left out {parts[0]}; {parts[1]}. Chance: the largest of {N_NULL} label "
+        f"sets in which angles carry nothing."
     )
 
 
-def _patterns(power: pd.DataFrame, name: str) -> str:
+def _patterns(scan: ScanData, power: pd.DataFrame, there: SettingResult) -> str:
     """Angular momenta at which the change of the forces has more power than chance leaves."""
-    part = power[(power["quantity"] == "change") & (power["setting"] == name)]
+    part = power[(power["quantity"] == "change") & (power["setting"] == setting_name(there))]
     kinds = []
     for kind, words in (("vector", "whole vectors"), ("radial", "radial parts")):
         above = part[part[kind] > part[f"{kind}_shuffled"] + 2 * part[f"{kind}_spread"]]
         which = ", ".join(f"{row['l']} ({row[kind]:.2f})" for _, row in above.iterrows())
         kinds.append(f"{words} at {'l = ' + which if which else 'no l'}")
     return (
-        f"Pattern of the change of the forces to {name}, seen from each atom over its "
+        f"Pattern of the change of the forces to {scan.name(there)}, seen from each atom over its "
         f"{part['neighbours'].iloc[0]:.1f} neighbours: its power at angular momentum l is 1 where "
         f"neighbours change independently of each other. It lies two standard deviations or more "
         f"above that of the same changes dealt out at random for {'; '.join(kinds)}."

@@ -89,11 +89,13 @@ def _change(learner: str, rows: pd.DataFrame) -> str:
     )
     errors = [row["force_percent_error"] for row in (first, last)]
     text = (
-        f"{learner}: the force error goes from {errors[0]:.2f} % at {start} to {errors[1]:.2f} % "
-        f"at {end}, {last['change_to_first_setting']:+.2f} points"
+        f"{errors[0]:.2f} % at {start}, {errors[1]:.2f} % at {end}, "
+        f"{last['change_to_first_setting']:+.2f} points"
     )
     low, high = last["change_to_first_setting_low"], last["change_to_first_setting_high"]
     if not low < high:
-        return f"{text}."
-    verdict = "excludes zero" if low * high > 0 else "includes zero: no change is shown"
-    return f"{text} (95 %: {low:+.2f} to {high:+.2f}, which {verdict})."
+        return f"{learner}: force error {text}."
+    between = f"(95 %: {low:+.2f} to {high:+.2f})"
+    if low * high > 0:
+        return f"{learner}: the force error changes: {text} {between}."
+    return f"{learner}: no change of the force error is shown: {text} {between}."

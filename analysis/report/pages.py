@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from dosml.analysis.figures.style import drawings
 from dosml.analysis.measures.column import number_text
+from dosml.analysis.measures.typography import as_html
 from dosml.errors import InputError
 from dosml.records import RUN_AGAIN
 
@@ -49,6 +51,7 @@ def page(template: str, **content: object) -> str:
         What the template asks for; a name that is missing is an error.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FunctionLoader(
@@ -59,11 +62,15 @@ def page(template: str, **content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # a text of ours with its symbols set; escaped inside
+    environment.filters["set"] = lambda text: Markup(as_html(text))  # noqa: S704
     return environment.get_template(template).render(**content)
 
 
 def picture(title: str, caption: str, png: Path) -> dict[str, str]:
-    """Title and caption of a figure, its PNG file as a data address, its width on a page (rem).
+    """Name, title and caption of a figure, and its drawings as data addresses.
+
+    Drawings are the SVG files beside the PNG, wide and narrow; the PNG where there are none.
 
     Raises
     ------
@@ -76,14 +83,25 @@ def picture(title: str, caption: str, png: Path) -> dict[str, str]:
         raise InputError(f"cannot read the figure {png} ({error.strerror}): {RUN_AGAIN}") from error
     if not (content.startswith(_PNG) and content.endswith(_PNG_END)):
         raise InputError(f"the figure {png} is no whole PNG file: {RUN_AGAIN}")
-    # letters of all figures are as large on a page as they are in print: 7.2 inches are 56 rem
+    # a figure of 7.2 inches is as wide as the page, narrower ones in proportion
     pixels = int.from_bytes(content[16:20], "big")
+    wide, narrow = drawings(png)
+    source = _data_address(content, "image/png")
+    themed = wide.is_file() and narrow.is_file()
+    if themed:
+        source = _data_address(wide.read_bytes(), "image/svg+xml")
     return {
+        "name": png.stem,
         "title": title,
         "caption": caption,
-        "source": f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}",
-        "width": f"{min(56.0, 56 * pixels / _FULL_WIDTH_PIXELS):.1f}",
+        "source": source,
+        "narrow": _data_address(narrow.read_bytes(), "image/svg+xml") if themed else "",
+        "share": f"{min(100.0, 100 * pixels / _FULL_WIDTH_PIXELS):.0f}",
     }
+
+
+def _data_address(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def sortable_table(
@@ -157,6 +175,7 @@ def new_section(
         "matrix": None,
         "more": None,
         "links": [],
+        "open": False,
     }
 
 

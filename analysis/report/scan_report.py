@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
+from dosml.analysis.figures.electron_swap import SWAP_FIGURE
 from dosml.analysis.figures.learners import LEARNER_FIGURE
 from dosml.analysis.measures.columns import describe, format_value
+from dosml.analysis.report.answer import Answer, answer
 from dosml.analysis.report.findings import findings, limits, warnings
 from dosml.analysis.report.learner_section import learner_section
 from dosml.analysis.report.pages import fact_groups, fact_lines, page, picture, sortable_table
@@ -18,7 +20,6 @@ from dosml.analysis.report.study_sections import study_sections
 from dosml.analysis.statistics.campaigns import CONTENT, report_content
 from dosml.analysis.statistics.errors import INTERVAL_WORDS
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
-from dosml.analysis.statistics.scan import setting_name
 from dosml.errors import InputError
 from dosml.files import inside, whole_file
 from dosml.records import RUN_AGAIN
@@ -63,6 +64,7 @@ def write_report(
     figures: Sequence[FigureRecord],
     *,
     learners: pd.DataFrame | None = None,
+    sections: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the report, whole or not at all, and beside it what it is made of (`report.json`).
 
@@ -78,24 +80,28 @@ def write_report(
         From `dosml.analysis.figures.scan_figures.draw_figures`; their PNG files are embedded.
     learners
         From `dosml.analysis.statistics.learner_table.learner_table` where the scan trained several.
+    sections
+        Further parts, see `dosml.analysis.report.pages.new_section`.
 
     Raises
     ------
     DiskSpaceError
         If the disk is full.
     """
+    found = _answer(scan, table, figures)
     content = {
         "formula": scan.formula,
         "n_frames": len(scan.tiers),
         "n_test": len(scan.test_tiers),
-        "settings": [setting_name(s) for s in scan.settings],
+        "settings": [scan.name(s) for s in scan.settings],
         "engine": str(scan.facts.get("engine", "")),
         "engine_warning": str(scan.facts.get("engine_warning", "")),
         "given_limits": fact_lines(scan.facts.get("limits", [])),
         "scheme": scan.reference.smearing.scheme,
-        "reference": setting_name(scan.reference),
+        "reference": scan.name(scan.reference),
+        "answer": found,
         "findings": findings(scan, table),
-        "warnings": warnings(scan, table),
+        "warnings": _beyond_the_answer(warnings(scan, table), found),
         "limits": limits(scan),
         "figures": [
             {"title": f.title, "caption": f.caption, "png": os.path.relpath(f.png, path.parent)}
@@ -108,6 +114,7 @@ def write_report(
         "dropped": fact_lines(scan.facts.get("dropped_frames", [])),
         "facts": fact_groups(scan.facts),
         "intervals": INTERVAL_WORDS,
+        "sections": list(sections),
         "learners": None if learners is None else learner_section(scan, learners),
     }
     with whole_file(path.with_name(CONTENT)) as partial:
@@ -155,7 +162,7 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
     figures = [
         picture(f["title"], f["caption"], inside(folder, f["png"])) for f in content["figures"]
     ]
-    studies = study_sections(folder)
+    studies = [*content["sections"], *study_sections(folder)]
     if content["learners"] is not None:
         name, title, caption = LEARNER_FIGURE
         drawn = folder / "figures" / f"{name}.png"
@@ -164,6 +171,18 @@ def _render(path: Path, content: Mapping[str, Any]) -> None:
     html = page("report.html", **{"mark": "", **content, "figures": figures, "studies": studies})
     with whole_file(path) as partial:
         partial.write_text(html, encoding="utf-8")
+
+
+def _answer(scan: ScanData, table: pd.DataFrame, figures: Sequence[FigureRecord]) -> Answer:
+    """Answer with the figure of a swap of electrons where one was drawn: it shows both metals."""
+    found = answer(scan, table)
+    names = [one.png.stem for one in figures]
+    return replace(found, figure=SWAP_FIGURE) if SWAP_FIGURE in names else found
+
+
+def _beyond_the_answer(notes: Sequence[str], found: Answer) -> list[str]:
+    """Warnings that the answer does not hold already."""
+    return [note for note in notes if not any(note.rstrip(".") in line for line in found.limits)]
 
 
 def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:

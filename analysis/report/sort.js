@@ -26,3 +26,13 @@ const measure = function () {
 window.addEventListener("load", measure);
 window.addEventListener("resize", measure);
 document.querySelectorAll("details").forEach(function (box) { box.addEventListener("toggle", measure); });
+// a link to a folded part opens it, and paper shows everything
+const unfold = function () {
+  const place = location.hash && document.querySelector(location.hash);
+  if (place) { (place.closest("details") || {}).open = true; place.scrollIntoView(); }
+};
+window.addEventListener("hashchange", unfold);
+window.addEventListener("load", unfold);
+window.addEventListener("beforeprint", function () {
+  document.querySelectorAll("details").forEach(function (box) { box.open = true; });
+});

@@ -43,7 +43,7 @@ def write_study_page(
         If the disk is full.
     """
     html = page(
-        "study_report.html",
+        "study_page.html",
         title=title,
         lead=lead,
         places=[(section["name"], section["title"]) for section in sections],

@@ -10,14 +10,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
+from dosml.analysis.report.study_record import StudyRecord
 from dosml.analysis.statistics.errors import FEWEST
+from dosml.analysis.statistics.learning_curves import without_law
 from dosml.errors import InputError
 from dosml.files import file_hash, inside
-from dosml.records import Record, read_record
+from dosml.records import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,51 +59,6 @@ _POINTS = (
 )
 
 
-class StudyFigure(Record):
-    """A figure of a study; its file lies beside the record."""
-
-    title: str
-    caption: str
-    file: str
-
-
-class StudyRecord(Record):
-    """What a study left in a campaign.
-
-    Attributes
-    ----------
-    study
-        The command.
-    dosml
-        Version that wrote it.
-    command
-        What the user gave.
-    folder
-        Of the study itself.
-    seed
-        Of its draws.
-    train_frames, test_frames
-        Frames by tier.
-    label_files
-        Hash of the file of each label set.
-    tables
-        SHA-256 of each table beside the record; older versions tell of none.
-    figures
-        To be shown.
-    """
-
-    study: str
-    dosml: str = ""
-    command: str
-    folder: str = ""
-    seed: int
-    train_frames: dict[str, int]
-    test_frames: dict[str, int]
-    label_files: dict[str, str]
-    tables: dict[str, str] = Field(default_factory=dict)
-    figures: list[StudyFigure]
-
-
 def study_sections(folder: Path) -> list[dict[str, Any]]:
     """Read the studies of a campaign and make a section of each.
 
@@ -121,9 +77,8 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
     for path in sorted((folder / STUDIES).glob(f"*/{RECORD}")):
         try:
             record = read_record(path, StudyRecord, remedy="run the study again")
-            make = {"learning-curve": _curves, "transfer": _transfer}[record.study]
             _check_tables(path.parent, record)
-            section = make(path.parent, record)
+            section = study_section(path.parent, record, prefix=f"{STUDIES}/{path.parent.name}/")
             section["warnings"] += _stale(folder, record)
         except InputError as error:
             text = f"{path.parent} cannot be used: {error}."
@@ -138,6 +93,31 @@ def study_sections(folder: Path) -> list[dict[str, Any]]:
         for one in same if len(same) > 1 else ():
             one["title"] = f"{title}: {one['name']}"
     return sections
+
+
+def study_section(place: Path, record: StudyRecord, *, prefix: str = "") -> dict[str, Any]:
+    """Make a section of one study.
+
+    Parameters
+    ----------
+    place
+        Folder with its tables and the figures that the record names.
+    record
+        See `dosml.studies.attach.study_record`.
+    prefix
+        Of links to the tables, relative to the report.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError
+        If record or tables cannot be used.
+    """
+    make = {"learning-curve": _curves, "transfer": _transfer}[record.study]
+    section = make(place, record)
+    section["links"] = [
+        {"name": one["name"], "target": f"{prefix}{one['name']}"} for one in section["links"]
+    ]
+    return section
 
 
 def _check_tables(place: Path, record: StudyRecord) -> None:
@@ -179,6 +159,11 @@ def _curves(place: Path, record: StudyRecord) -> dict[str, Any]:
     words = {"l_max": str}
     points = pd.read_csv(place / "learning_curve.csv", dtype=words)
     fits = pd.read_csv(place / "learning_curve_fit.csv", dtype=words)
+    lawless = without_law(fits)
+    # an error that rises with the frames in a single draw is no law: the numbers say nothing
+    fits.loc[lawless, ["amplitude", "exponent", "exponent_low", "exponent_high", "r_squared"]] = (
+        float("nan")
+    )
     sizes, seeds = (sorted(set(points[name])) for name in ("n_train", "seed"))
     total = sum(record.train_frames.values())
     draws = f"one draw of these frames (seed {seeds[0]})"
@@ -201,7 +186,12 @@ def _curves(place: Path, record: StudyRecord) -> dict[str, Any]:
             f"At N = {total} every draw holds all frames: the draws differ at smaller N only, so "
             "part of the scatter is missing there."
         )
-    section["findings"] = [_exponents(fits)]
+    section["findings"] = [_exponents(fits[~lawless])] if (~lawless).any() else []
+    if lawless.any():
+        section["findings"].append(
+            f"{_curves_word(int(lawless.sum()))}: the error does not fall with the frames, in one "
+            "draw of them; that is no law. More draws (--repeats) would tell."
+        )
     section["figures"] = [
         picture(one.title, one.caption, inside(place, one.file)) for one in record.figures
     ]
@@ -218,8 +208,12 @@ def _curves(place: Path, record: StudyRecord) -> dict[str, Any]:
         "title": f"All {len(points)} trainings",
         "table": sortable_table(points.sort_values([*by, "n_train", "seed"]), shown),
     }
-    section["links"] = _links(place, ("learning_curve.csv", "learning_curve_fit.csv"))
+    section["links"] = _links(("learning_curve.csv", "learning_curve_fit.csv"))
     return section
+
+
+def _curves_word(count: int) -> str:
+    return "One curve" if count == 1 else f"{count} curves"
 
 
 def _floor_words(fits: pd.DataFrame) -> str:
@@ -300,7 +294,7 @@ def _transfer(place: Path, record: StudyRecord) -> dict[str, Any]:
             for (a, b), rows in groups
         ],
     }
-    section["links"] = _links(place, ("transfer.csv",))
+    section["links"] = _links(("transfer.csv",))
     return section
 
 
@@ -373,5 +367,5 @@ def _listed(items: Sequence[Any]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _links(place: Path, names: Sequence[str]) -> list[dict[str, str]]:
-    return [{"name": name, "target": f"{STUDIES}/{place.name}/{name}"} for name in names]
+def _links(names: Sequence[str]) -> list[dict[str, str]]:
+    return [{"name": name} for name in names]

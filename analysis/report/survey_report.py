@@ -11,9 +11,11 @@ from dosml.analysis.figures.survey_figures import draw_survey_figures
 from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.control_sections import control_sections
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
+from dosml.analysis.statistics.correlation import informative
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
@@ -21,10 +23,15 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
+    from dosml.analysis.figures.style import FigureRecord
+
+#: Sentences beside the answer; the rest folds.
+_SHORT = 4
 _METAL_COLUMNS = (
     "metal",
     TARGET,
@@ -104,7 +111,15 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     answer = verdict(survey)
     html = page(
         "survey_report.html",
-        verdict=answer,
+        answer=Answer(
+            question="",
+            word=answer.word,
+            sentence=answer.headline,
+            limits=tuple(_answer_limits(survey)),
+            findings=answer.sentences[:_SHORT],
+            figure=_answer_figure(figures),
+        ),
+        more_sentences=answer.sentences[_SHORT:],
         metals=survey.metals,
         settings=[setting_words(*s) for s in survey.common],
         reference=setting_words(*survey.reference),
@@ -131,6 +146,31 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     with whole_file(report) as partial:
         partial.write_text(html, encoding="utf-8")
     return answer, report
+
+
+def _answer_figure(figures: Sequence[FigureRecord]) -> str:
+    """Name of the figure beside the answer: the primary test, where there is one."""
+    names = [one.png.stem for one in figures]
+    return "primary" if "primary" in names else "error_by_metal"
+
+
+def _answer_limits(survey: SurveyData) -> list[str]:
+    """Say in short what limits the answer: engine, mesh noise, number of metals."""
+    engines = sorted({str(c.settings.get("engine", "unknown")) for c in survey.campaigns})
+    rows = survey.at(survey.reference)
+    noise = rows["label_noise_percent"].dropna()
+    text = "Mesh noise of the labels: not known."
+    if len(noise):
+        marked = int(within_noise(rows).sum())
+        text = (
+            f"Mesh noise of the labels: {noise.median():.2g} % in the median, {noise.max():.2g} % "
+            f"at most; {marked} of {len(rows)} errors are less than three times it."
+        )
+    return [
+        f"Labels from {', '.join(engines)}.",
+        text,
+        f"n = {len(survey.campaigns)} metals, which are no random sample.",
+    ]
 
 
 def survey_limits(survey: SurveyData) -> list[str]:
@@ -191,6 +231,15 @@ def _statistics(table: pd.DataFrame | None) -> dict[str, object] | None:
     """Sortable table of a ranking."""
     if table is None:
         return None
+    if "pearson_low" in table.columns:
+        blank = [
+            not informative(low, high)
+            for low, high in zip(table["pearson_low"], table["pearson_high"], strict=True)
+        ]
+        # a coefficient whose interval is all there is says nothing: a dash
+        columns = [one for one in ("pearson", "pearson_low", "pearson_high") if one in table]
+        table = table.copy()
+        table.loc[blank, columns] = float("nan")
     names = [name for name in _STATISTICS if name in table.columns and table[name].notna().any()]
     named = table.assign(measure=[describe(name).heading for name in table["measure"]])
     return sortable_table(named, [_STATISTICS[name] for name in names])

@@ -61,7 +61,10 @@ def terminal_table(table: pd.DataFrame) -> Table:
     about_dos = "centre: of the d band; n_d: smeared with the setting's own σ; "
     if table["d_band_center_ev"].isna().all():
         hidden |= {"centre\neV", "n_d(E_F)\n1/eV/at"}
-        about_dos = "no d-DOS is known; "
+        # a DOS that is known has a value for all states at E_F
+        known = "n_total_fermi_bare_states_per_ev_atom"
+        there = known in table and table[known].notna().any()
+        about_dos = "no d states here; " if there else "no d-DOS is known; "
     noise = ""
     if table["label_noise_percent"].isna().all():
         hidden.add("noise\n%")

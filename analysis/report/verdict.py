@@ -23,7 +23,7 @@ from dosml.analysis.report.exploratory import (
     r_words,
     within_sentences,
 )
-from dosml.analysis.statistics.correlation import smallest_p
+from dosml.analysis.statistics.correlation import informative, smallest_p
 from dosml.analysis.statistics.label_noise import within_noise
 from dosml.analysis.statistics.primary import POWER_AT, power
 from dosml.analysis.statistics.scan import setting_words
@@ -78,16 +78,17 @@ def verdict(survey: SurveyData) -> Verdict:
         return Verdict(word, headline, (*carries(survey), *_spread(survey), *_noise(survey)))
     word, headline = _word(test, ranking, where)
     sentences = [
-        *carries(survey),
-        *_spread(survey),
-        *_noise(survey),
+        # the first four stand beside the answer
         _primary(test),
+        *_spread(survey),
+        *falls(survey),
+        *carries(survey),
+        *_noise(survey),
         *control_sentences(survey.controls, survey.own, seed=survey.seed),
         _tested(ranking, where),
         _best(ranking),
         _controls(ranking),
         *elsewhere(survey),
-        *falls(survey),
         *within_sentences(survey),
         *chain(survey),
         *ours_and_published(survey),
@@ -147,6 +148,8 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     if math.isnan(test.interval.low):
         between = "no interval"
     r = f"Pearson r = {test.pearson:+.2f} ({between}, p {p_words(test.p)}, n = {test.n})"
+    if not informative(*test.interval):
+        r = f"whose r cannot be told (interval from -1 to +1, n = {test.n})"
     if test.passes and test.pearson > 0:
         return "Yes", (
             f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "

@@ -250,6 +250,18 @@ def _residual(a: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(np.where(np.abs(rest) > 1e-10 * np.abs(a).max(), rest, 0.0))
 
 
+#: Intervals of a correlation wider than this (of the 2 that there are) say nothing about it.
+_TELLS_NOTHING = 1.9
+
+
+def informative(low: float, high: float) -> bool:
+    """Whether an interval of a correlation leaves out any part of -1 to +1 worth naming.
+
+    A coefficient without an interval counts: where there is none, that is said beside it.
+    """
+    return not high - low > _TELLS_NOTHING
+
+
 def smallest_p(n: int) -> float:
     """Smallest p-value that a permutation test of n points can give, whatever the data."""
     orders = math.factorial(n)

@@ -244,3 +244,14 @@ def learning_curve_table(
             }
         )
     return pd.DataFrame(rows)
+
+
+def without_law(fits: pd.DataFrame) -> pd.Series:
+    """Curves whose law says nothing: one draw of the frames, and an exponent of the wrong sign.
+
+    Parameters
+    ----------
+    fits
+        From `learning_curve_table`.
+    """
+    return (fits["n_seeds"] == 1) & (fits["exponent"] <= 0)

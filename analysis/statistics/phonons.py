@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.errors import InputError
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,11 @@ IMAGINARY_BELOW_THZ = -0.05
 #: Å: atoms that are moved further leave the harmonic well.
 LARGEST_DISPLACEMENT = 0.5
 MOST_POINTS = 10_001
-_INSTALL = "phonons need the package phonopy, which is not installed: pip install 'dosml[phonons]'"
+_INSTALL = f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
+
+#: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
+DOS_MESH_ANGSTROM = 40.0
+DOS_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class PhononBands:
         Displaced supercells whose forces were computed.
     residual_force
         Largest force component on the undisplaced crystal, eV/Å; taken away from the others.
+    dos_frequencies, dos
+        THz, and modes per THz and primitive cell: density of states over the whole zone.
     """
 
     q_points: NDArray[np.float64]
@@ -58,6 +65,8 @@ class PhononBands:
     n_atoms: int
     n_displacements: int
     residual_force: float
+    dos_frequencies: NDArray[np.float64]
+    dos: NDArray[np.float64]
 
 
 def check_displacements(displacement: float, points: int) -> None:
@@ -83,7 +92,7 @@ def phonon_bands(
     forces: Callable[[list[Atoms]], Sequence[NDArray[np.float64]]],
     *,
     displacement: float = 0.01,
-    points: int = 101,
+    points: int = 201,
 ) -> PhononBands:
     """Compute phonon bands along the standard path of the crystal's Bravais lattice.
 
@@ -144,6 +153,10 @@ def phonon_bands(
     path = Cell(phonon.primitive.cell).bandpath(npoints=points)
     distance, special, labels = path.get_linear_kpoint_axis()
     result = phonon.run_qpoints(path.kpts)
+    phonon.run_mesh(DOS_MESH_ANGSTROM)
+    phonon.run_total_dos(freq_pitch=float(np.ptp(result.frequencies)) / DOS_POINTS or None)
+    zone = phonon.total_dos
+    assert zone is not None
     return PhononBands(
         q_points=np.asarray(path.kpts),
         distance=np.asarray(distance),
@@ -152,6 +165,8 @@ def phonon_bands(
         n_atoms=len(phonon.supercell),
         n_displacements=len(displaced),
         residual_force=float(np.abs(residual).max()),
+        dos_frequencies=np.asarray(zone.frequency_points, dtype=float),
+        dos=np.asarray(zone.dos, dtype=float),
     )
 
 

@@ -135,6 +135,27 @@ class ScanData:
         values = {"sigma_ev": widths, "electrons_per_atom_shift": shifts}
         return [name for name, several in values.items() if len(several) > 1]
 
+    def name(self, setting: SettingResult) -> str:
+        """Name a setting by what this scan varies: "+1 e/atom" where σ is the same everywhere."""
+        if self.varies == ["electrons_per_atom_shift"]:
+            return electron_words(setting.shift)
+        if len(self.varies) > 1:
+            return f"σ = {setting.width:g} eV, {electron_words(setting.shift)}"
+        return setting_name(setting)
+
+    @property
+    def steps(self) -> list[SettingResult]:
+        """Where each axis of the scan ends: the setting farthest from the reference along it."""
+        start = self.reference
+        along_width = [s for s in self.settings if s.shift == start.shift and s is not start]
+        along_shift = [s for s in self.settings if s.width == start.width and s is not start]
+        ends = []
+        if along_width:
+            ends.append(max(along_width, key=lambda s: abs(s.width - start.width)))
+        if along_shift:
+            ends.append(max(along_shift, key=lambda s: abs(s.shift - start.shift)))
+        return ends
+
     @cached_property
     def angle_frames(self) -> list[int]:
         """Frames that the measures of angles look at: all, or `MOST_ANGLE_FRAMES` of all tiers."""
@@ -248,6 +269,11 @@ def formula_of(frames: Sequence[Atoms]) -> str:
 def setting_words(width: float, shift: float) -> str:
     """Name a setting by width (eV) and electron shift, e.g. "σ = 0.2 eV, +0.5 e/atom"."""
     return f"σ = {width:g} eV" + (f", {shift:+g} e/atom" if shift else "")
+
+
+def electron_words(shift: float) -> str:
+    """Name an electron number: "neutral", "+1 e/atom"."""
+    return f"{shift:+g} e/atom" if shift else "neutral"
 
 
 def shift_text(shift: float) -> str:

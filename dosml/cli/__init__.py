@@ -9,16 +9,19 @@ import typer
 from typer.core import TyperGroup
 
 from dosml.cli import (
+    about,
     angular_need,
     dos,
     electron_series,
     env,
+    evaluate,
     grid,
     learning_curve,
     nelect_scan,
     parts,
     phonons,
     predict_learnability,
+    recommend_smearing,
     relabel,
     report,
     smear_scan,
@@ -57,6 +60,8 @@ app.command("map")(electron_map.electron_map)
 app.command("electron-series")(electron_series.electron_series)
 app.command("survey")(survey.survey)
 app.command("report")(report.report)
+app.command("evaluate")(evaluate.evaluate)
+app.command("recommend-smearing")(recommend_smearing.recommend_smearing)
 app.command("phonons")(phonons.phonons)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
@@ -68,6 +73,9 @@ app.command("transfer")(transfer.transfer)
 app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
+app.add_typer(about.datasets, name="datasets")
+app.command("cite")(about.cite)
+app.command("info")(about.info)
 app.add_typer(env.app, name="env")
 app.add_typer(relabel.app, name="relabel")
 

@@ -76,6 +76,8 @@ def dos(
     The names of --json are the columns of results.csv. VASP smears the DOS that it writes with the
     ISMEAR and SIGMA of its run (except with tetrahedra); the line "smeared in the file" says with
     what. Compare files with the same smearing only.
+
+    Example: dosml dos vasprun.xml --plot dos.png
     """
     from dosml.theory.smearing import Smearing
 
@@ -128,14 +130,20 @@ def _measure(
 
     from dosml.analysis.measures.reading import DosWindows
     from dosml.analysis.measures.table import measure_all
+    from dosml.relabel.elements import has_d_shell
     from dosml.relabel.vasp.projected_dos import read_dos
     from dosml.theory.dband import band_moments
-    from dosml.theory.dos import D_ORBITALS
+    from dosml.theory.dos import D_ORBITALS, without_d
 
     read = read_dos(path)
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)
+    named = {element} if element is not None else set(read.symbols) - {""}
+    shells = not named or any(has_d_shell(symbol) for symbol in named)
+    if not shells:
+        # the same rule as in a scan: what is projected on d there is no d band
+        curve = without_d(curve)
     if not np.isfinite(curve.total).all():
         smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
@@ -156,7 +164,10 @@ def _measure(
         raise InputError(f"{path}: {error}") from error
     # JSON knows no nan
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
-    notes = [] if np.any(curve.d[_within(curve, used)]) else ["no d states in the window"]
+    none = "no d states in the window"
+    if not shells:
+        none = f"no d states here: no d shell in {', '.join(sorted(named))}"
+    notes = [] if np.any(curve.d[_within(curve, used)]) else [none]
     notes += read.lost
     if smearing is not None and smearing.width < curve.step:
         notes.append(
@@ -246,16 +257,27 @@ def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
 
     if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
         raise InputError(f"--plot {path}: give a name that ends in .png, .pdf or .svg")
+    panels = [("total", [curve.total for _, curve in curves]), ("d", [c.d for _, c in curves])]
+    split = [curve.d_m for _, curve in curves]
+    if all(part is not None for part in split):
+        # in the axes of the file: t2g and e_g where those are the axes of a cube
+        groups = {"dxy + dyz + dxz (t2g)": (0, 1, 3), "dz2 + dx2-y2 (e_g)": (2, 4)}
+        panels += [
+            (name, [part[list(which)].sum(axis=0) for part in split if part is not None])
+            for name, which in groups.items()
+        ]
     with house_style():
-        figure = new_figure(5.5, 3.6)
-        axes = figure.subplots()
-        for name, curve in curves:
-            axes.plot(curve.energies, curve.d, label=plain(Path(name).name))
-        axes.axvline(0, color=LINE_COLOUR, linewidth=0.8, linestyle="--")
-        axes.set_xlim(-10, 10)
-        axes.set_ylim(bottom=min(0.0, *(float(curve.d.min()) for _, curve in curves)))
-        axes.set_xlabel("E - E_F (eV)")
-        axes.set_ylabel("d-DOS (states/eV/atom)")
-        axes.legend(fontsize="small", frameon=True, framealpha=0.8)
+        figure = new_figure(6.4, 0.9 + 1.7 * len(panels))
+        places = figure.subplots(len(panels), 1, sharex=True)
+        for axes, (title, values) in zip(places, panels, strict=True):
+            for (name, curve), value in zip(curves, values, strict=True):
+                axes.plot(curve.energies, value, label=plain(Path(name).name))
+            axes.axvline(0, color=LINE_COLOUR, linewidth=0.8, linestyle="--")
+            axes.set(title=title, xlim=(-10, 10))
+            axes.set_ylim(bottom=min(0.0, *(float(value.min()) for value in values)))
+        places[-1].set_xlabel(r"energy relative to $E_\mathrm{F}$ (eV)")
+        figure.supylabel("states/eV/atom", fontsize=9)
+        handles, labels = places[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=min(4, len(labels)))
         with whole_file(path) as partial:
             figure.savefig(partial)

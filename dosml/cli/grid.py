@@ -33,6 +33,8 @@ def grid(
     The sgp is compared by likelihood too, and has values to try where none are given. Only the
     best point meets the held-out frames. Run the same command again to continue one that was
     stopped.
+
+    Example: dosml grid labels.extxyz --cutoff 4.0,5.0 --n-max 4,8
     """
     axes = {"cutoff": cutoff, "n_max": n_max, "l_max": l_max, "zeta": zeta}
     texts = [f"{name}={value}" for name, value in axes.items() if value is not None]

@@ -32,6 +32,8 @@ def learning_curve(
 
     On the labels of a scan the last point is the scan's own model. Run the same command again to
     continue a study that was stopped: only what is missing is trained.
+
+    Example: dosml learning-curve labels.extxyz --sizes 10,20,40 --repeats 3
     """
     own = {"targets": targets, "l_max": l_max, "sizes": sizes, "repeats": repeats}
     # heavy imports only now: --help comes at once

@@ -31,6 +31,8 @@ def electron_map(
 
     The force error is shown beside chi_4 and N(10 - N) of the d band. Run the same command again
     to continue a map that was stopped.
+
+    Example: dosml map Cu --sigma 0.5,1,2 --electrons=-1,0
     """
     own = {"target": target, "sigma": sigma, "electrons": electrons}
     options.run_command(MapSettings, own, given)

@@ -46,6 +46,8 @@ def nelect_scan(
     Charged cells have a uniform background, but for the engine tb, which has no charges. A number
     of electrons for which the engine fails on most frames is named and left out; the others stay.
     Run the same command again to continue a scan that was stopped.
+
+    Example: dosml nelect-scan Os --electrons=-2:1
     """
     own = {
         "target": target,

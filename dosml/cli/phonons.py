@@ -41,7 +41,7 @@ def phonons(
     ] = None,
     min_length: Annotated[float, typer.Option(help="Shortest supercell vector in Å.")] = 10.0,
     displacement: Annotated[float, typer.Option(help="Length of the displacements in Å.")] = 0.01,
-    points: Annotated[int, typer.Option(help="Points on the path.")] = 101,
+    points: Annotated[int, typer.Option(help="Points on the path.")] = 201,
     device: Annotated[
         str | None, typer.Option(help="Where a model runs. Default: where it was trained.")
     ] = None,
@@ -56,6 +56,8 @@ def phonons(
     """Phonon bands by finite displacements, with imaginary modes said in words.
 
     Forces are kept in the folder: the same command continues one that was stopped.
+
+    Example: dosml phonons xtb --structure fcc-Cu
     """
     from dosml.relabel.execution.settings import load_run_settings
     from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
@@ -82,3 +84,4 @@ def phonons(
     for line in lines:
         reporter.say(line)
     reporter.say(f"bands: {folder / 'phonons.png'}, {folder / 'phonons.csv'}")
+    reporter.say(f"report: {folder / 'report.html'}")

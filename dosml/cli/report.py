@@ -23,6 +23,8 @@ def report(
 
     It answers in words whether the d-DOS tells how hard forces are to learn, with n, intervals and
     permutation tests, beside published numbers.
+
+    Example: dosml report dosml-smear-scan-Ti dosml-smear-scan-Cu
     """
     from dosml.studies.survey_report import report_campaigns
 

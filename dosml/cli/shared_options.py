@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 import shlex
 import sys
+import textwrap
 import tomllib
 from copy import copy
-from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -59,7 +60,11 @@ def spelled_out(
         signature = inspect.signature(function, eval_str=True)
         *own, shared = signature.parameters.values()
         (options,) = get_args(shared.annotation)  # of Unpack[...]
-        parameters = [*own, *_parameters(options, words, without)]
+        parameters = [
+            *(_in_panel(one) for one in own),
+            *_parameters(options, words, without),
+            _WRITE_CONFIG,
+        ]
         # typer, like `inspect.signature`, reads this in place of what was written
         vars(function)["__signature__"] = signature.replace(parameters=parameters)
         return function
@@ -79,15 +84,106 @@ def _parameters(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False if kind is bool else None,
-            annotation=Annotated[kind, _filled(option, words)],
+            annotation=Annotated[kind, _filled(option, name, words, flag=kind in _FLAGS)],
         )
 
 
-def _filled(option: Any, words: Mapping[str, object]) -> Any:
-    """Copy of a `typer.Option` with the words in its help."""
+#: Kinds of options that take no value.
+_FLAGS = (bool, bool | None)
+
+
+def _filled(option: Any, name: str, words: Mapping[str, object], *, flag: bool) -> Any:
+    """Copy of a `typer.Option` with the words in its help and its panel."""
     option = copy(option)
     option.help = option.help.format_map(words)
+    option.rich_help_panel = PANELS.get(name)
+    if flag:
+        option.metavar = ""  # a flag takes no value, so it shows none
     return option
+
+
+def _in_panel(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Give an option of one command its panel."""
+    if parameter.name not in PANELS or get_origin(parameter.annotation) is not Annotated:
+        return parameter
+    kind, option = get_args(parameter.annotation)
+    option = copy(option)
+    option.rich_help_panel = PANELS[parameter.name]
+    return parameter.replace(annotation=Annotated[kind, option])
+
+
+def write_config(context: typer.Context, path: Path | None) -> None:
+    """Write the options of a command as a commented TOML file, and end.
+
+    Raises
+    ------
+    InputError
+        If the file is there already, or cannot be written.
+    """
+    if path is None:
+        return
+    if path.exists():
+        raise InputError(f"--write-config {path}: the file is there already; give another name")
+    lines = [f"# dosml {context.info_name} --config {path}", ""]
+    panel = None
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name in _NO_KEY or name in ("help", "write_config"):
+            continue
+        here = getattr(parameter, "rich_help_panel", None) or "Target"
+        if here != panel:
+            lines += [f"# -- {here} --"]
+            panel = here
+        text = " ".join((getattr(parameter, "help", None) or "").split())
+        lines += [f"# {one}" for one in textwrap.wrap(text, 96)]
+        lines += [f"# {_KEYS.get(name, name)} = ", ""]
+    try:
+        path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    print(f"wrote {path}: take away the # of the lines that you want, and give them a value")
+    raise typer.Exit
+
+
+#: Options that stand on the command line only, and keys that bear another name than their option.
+_NO_KEY = frozenset({"config", "dry_run", "no_stress"})
+_KEYS = {
+    "engine_option": "engine_options",
+    "learner_option": "learner_options",
+    "as_element": "as",
+    "with_campaign": "with",
+}
+_WRITE_CONFIG = inspect.Parameter(
+    "_write_config",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        typer.Option(
+            "--write-config",
+            is_eager=True,
+            callback=write_config,
+            expose_value=False,
+            help="Write a TOML file with every option of this command, commented, and end.",
+            rich_help_panel="Running",
+        ),
+    ],
+)
+_BY_PANEL = {
+    "Physics": ("sigma", "scheme", "electrons", "as_element", "with_campaign", "kpoints", "preset"),
+    "Frames and labels": (
+        *("engine", "engine_option", "labels", "dos_engine", "sampler", "train", "test"),
+        *("prototype", "cell", "min_length", "label_sets", "test_file", "hold_out", "no_stress"),
+        *("train_on", "sizes", "repeats", "small", "retry_failed"),
+    ),
+    "Force field": (
+        *("learner", "learner_option", "descriptor", "inducing", "learner_preset", "epochs"),
+        *("device", "cutoff", "n_max", "zeta", "l_max"),
+    ),
+    "Running": ("seed", "workers", "out", "config", "dry_run"),
+}
+#: Option -> panel of the help that it stands in.
+PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}
 
 
 class TrainingOptions(TypedDict, total=False):

@@ -27,6 +27,8 @@ def smear_scan(
     With --labels and no target, every metal of the labels is taken.
 
     Run the same command again to continue a scan that was stopped: only what is missing is done.
+
+    Example: dosml smear-scan Ti --sigma 0.2,2.0 --dry-run
     """
     labels = given["labels"]
     if labels is not None and target is None and not given["config"]:

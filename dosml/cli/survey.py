@@ -63,6 +63,8 @@ def survey(
 
     A metal that fails is named and left out. Run the same command again to continue a survey that
     was stopped, or with more metals to extend it.
+
+    Example: dosml survey Ti Cu Au --small --dry-run
     """
     chosen = controls if controls is not None else "all" if evidence else "none"
     run_targets(

@@ -28,6 +28,8 @@ def train(
 
     Needs no engine. `dosml grid` compares options of a learner, `dosml learning-curve` numbers of
     frames. Run the same command again to continue one that was stopped.
+
+    Example: dosml train labels.extxyz --hold-out 0.2
     """
     # heavy imports only now: --help comes at once
     from dosml.studies.open_study import TrainSettings

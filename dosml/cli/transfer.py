@@ -25,6 +25,8 @@ def transfer(
 
     Run the same command again to continue a study that was stopped: only what is missing is
     trained.
+
+    Example: dosml transfer Cu
     """
     own = {"targets": targets, "train_on": train_on, "l_max": l_max}
     # heavy imports only now: --help comes at once

@@ -6,14 +6,11 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dosml.analysis.figures.style import drawings
 from dosml.analysis.report.scan_report import rewrite_report
+from dosml.analysis.report.study_record import StudyFigure, StudyRecord
 from dosml.analysis.report.study_sections import RECORD as STUDY_RECORD
-from dosml.analysis.report.study_sections import (
-    STUDIES,
-    StudyFigure,
-    StudyRecord,
-    label_file_hash,
-)
+from dosml.analysis.report.study_sections import STUDIES, label_file_hash
 from dosml.campaign import RECORD, Campaign, logger
 from dosml.errors import CampaignLockedError, DosmlError
 from dosml.files import file_hash, whole_file
@@ -61,25 +58,20 @@ def attach_study(
         return []
     try:
         place = _place(campaign / STUDIES, own)
-        for path in [*tables, *(figure.png for figure in figures)]:
+        drawn = [path for figure in figures for path in (figure.png, *drawings(figure.png))]
+        for path in [*tables, *(path for path in drawn if path.is_file())]:
             with whole_file(place / path.name) as partial:
                 shutil.copyfile(path, partial)
         labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
-        tiers = study.data.tiers
-        content = StudyRecord(
-            study=settings.command,
-            dosml=__version__,
-            command=reporter.command,
-            folder=str(own.resolve()),
-            seed=settings.seed,
-            train_frames=Counter(tiers[n] for n in study.data.train),
-            test_frames=Counter(tiers[n] for n in study.data.test),
-            label_files={name: label_file_hash(path) for name, path in labels.items()},
-            tables={path.name: file_hash(path) for path in tables},
-            figures=[
-                StudyFigure(title=one.title, caption=one.caption, file=one.png.name)
-                for one in figures
-            ],
+        content = study_record(settings, study, reporter).model_copy(
+            update={
+                "label_files": {name: label_file_hash(path) for name, path in labels.items()},
+                "tables": {path.name: file_hash(path) for path in tables},
+                "figures": [
+                    StudyFigure(title=one.title, caption=one.caption, file=one.png.name)
+                    for one in figures
+                ],
+            }
         )
         write_record(place / STUDY_RECORD, content)
         subject = read_record(campaign / RECORD, CampaignRecord).subject
@@ -96,6 +88,22 @@ def attach_study(
         reporter.say(f"{campaign}: its next report shows this study; run its scan again")
         return []
     return [report]
+
+
+def study_record(settings: LabelStudySettings, study: OpenStudy, reporter: Reporter) -> StudyRecord:
+    """Give what a report says of a study besides its tables and figures."""
+    tiers = study.data.tiers
+    return StudyRecord(
+        study=settings.command,
+        dosml=__version__,
+        command=reporter.command,
+        folder=str(study.folder.resolve()),
+        seed=settings.seed,
+        train_frames=Counter(tiers[n] for n in study.data.train),
+        test_frames=Counter(tiers[n] for n in study.data.test),
+        label_files={},
+        figures=[],
+    )
 
 
 def _place(studies: Path, study: Path) -> Path:

@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from dosml.analysis.figures.controls import electron_series_figure
 from dosml.analysis.figures.electron_swap import swap_figure
+from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.scan_figures import draw_figures
-from dosml.analysis.figures.style import save_figures
+from dosml.analysis.figures.style import house_style, save_figure, save_figures
 from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.scan_report import write_report
 from dosml.analysis.statistics.campaigns import CONTENT
 from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
+from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
 from dosml.analysis.statistics.results import SettingResult
-from dosml.analysis.statistics.scan import MOST_ANGLE_FRAMES, ScanData, formula_of, summarise
+from dosml.analysis.statistics.scan import (
+    MOST_ANGLE_FRAMES,
+    ScanData,
+    formula_of,
+    setting_name,
+    summarise,
+)
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
-from dosml.relabel.elements import element
+from dosml.relabel.elements import element, has_d_shell
+from dosml.studies.evaluate import WORST, write_worst
 from dosml.studies.scan_settings import ElectronSeriesSettings
+from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
     from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
+    from dosml.theory.dos import ElectronicDos
     from dosml.trainings import Training
 
 #: What a scan of the electron number cannot show, for its report.
@@ -90,7 +101,7 @@ def write_findings(
         One row per setting; where the report lies.
     """
     results = [
-        SettingResult(setting, labels.dos, labels.forces, held_out, *_noise(labels))
+        SettingResult(setting, _own_dos(labels, data), labels.forces, held_out, *_noise(labels))
         for setting, labels, held_out in zip(
             data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
         )
@@ -102,7 +113,8 @@ def write_findings(
         settings=results,
         facts=_facts(plan, data, training, command, seconds),
         seed=plan.settings.seed,
-        frames=data.frames,
+        # angles and patterns of forces are those of one element
+        frames=data.frames if len(data.elements) == 1 else None,
     )
     folder = campaign.folder
     table = summarise(scan)
@@ -131,10 +143,45 @@ def write_findings(
         compared = swap_table(swap, table)
         write_tables(compared, folder, "electron_swap")
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
+    record, sections = _frame_by_frame(folder, data, scan.reference)
+    figures.append(record)
     report = folder / "report.html"
-    write_report(report, scan, table, figures, learners=by_learner)
+    write_report(report, scan, table, figures, learners=by_learner, sections=sections)
     campaign.note([folder / CONTENT])
     return table, report
+
+
+def _frame_by_frame(
+    folder: Path, data: Dataset, reference: SettingResult
+) -> tuple[FigureRecord, list[dict[str, Any]]]:
+    """Parity, errors by element and worst frames of the reference setting."""
+    held, where = reference.held_out, setting_name(reference)
+    tiers = [data.tiers[n] for n in data.test]
+    frames = [data.frames[n] for n in data.test]
+    symbols = [list(frame.symbols) for frame in frames]
+    by_frame = frame_errors(held, symbols, [data.frame_ids[n] for n in data.test], tiers)
+    write_tables(by_frame.drop(columns="number"), folder, "frames")
+    write_worst(folder / WORST, by_frame, frames, held)
+    sections = []
+    if len(data.elements) > 1:
+        rows = species_rows(held, symbols, tiers)
+        write_tables(pd.DataFrame(rows), folder, "errors_by_element")
+        sections.append(group_section(f"Errors by element at {where}", "elements", rows))
+    sections.append(worst_section(by_frame, file=WORST))
+    name, title, caption = PARITY_FIGURE
+    with house_style():
+        figure = parity_figure(held, tiers)
+        record = save_figure(
+            figure, folder / "figures", name, title=title, caption=f"{caption} At {where}."
+        )
+    return record, sections
+
+
+def _own_dos(labels: LabelSet, data: Dataset) -> ElectronicDos | None:
+    """DOS of a label set; without d states where no element of the frames has a d shell."""
+    if labels.dos is None or any(has_d_shell(symbol) for symbol in data.elements):
+        return labels.dos
+    return without_d(labels.dos)
 
 
 def _series_figure(

@@ -86,7 +86,7 @@ class OwnFrames:
     Attributes
     ----------
     path
-        Any file with periodic frames of one element.
+        Any file with periodic frames, of any elements.
     train, test
         Frames to take.
     exact
@@ -122,8 +122,13 @@ class OwnFrames:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The element."""
-        return (str(self._frames[0].symbols[0]),)
+        """Elements in any of the frames."""
+        return tuple(sorted({s for frame in self._frames for s in set(frame.symbols)}))
+
+    @property
+    def mixed(self) -> bool:
+        """Whether a frame holds several elements."""
+        return any(len(set(frame.symbols)) > 1 for frame in self._frames)
 
     def counts(self) -> FrameCounts:
         """Count the frames."""

@@ -137,7 +137,7 @@ def _write_numbers(
             ha="center",
             va="center",
             fontsize=7,
-            color="black" if light > 0.6 else "white",
+            color="#010101" if light > 0.6 else "#fefefe",
         )
         if value == best:
             corner = (j - 0.5, i - 0.5)

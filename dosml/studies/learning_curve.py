@@ -17,6 +17,7 @@ from dosml.learners.base import FollowsFrames
 from dosml.plan import long_trainings
 from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
+from dosml.studies.own_report import curve_headline, write_section_report
 from dosml.studies.train import StudyResult, result_row
 from dosml.trainings import tell_warnings, trained
 
@@ -109,7 +110,10 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
         table = pd.DataFrame(rows)
         fits, tables, figure = _write(table, sums, study)
         shown = attach_study(settings, study, tables=tables, figures=[figure], reporter=reporter)
-    return CurveResult(study.folder, table, (*tables, figure.png, *shown), {}, fits)
+        report = write_section_report(
+            settings, study, reporter, headline=curve_headline(table), figures=[figure]
+        )
+    return CurveResult(study.folder, table, (*tables, figure.png, report, *shown), {}, fits)
 
 
 def _sizes(settings: CurveSettings, total: int) -> list[int]:
@@ -166,6 +170,7 @@ def _write(
             title="Force error against training frames",
             caption="Force error of the held-out frames against the number of training frames, "
             "both on logarithmic axes. Small points: each draw of the frames; large: geometric "
-            "mean over the draws; lines: the fitted laws.",
+            "mean over the draws, with bars from the lowest to the highest draw (of one draw: its "
+            "95 % interval over held-out frames); lines: the fitted laws.",
         )
     return fits, tables, figure

@@ -14,6 +14,8 @@ import numpy as np
 
 from dosml.analysis.figures.phonons import phonon_figure
 from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.report.answer import Answer
+from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.phonons import (
     PhononBands,
     check_displacements,
@@ -35,6 +37,7 @@ from dosml.relabel.store import content_hash
 from dosml.relabel.structures import PROTOTYPES, right_handed, unit_cell
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
+from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
+    from dosml.analysis.figures.style import FigureRecord
     from dosml.progress import Reporter
     from dosml.relabel.execution.runner import Runner
     from dosml.relabel.execution.settings import RunSettings
@@ -252,11 +256,54 @@ def run_phonons(
     )
     write_tables(phonon_table(bands), out, "phonons")
     with house_style():
-        figure = phonon_figure(bands, structure)
-        save_figure(figure, out, "phonons", title=structure, caption=lines[0])
+        record = save_figure(
+            phonon_figure(bands, structure),
+            out,
+            "phonons",
+            title=f"Phonons of {structure}",
+            caption="Bands along the standard path of the crystal, and the density of states over "
+            "the whole zone; imaginary frequencies lie below zero.",
+        )
+    _report(out, structure, sources, lines, record, reporter)
     with whole_file(out / "phonons.txt") as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return lines
+
+
+def _report(
+    out: Path,
+    structure: str,
+    sources: Sequence[ForceSource],
+    lines: Sequence[str],
+    record: FigureRecord,
+    reporter: Reporter,
+) -> None:
+    warned = [one.warning for one in sources if one.warning]
+    said = [line for line in lines if line not in warned]
+    names = " and ".join(one.name for one in sources)
+    answer = Answer(
+        question=f"Phonons of {structure} by {names}: is the crystal stable?",
+        sentence=said[0],
+        limits=(f"Forces: {names}; frozen displacements in one supercell.", said[-1]),
+        findings=tuple(said[1:-1][:4]),
+        figure=record.png.stem,
+    )
+    write_study_report(
+        out,
+        answer,
+        [],
+        lead=f"{structure}, forces from {names}.",
+        figures=[record],
+        warnings=warned,
+        limits=[
+            "Harmonic: nothing here knows temperature, thermal expansion or anharmonicity.",
+            (
+                "Modes between the points of the path and of the mesh are interpolated from one "
+                "supercell: long waves that do not fit into it are not computed."
+            ),
+        ],
+        facts={"command": reporter.command, "versions": run_versions()},
+    )
 
 
 def _all_forces(

@@ -107,11 +107,13 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
         With one line for the user; everything finished stays in the folder.
     """
     swap = make_swap(plan.settings)
+    estimate = plan.estimate  # what an engine refuses it refuses here, before there is a folder
     start = time.perf_counter()
     with Campaign(plan.folder, plan.subject) as campaign:
         logger.info("command: %s", reporter.command)
         campaign.record(plan.record())
         reporter.say(f"campaign folder: {campaign.folder}")
+        reporter.say(f"estimate: {estimate}")
         for line in plan.long_trainings():
             reporter.say(line)
         with open_runner(

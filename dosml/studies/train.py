@@ -16,6 +16,7 @@ from dosml.files import whole_file
 from dosml.plan import long_trainings
 from dosml.studies.across import check_across, join_across
 from dosml.studies.open_study import open_study, settings_beside
+from dosml.studies.own_report import write_training_report
 from dosml.trainings import tell_warnings, trained
 from dosml.version import run_versions
 
@@ -106,11 +107,18 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
                 )
         tables = write_tables(pd.DataFrame(tiers), study.folder, "errors")
         tables += write_tables(pd.DataFrame(rows), study.folder, "training")
+        report = write_training_report(
+            settings,
+            study,
+            reporter,
+            rows=tiers,
+            held=made[0].held_out(data, data.test)[0],
+        )
     settings_files = [settings_file(path) for path in files.values()]
     return StudyResult(
         study.folder,
         pd.DataFrame(rows),
-        (*files.values(), *settings_files, *tables, *joined.values(), *joined_tables),
+        (*files.values(), *settings_files, *tables, report, *joined.values(), *joined_tables),
         {**files, **joined},
     )
 

@@ -14,12 +14,14 @@ from dosml.errors import InputError
 from dosml.plan import long_trainings
 from dosml.studies.attach import attach_study
 from dosml.studies.open_study import open_study
+from dosml.studies.own_report import transfer_headline, write_section_report
 from dosml.studies.train import StudyResult
 from dosml.trainings import tell_warnings, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dosml.analysis.figures.style import FigureRecord
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
     from dosml.studies.open_study import TransferSettings
@@ -54,14 +56,14 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
             (learner.name, tier): trained(one).held_out(data, data.test)
             for (learner, tier), one in zip(keys, made, strict=True)
         }
-        tables, files = [], []
+        tables, figures = [], []
         for learner in learners:
             for number, label_set in enumerate(data.names):
                 table = transfer_table(
                     {tier: held[learner.name, tier][number].force_sums() for tier in groups},
                     study.test_tiers,
                 )
-                files.append(_draw(table, study.folder, learner.name, label_set))
+                figures.append(_draw(table, study.folder, learner.name, label_set))
                 table.insert(0, "label_set", label_set)
                 table.insert(0, "learner", learner.name)
                 tables.append(table)
@@ -69,19 +71,22 @@ def transfer(settings: TransferSettings, reporter: Reporter) -> StudyResult:
         joined["n_train"] = [len(groups[tier]) for tier in joined["trained_on"]]
         written = write_tables(joined, study.folder, "transfer")
         shown = attach_study(settings, study, tables=written, reporter=reporter)
-    return StudyResult(study.folder, joined, (*written, *files, *shown), {})
+        report = write_section_report(
+            settings, study, reporter, headline=transfer_headline(joined), figures=figures
+        )
+    files = [one.png for one in figures]
+    return StudyResult(study.folder, joined, (*written, *files, report, *shown), {})
 
 
-def _draw(table: pd.DataFrame, folder: Path, learner: str, label_set: str) -> Path:
+def _draw(table: pd.DataFrame, folder: Path, learner: str, label_set: str) -> FigureRecord:
     with house_style():
-        record = save_figure(
+        return save_figure(
             transfer_figure(table),
             folder / "figures",
             f"transfer_{learner}_{label_set}",
             title=f"Transfer of {learner}, {label_set}",
             caption="Rows: tier of the training frames. Columns: of the held-out ones.",
         )
-    return record.png
 
 
 def _groups(settings: TransferSettings, data: Dataset) -> dict[str, list[int]]:

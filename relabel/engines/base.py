@@ -124,6 +124,8 @@ class EngineEntry(Entry):
         Elements of the frames -> what it lacks for them, as words that go on after its name
         ("ships no parameters for Zr"); empty where it can label them. The first engine of the
         registry that lacks nothing is the default.
+    one_element
+        Whether each of its frames must be of one element.
     card
         Metal -> lines that say how good its labels of this metal are; None where it does not know.
     """
@@ -131,6 +133,7 @@ class EngineEntry(Entry):
     make: Callable[[Any], Engine]
     make_for: Callable[[Any, Collection[str]], Engine] | None = None
     lacks: Callable[[Collection[str]], str] = _nothing
+    one_element: bool = False
     card: Callable[[str], Sequence[str]] | None = None
 
 

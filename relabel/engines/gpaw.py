@@ -21,6 +21,7 @@ from dosml.relabel.engines.gpaw_presets import (
     preset_of,
 )
 from dosml.relabel.engines.ladder import ladder_order, walk_ladder
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -39,7 +40,7 @@ COARSE_MESH = (
 )
 INSTALL = (
     "the engine gpaw needs GPAW and its PAW data: apt install g++ libxc-dev libopenblas-dev "
-    "libfftw3-dev, then CC=g++ pip install 'dosml[gpaw]' (the README has the lines)"
+    "libfftw3-dev, then make gpaw, or CC=g++ and " + install_hint("gpaw")
 )
 
 

@@ -14,7 +14,7 @@ from gpaw.setup import create_setup
 from dosml.errors import EngineError
 from dosml.memory import peak_memory_mib
 from dosml.relabel.bands import EMPTY, band_count
-from dosml.relabel.elements import element
+from dosml.relabel.elements import valence_electrons
 from dosml.relabel.engines.base import LEVEL_BROADENING, LabelFailure, broaden
 from dosml.relabel.engines.gpaw_presets import occupations
 from dosml.relabel.label import Label
@@ -140,17 +140,18 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
     Raises
     ------
     EngineError
-        If there are no PAW data for the element, or no electron is left.
+        If there are no PAW data for an element, or no electron is left.
     """
-    symbol = frame.get_chemical_symbols()[0]
-    try:
-        valence = create_setup(symbol, FUNCTIONAL).Nv
-    except FileNotFoundError as error:
-        raise EngineError(f"GPAW has no PAW data for {symbol}: pip install gpaw-data") from error
+    symbols = frame.get_chemical_symbols()
+    each = {symbol: _paw_electrons(symbol) for symbol in set(symbols)}
+    # means over the atoms: exact where there is one element
+    valence = float(np.mean([each[symbol] for symbol in symbols]))
+    outer = float(np.mean([valence_electrons(symbol, each[symbol]) for symbol in symbols]))
     for one in rungs:
         if valence + one.electrons_per_atom_shift <= 0:
             raise EngineError(
-                f"the engine gpaw has {valence} valence electrons in an atom of {symbol} and "
+                f"the engine gpaw has {valence:g} valence electrons an atom of "
+                f"{'-'.join(sorted(each))} and "
                 f"cannot shift them by {one.electrons_per_atom_shift:+g}: use a smaller --electrons"
             )
     return max(
@@ -158,12 +159,20 @@ def number_of_bands(frame: Atoms, rungs: Sequence[ElectronicSetting]) -> int:
             n_atoms=len(frame),
             n_electrons=(valence + one.electrons_per_atom_shift) * len(frame),
             zval=valence,
-            valence_electrons=element(symbol).valence_electrons,
+            valence_electrons=outer,
             volume=frame.cell.volume,
             smearing=one.smearing,
         )
         for one in rungs
     )
+
+
+def _paw_electrons(symbol: str) -> int:
+    """Valence electrons of GPAW's data set of an element."""
+    try:
+        return int(create_setup(symbol, FUNCTIONAL).Nv)
+    except FileNotFoundError as error:
+        raise EngineError(f"GPAW has no PAW data for {symbol}: pip install gpaw-data") from error
 
 
 def make_calculator(

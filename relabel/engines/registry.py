@@ -54,7 +54,7 @@ class DefaultEngine:
     reason: str
 
 
-def default_engine(symbols: Collection[str]) -> DefaultEngine:
+def default_engine(symbols: Collection[str], *, mixed: bool = False) -> DefaultEngine:
     """Engine for frames of these elements where the user names none.
 
     Parameters
@@ -62,10 +62,15 @@ def default_engine(symbols: Collection[str]) -> DefaultEngine:
     symbols
         Elements of the frames; of several metals that are to be compared, all of them, so that
         their labels are of one kind.
+    mixed
+        Whether frames hold several elements each, as those of an alloy.
     """
     lacking = []
     for entry in OWN:
-        if not (words := entry.lacks(symbols)):
+        words = entry.lacks(symbols)
+        if mixed and entry.one_element:
+            words = "labels frames of one element"
+        if not words:
             break
         lacking.append(f"{entry.name} {words}")
     metals = ", ".join(sorted(symbols))

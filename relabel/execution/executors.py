@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dosml.errors import EngineMissingError
 from dosml.relabel.execution.slurm import slurm_is_here
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ def check_slurm_executor() -> None:
     """
     if importlib.util.find_spec("parsl") is None:
         raise EngineMissingError(
-            "the slurm executor needs the package parsl: pip install 'dosml[cluster]'"
+            f"the slurm executor needs the package parsl: {install_hint('cluster')}"
         )
     if not slurm_is_here():
         raise EngineMissingError(

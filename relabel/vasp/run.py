@@ -32,6 +32,7 @@ from dosml.relabel.vasp.labels import ensure_label, read_label
 from dosml.relabel.vasp.output import find_output
 from dosml.relabel.vasp.stamp import Stamp
 from dosml.relabel.vasp.verify import Refusal
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from dosml.relabel.execution.settings import RunSettings
@@ -247,7 +248,7 @@ def _run_vasp(task: Task) -> None:
         from custodian.vasp.jobs import VaspJob as CustodianJob
     except ImportError as error:
         raise EngineMissingError(
-            "running VASP needs the package custodian: pip install 'dosml[cluster]'"
+            f"running VASP needs the package custodian: {install_hint('cluster')}"
         ) from error
     from dosml.relabel.vasp.handlers import allowed_handlers
 

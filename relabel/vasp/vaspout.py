@@ -12,6 +12,7 @@ from dosml.errors import EngineMissingError
 from dosml.relabel.vasp.content import read_bytes
 from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutput, VaspOutputError
 from dosml.relabel.vasp.species import symbol_of
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,7 @@ def _open(path: Path, read: Callable[[Any], Any], raw: bytes | None = None) -> A
         import h5py
     except ImportError as error:
         raise EngineMissingError(
-            f"{path} needs the package h5py, which is not installed: pip install 'dosml[cluster]', "
+            f"{path} needs the package h5py, which is not installed: {install_hint('cluster')}, "
             "or give the vasprun.xml instead"
         ) from error
     content = io.BytesIO(read_bytes(path) if raw is None else raw)

@@ -82,7 +82,7 @@ def test_words_compare_with_the_farthest_electron_number(electron_scan) -> None:
         ],
     )
     text = " ".join(findings(scan, summarise(scan)))
-    assert "to σ = 0.5 eV, -3 e/atom: chi_4" in text
+    assert "neutral to -3 e/atom: chi_4" in text
     assert "A rigid band would have predicted" in text
 
 

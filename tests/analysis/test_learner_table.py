@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from dosml.analysis.figures.learners import learner_figure
 from dosml.analysis.figures.style import house_style
@@ -48,4 +47,4 @@ def test_errors_and_differences() -> None:
         figure = learner_figure(table, "sigma_ev", "σ (eV)")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sgp", "mace"]
-    assert axes.get_ylim()[0] == pytest.approx(0)
+    assert -0.05 * axes.get_ylim()[1] < axes.get_ylim()[0] < 0  # whole markers

@@ -11,6 +11,7 @@ from dosml.analysis.statistics.learning_curves import (
     fit_power_law,
     learning_curve_table,
     nested_subsets,
+    without_law,
 )
 from dosml.analysis.statistics.shared_test import shared_test
 from dosml.errors import InputError
@@ -138,6 +139,18 @@ def test_a_size_that_a_seed_lacks_is_left_out(points):
     assert table["n_sizes"].tolist() == [3, 4]
 
 
+def test_an_error_that_rises_in_one_draw_is_no_law(points):
+    rising = points[(points["seed"] == 0) & (points["l_max"] == 1)].copy()
+    rising["force_percent_error"] = rising["force_percent_error"].to_numpy()[::-1]
+    fits = learning_curve_table(rising, by=["learner", "l_max"])
+    assert list(without_law(fits)) == [True]
+    assert not without_law(learning_curve_table(points, by=["learner", "l_max"])).any()
+    with house_style():
+        axes = learning_curve_figure(rising, by=["learner", "l_max"]).axes[0]
+    assert axes.get_legend_handles_labels()[1] == ["sgp, 1: no law"]
+    assert not [one for one in axes.lines if len(one.get_xdata()) == 50]
+
+
 def test_figure_shows_points_and_laws(points):
     with house_style():
         axes = learning_curve_figure(points, by=["learner", "l_max"]).axes[0]
@@ -145,7 +158,7 @@ def test_figure_shows_points_and_laws(points):
     assert axes.get_xscale() == axes.get_yscale() == "log"
     law = learning_curve_table(points, by=["learner", "l_max"]).iloc[0]
     assert labels[0].startswith(f"sgp, 1: b = {law['exponent']:.2f} (")
-    line = axes.lines[2]
+    line = next(one for one in axes.lines if len(one.get_xdata()) == 50)
     np.testing.assert_allclose(
         line.get_ydata(), law["amplitude"] * line.get_xdata() ** -law["exponent"]
     )

@@ -154,10 +154,15 @@ def test_findings_say_what_the_numbers_say(scan, table):
     turned = table.copy()
     turned.loc[3, ["force_percent_error_change", "force_percent_error_change_high"]] = [0.5, 1.0]
     turned.loc[3, "force_percent_error_change_low"] = -0.2
+    unsure = findings(scan, turned)[1]
+    assert "no change of the force error is shown" in unsure
+    assert "includes zero" in unsure
+    assert "rises" not in unsure
+    assert "falls" not in unsure
+    turned.loc[3, "force_percent_error_change_low"] = 0.2
     assert "rises" in findings(scan, turned)[1]
-    assert "includes zero" in findings(scan, turned)[1]
     turned.loc[1, "force_percent_error"] = 0.01
-    assert "neither at σ = 0.2 eV nor at σ = 2 eV" in findings(scan, turned)[2]
+    assert "The lowest force error, 0.01 %, is at σ = 0.5 eV" in findings(scan, turned)[2]
 
 
 def test_findings_of_perfect_predictions_and_equal_forces(scan):

@@ -48,7 +48,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("command", "model"), [*SCANS, *STUDIES])
 def test_every_setting_is_an_option_of_its_command(command, model) -> None:
-    options = set(inspect.signature(command).parameters) - {"config", "dry_run"}
+    options = set(inspect.signature(command).parameters) - {"config", "dry_run", "_write_config"}
     # where a command runs stands in files (cluster.toml)
     assert {NAMES.get(name, name) for name in options} == set(model.model_fields) - {"run"}
 
@@ -66,7 +66,7 @@ def test_the_help_says_the_defaults_of_the_settings(model, monkeypatch) -> None:
     # in the order of the scan: what it varies, how it labels, how it trains, how it runs
     order = [key for key in lines if key in ("--sigma", "--scheme", "--train", "--device")]
     assert order == ["--sigma", "--scheme", "--train", "--device"]
-    assert list(lines)[-2:] == ["--dry-run", "--help"]
+    assert list(lines)[-2:] == ["--dry-run", "--write-config"]
 
 
 def test_a_survey_takes_what_its_scans_take() -> None:

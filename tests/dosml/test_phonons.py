@@ -53,6 +53,9 @@ def test_bands_are_written_and_forces_are_not_computed_twice(tmp_path):
     assert len(table) == 30 * 3
     # EMT copper: 7 to 8 THz at the zone boundary, as measured (7.3 THz at L, Svensson 1967)
     assert table["frequency_thz"].max() == pytest.approx(7.5, abs=0.8)
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "is the crystal stable?" in report
+    assert "No imaginary modes" in report
     for name in ("phonons.png", "phonons.pdf", "phonons.txt"):
         assert (out / name).stat().st_size > 0
     forces = list((out / "forces").glob("*.npy"))

@@ -282,6 +282,9 @@ def test_learning_curve(labels, tmp_path):
     )[0]
     assert fit["exponent"][0] == pytest.approx(-slopes.mean(), rel=1e-6)
     assert (tmp_path / "figures" / "learning_curve.png").exists()
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "How does the force error fall with training frames?" in report
+    assert f"is {table['force_percent_error'][[2, 5]].mean():.1f}" in report
 
 
 def test_heat_map_shows_every_point_and_marks_one():

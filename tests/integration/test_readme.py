@@ -1,4 +1,4 @@
-"""Every command in the README is run, with options appended that make it small."""
+"""Every command of the README and of the pages is run, with options that make it small."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -26,8 +28,26 @@ from dosml.theory.smearing import Smearing
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+PAGES = sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "cli.md")
+#: Pages whose commands are run; those of the others have tests of their own.
+RUN = (
+    "tutorial",
+    "using",
+    "surveys",
+    "recommend",
+    "evaluate",
+    "trainings",
+    "dft",
+    "cluster",
+    "python",
+)
 #: Appended to a command that begins so; the last value of an option counts.
 SMALLER = {
+    "dosml smear-scan Ti --labels": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml smear-scan Cu --labels": "--sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml survey Ti Os Cu Au": "--train 8 --test 6 --sigma 0.2,2.0 --cutoff 4 --n-max 4 --l-max 2",
+    "dosml recommend-smearing dosml-smear-scan-Cu": "",
+    "dosml evaluate dosml-smear-scan-Cu": "",
     "dosml smear-scan Ti --learner": "--train 4 --test 3 --sigma 0.5,2.0 --epochs 2 --min-length 5",
     "dosml learning-curve labels.extxyz": "--sizes 3,6 --repeats 1 --n-max 4 --l-max 2",
     "dosml learning-curve": "--learner-preset quick --epochs 2 --l-max 0 --sizes 3,5",
@@ -53,35 +73,75 @@ RUN_BY_CI = {
     "make typecheck",
     "bash .ci/run",
     "dosml env create nequip",
+    "source .venv/bin/activate",
 }
 
-pytestmark = [
-    pytest.mark.skipif(not README.exists(), reason="only in a checkout"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a checkout")
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-def test_readme_has_the_two_commands() -> None:
-    assert {"make demo", "make test"} <= set(commands())
+def commands(path: Path) -> list[str]:
+    lines = [line for block in blocks(path, "console") for line in block.splitlines()]
+    found = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return [one for one in found if one not in RUN_BY_CI]
 
 
-def test_the_cluster_file_is_the_one_that_the_slurm_test_runs() -> None:
-    found = [
-        re.findall(r"```toml\n(# cluster\.toml\n.*?)```", path.read_text(), flags=re.DOTALL)
-        for path in (README, ROOT / "docs" / "cluster.md")
-    ]
-    assert len(found[0]) == 1
-    assert found[0] == found[1]
+def every_command() -> list[object]:
+    if not README.exists():
+        return []
+    mine = commands(README)
+    others = dict.fromkeys(one for page in PAGES if page.stem in RUN for one in commands(page))
+    return mine + [pytest.param(one, marks=pytest.mark.slow) for one in others if one not in mine]
 
 
-def write_study(folder: Path, frames: list[Atoms]) -> None:
-    """Labels at two smearings where `dosml relabel collect` leaves them."""
+def test_readme_is_a_landing_page() -> None:
+    text = README.read_text()
+    lines = [line for block in blocks(README, "console") for line in block.splitlines()]
+    assert {"$ make demo", "$ make test"} <= set(lines)
+    assert len(text.splitlines()) < 120
+    assert "pip install dosml" not in text
+    assert "dosml[" not in text
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http:", "https:", "#")):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (page.parent / name).resolve()
+        assert place.exists(), f"{page.name}: {target}"
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", place.read_text(), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in heads}
+            assert anchor in slugs, f"{page.name}: {target}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_numbers_of_the_readme_are_those_of_the_command(tmp_path: Path) -> None:
+    """On labels that ship: frames that are sampled anew differ between machines."""
+    said = re.search(
+        r"falls from ([\d.]+) to ([\d.]+) % .*?\((-[\d.]+) points, 95 % interval (-[\d.]+) to "
+        r"(-[\d.]+), (\d+) held-out",
+        " ".join(README.read_text().split()),
+    )
+    assert said is not None
+    run = [sys.executable, "-m", "dosml", "smear-scan", "Ti", "--labels", "reference"]
+    subprocess.run([*run, "--sigma", "0.2,2.0", "--out", "ti"], cwd=tmp_path, check=True)
+    first, last = pd.read_csv(tmp_path / "ti" / "results.csv").to_dict("records")
+    change = [last[f"force_percent_error_change{end}"] for end in ("", "_low", "_high")]
+    found = [first["force_percent_error"], last["force_percent_error"], *change]
+    assert [float(one) for one in said.groups()[:5]] == pytest.approx(found, abs=0.15)
+    assert int(said.group(6)) == first["n_test_frames"]
+
+
+def write_labels(folder: Path, frames: list[Atoms]) -> None:
+    """Labels at two smearings as scans and `dosml relabel collect` leave them."""
     one = LabelSet(
         np.array([atoms.info["REF_energy"] for atoms in frames]),
         [atoms.arrays["REF_forces"] for atoms in frames],
@@ -92,7 +152,7 @@ def write_study(folder: Path, frames: list[Atoms]) -> None:
         replace(one, setting=ElectronicSetting(Smearing(scheme, width)), name="")
         for width in (0.2, 1.0)
     ]
-    save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder / "collected")
+    save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder)
 
 
 @pytest.fixture
@@ -113,19 +173,17 @@ def workplace(tmp_path):
     for number, atoms in enumerate(frames):
         atoms.info["tier"] = ("cold", "melt")[number % 2]
         atoms.info["split"] = "train" if number < 6 else "test"
-    scan = tmp_path / "dosml-smear-scan-Cu" / "label_sets"
-    scan.mkdir(parents=True)
-    ase.io.write(scan / "sigma_0.2.extxyz", frames)
-    write_study(tmp_path / "study", frames)
-    for name in re.findall(r"```toml\n# (\S+)\n(.*?)```", README.read_text(), flags=re.DOTALL):
-        (tmp_path / name[0]).write_text(name[1])
+    write_labels(tmp_path / "dosml-smear-scan-Cu" / "label_sets", frames)
+    write_labels(tmp_path / "study" / "collected", frames)
+    for page in (README, *PAGES):
+        for block in blocks(page, "toml"):
+            if name := re.match(r"# (\S+\.toml)\n", block):
+                (tmp_path / name.group(1)).write_text(block)
     return tmp_path
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "command", [one for one in commands() if one not in RUN_BY_CI] if README.exists() else []
-)
+@pytest.mark.parametrize("command", every_command())
 def test_command(command: str, workplace: Path) -> None:
     cwd = workplace
     extra = next((text for start, text in SMALLER.items() if command.startswith(start)), "")
@@ -159,9 +217,9 @@ def test_command(command: str, workplace: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_python_blocks_run(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert any("dosml.smear_scan" in block for block in blocks)
-    for block in blocks:
+    found = blocks(README, "python")
+    assert any("dosml.smear_scan" in block for block in found)
+    for block in found:
         result = subprocess.run(
             [sys.executable, "-c", block],
             cwd=tmp_path,
@@ -171,3 +229,15 @@ def test_python_blocks_run(tmp_path: Path) -> None:
         )
         assert result.returncode == 0, f"{block}\n{result.stderr[-2000:]}"
         assert result.stdout == "", "quiet unless asked"
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    run = recipe.split("  run:\n")[1].split("tests:")[0]
+    found = dict(re.findall(r"- (\S+) (>=\S+)", run))
+    other = {"matplotlib-base": "matplotlib", "tblite-python": "tblite", "pytorch": "torch"}
+    asked = {other.get(name, name): bound for name, bound in found.items()}
+    assert asked.pop("python") == project["requires-python"]
+    wanted = dict(re.fullmatch(r"([\w-]+)(>=.*)", one).groups() for one in project["dependencies"])
+    assert asked == wanted

@@ -344,5 +344,6 @@ ENTRY = EngineEntry(
     make=TbEngine,
     make_for=_make_for,
     lacks=_lacks,
+    one_element=True,
     card=card_lines,
 )

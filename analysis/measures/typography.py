@@ -1,0 +1,53 @@
+"""Physics symbols in running text: subscripts on pages and in figures, plain in a terminal."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+#: Plain spelling -> page, figure (mathtext). The longest first: each is looked for in this order.
+_SYMBOLS = (
+    (r"\|dn_d/dE\|", "|dn<sub>d</sub>/dE|", r"$|dn_d/dE|$"),
+    (r"\|d²n_d/dE²\|", "|d²n<sub>d</sub>/dE²|", r"$|d^2n_d/dE^2|$"),
+    (r"\bn_d\(E_F\)", "n<sub>d</sub>(E<sub>F</sub>)", r"$n_d(E_\\mathrm{F})$"),
+    (r"\bn_d\b", "n<sub>d</sub>", r"$n_d$"),
+    (r"\bg_d\b", "g<sub>d</sub>", r"$g_d$"),
+    (r"\bE_F\b", "E<sub>F</sub>", r"$E_\\mathrm{F}$"),
+    (r"\bchi_([0-9l])\b", r"χ<sub>\1</sub>", r"$\\chi_\1$"),
+    (r"\bl_max\b", "l<sub>max</sub>", r"$l_\\mathrm{max}$"),
+    (r"\bN\^-b\b", "N<sup>−b</sup>", r"$N^{-b}$"),
+    (r"\bF0\b", "F<sub>0</sub>", r"$F_0$"),
+)
+
+#: Space between a number and its unit, where no line may break.
+_UNIT = re.compile(r"(?<=[\d)]) (?=(?:%|eV|meV|Å|e/atom|GPa|THz)(?![A-Za-z]))")
+
+
+def as_html(text: object) -> str:
+    """Escape a text for a page and set its symbols with subscripts.
+
+    Parameters
+    ----------
+    text
+        As it is printed in a terminal: "n_d(E_F)", "chi_4".
+    """
+    page = _UNIT.sub("\u00a0", escape(str(text)))
+    for plain, html, _ in _SYMBOLS:
+        page = re.sub(plain, html, page)
+    return page
+
+
+def as_mathtext(text: str) -> str:
+    """Set the symbols of a label for matplotlib.
+
+    Parameters
+    ----------
+    text
+        As it is printed in a terminal.
+    """
+    for plain, _, mathtext in _SYMBOLS:
+        # what is set already is left alone
+        parts = re.split(r"(\$[^$]*\$)", text)
+        parts[::2] = [re.sub(plain, mathtext, part) for part in parts[::2]]
+        text = "".join(parts)
+    return text

@@ -1,0 +1,207 @@
+"""Reports of studies of trainings in their own folders: on bare files there is no scan to join."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
+from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.report.answer import Answer
+from dosml.analysis.report.frame_section import group_section, worst_section
+from dosml.analysis.report.study_report import write_study_report
+from dosml.analysis.report.study_sections import study_section
+from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
+from dosml.analysis.statistics.tables import write_tables
+from dosml.studies.attach import study_record
+from dosml.studies.evaluate import WORST, write_worst
+from dosml.version import run_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from dosml.analysis.figures.style import FigureRecord
+    from dosml.analysis.statistics.results import HeldOut
+    from dosml.progress import Reporter
+    from dosml.studies.open_study import LabelStudySettings, OpenStudy
+
+_MEV = 1000.0
+_LIMITS = (
+    (
+        "The intervals hold the scatter of the held-out frames only. Frames of one molecular "
+        "dynamics run resemble each other; the true ones may be wider."
+    ),
+    "Another draw of the training frames, another seed or another learner would move the errors.",
+)
+_QUESTIONS = {
+    "learning-curve": "How does the force error fall with training frames?",
+    "transfer": "What does a force field know of tiers that it was not trained on?",
+}
+
+
+def write_section_report(
+    settings: LabelStudySettings,
+    study: OpenStudy,
+    reporter: Reporter,
+    *,
+    headline: str,
+    figures: Sequence[FigureRecord],
+) -> Path:
+    """Write the report of a learning curve or of a transfer study into its own folder.
+
+    Parameters
+    ----------
+    headline
+        The answer in one sentence.
+    figures
+        The first of them stands beside it.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    section = study_section(study.folder, study_record(settings, study, reporter))
+    section["open"] = True
+    answer = Answer(
+        question=_QUESTIONS[settings.command],
+        sentence=headline,
+        limits=tuple(_what_limits(study)),
+        findings=tuple(section["findings"][:4]),
+        figure=figures[0].png.stem,
+    )
+    section["findings"] = section["findings"][4:]
+    return _write(study, settings, reporter, answer, [section], figures)
+
+
+def write_training_report(
+    settings: LabelStudySettings,
+    study: OpenStudy,
+    reporter: Reporter,
+    *,
+    rows: Sequence[dict[str, Any]],
+    held: HeldOut,
+) -> Path:
+    """Write the report of trainings: errors by tier and element, parity, worst frames.
+
+    Parameters
+    ----------
+    rows
+        Errors of every learner, label set and tier; the first is of `held`.
+    held
+        Labels and predictions of the first learner on the first label set.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    data, tiers = study.data, study.test_tiers
+    frames = [data.frames[n] for n in data.test]
+    symbols = [list(frame.symbols) for frame in frames]
+    by_frame = frame_errors(held, symbols, [data.frame_ids[n] for n in data.test], tiers)
+    write_tables(by_frame.drop(columns="number"), study.folder, "frames")
+    write_worst(study.folder / WORST, by_frame, frames, held)
+    name, title, caption = PARITY_FIGURE
+    with house_style():
+        figure = save_figure(
+            parity_figure(held, tiers),
+            study.folder / "figures",
+            name,
+            title=title,
+            caption=f"{caption} {rows[0]['learner']}, {rows[0]['label_set']}.",
+        )
+    sections = [group_section("Errors of every training", "errors", rows)]
+    if len(data.elements) > 1:
+        species = species_rows(held, symbols, tiers)
+        sections.append(group_section("Errors by element", "elements", species))
+    sections.append(worst_section(by_frame, file=WORST))
+    first, metals = rows[0], "-".join(data.elements)
+    low, high = first["force_percent_error_low"], first["force_percent_error_high"]
+    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    every = [row for row in rows if row["tier"] == "all"]
+    findings = [
+        f"{row['learner']} on {row['label_set']}: {row['force_percent_error']:.1f} %."
+        for row in every[1:4]
+    ]
+    answer = Answer(
+        question=f"{metals}: how well are its forces learnt?",
+        sentence=f"{first['learner']}, trained on {len(data.train)} frames of "
+        f"{first['label_set']}, errs by {first['force_percent_error']:.1f} %{between} of the mean "
+        f"force, {_MEV * first['force_mae_ev_per_angstrom']:.0f} of "
+        f"{_MEV * first['force_mav_ev_per_angstrom']:.0f} meV/Å.",
+        limits=tuple(_what_limits(study)),
+        findings=tuple(findings),
+        figure=name,
+    )
+    return _write(study, settings, reporter, answer, sections, [figure])
+
+
+def curve_headline(table: pd.DataFrame) -> str:
+    """Say what the first curve comes to at its largest number of frames."""
+    first = table.iloc[0]
+    mine = table[(table["learner"] == first["learner"]) & (table["l_max"] == first["l_max"])]
+    mine = mine[mine["label_set"] == first["label_set"]]
+    sizes = sorted(set(mine["n_train"]))
+    small, large = (
+        mine[mine["n_train"] == size]["force_percent_error"].mean()
+        for size in (sizes[0], sizes[-1])
+    )
+    last = mine[mine["n_train"] == sizes[-1]].iloc[0]
+    low, high = last["force_percent_error_low"], last["force_percent_error_high"]
+    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    return (
+        f"{first['learner']} on {first['label_set']}: the force error is {large:.1f} %{between} "
+        f"with {sizes[-1]} training frames, {small:.1f} % with {sizes[0]}."
+    )
+
+
+def transfer_headline(table: pd.DataFrame) -> str:
+    """Name the largest error of all pairs of tiers, with its interval."""
+    worst = table.sort_values("percent_error").iloc[-1]
+    low, high = worst["percent_error_low"], worst["percent_error_high"]
+    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    return (
+        f"The largest force error, {worst['percent_error']:.1f} %{between}, is that of "
+        f"{worst['learner']} trained on {worst['trained_on']} and tested on "
+        f"{worst['tested_on']} frames ({worst['label_set']})."
+    )
+
+
+def _what_limits(study: OpenStudy) -> list[str]:
+    data = study.data
+    noise = next((one.noise for one in data.label_sets if one.noise is not None), None)
+    known = "not known" if noise is None else f"{noise.percent:.2g} % of the forces"
+    return [
+        f"Labels: {data.provenance.engine}. Their mesh noise: {known}.",
+        f"n = {len(data.test)} held-out frames ({study.how}), {len(data.train)} training frames.",
+    ]
+
+
+def _write(
+    study: OpenStudy,
+    settings: LabelStudySettings,
+    reporter: Reporter,
+    answer: Answer,
+    sections: Sequence[dict[str, Any]],
+    figures: Sequence[FigureRecord],
+) -> Path:
+    data = study.data
+    return write_study_report(
+        study.folder,
+        answer,
+        sections,
+        lead=f"Label sets {', '.join(data.names)} of {'-'.join(data.elements)}, "
+        f"{len(data.train)} training and {len(data.test)} held-out frames.",
+        figures=figures,
+        warnings=[one for one in (data.provenance.warning,) if one],
+        limits=[*_LIMITS, *data.provenance.limits],
+        facts={
+            "command": reporter.command,
+            "seed": settings.seed,
+            "labels": data.provenance.source or ", ".join(map(str, settings.targets)),
+            "versions": run_versions(),
+        },
+    )
