@@ -265,12 +265,12 @@ def _scan(
 def _own_frames(
     frames: Sequence[Atoms], options: Mapping[str, Any], command: str
 ) -> tuple[Path, dict[str, Any]]:
-    """Write frames into the campaign folder, named by content."""
+    """Write frames beside what the campaign makes, named by content."""
     kept = [canonical(frame) for frame in frames]
     check_frames(kept, "the frames given", SCAN)
     name = content_hash({"frames": [frame_id(frame) for frame in kept]})
     out = Path(options.get("out") or f"dosml-{command}-{name}")
-    path = out / "frames" / f"own-{name}.extxyz"
+    path = out / "given" / f"{name}.extxyz"
     with whole_file(path) as partial:
         ase.io.write(partial, [canonical(frame) for frame in kept], format="extxyz")
     return path, {**options, "out": out}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dosml.analysis.statistics import learnability
 from dosml.studies.learnability import load_calibration
+from dosml.terminal import print_line
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     calibration = load_calibration(given.survey)
     learnability.write_calibration(calibration, given.to)
     q2, centre = calibration.q2()
-    print(
+    print_line(
         f"{given.to}: {len(calibration.table)} metals, coverage of the 90 % intervals "
         f"{100 * calibration.coverage():.0f} %, Q² {q2:+.2f}, from the d-band centre {centre:+.2f}"
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.column import number_text
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import shift_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from rich.table import Table
@@ -90,7 +90,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     return shown
 
 
-def _error(row: pd.Series, mark: str) -> str:
+def _error(row: Mapping[str, Any] | pd.Series, mark: str) -> str:
     """Force % error, marked or not, with its interval."""
     error = f"{row['force_percent_error']:.1f}{mark}"
     if math.isnan(row["force_percent_error_low"]):
@@ -117,10 +117,9 @@ def swap_terminal(table: pd.DataFrame) -> Table:
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
     for row in table.to_dict("records"):
-        low, high = row["force_percent_error_low"], row["force_percent_error_high"]
         shown.add_row(
             row["case"],
-            f"{row['force_percent_error']:.1f} ({low:.1f}-{high:.1f})",
+            _error(row, ""),
             f"{row['force_mae_ev_per_angstrom']:.3f}",
             f"{row['force_mav_ev_per_angstrom']:.2f}",
             number_text(row["d_band_center_ev"], 2),

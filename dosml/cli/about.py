@@ -11,6 +11,7 @@ import typer
 
 from dosml.cli.shared_options import make_reporter
 from dosml.errors import InputError
+from dosml.terminal import print_document, show
 from dosml.version import __version__, run_versions
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def cite() -> None:
 
     Example: dosml cite >> references.bib
     """
-    print(PAPER)
-    print()
-    print(SOFTWARE.format(version=__version__))
+    print_document(f"{PAPER}\n\n{SOFTWARE.format(version=__version__)}")
 
 
 def info() -> None:
@@ -108,4 +107,4 @@ def show_dataset(name: Annotated[str, typer.Argument(help="Name of a set.")]) ->
 
 
 def _line(console: Console, name: str, text: str) -> None:
-    console.print(f"{name:<24}{text}", markup=False, highlight=False, soft_wrap=True)
+    show(console, f"{name:<24}{text}")

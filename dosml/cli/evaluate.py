@@ -83,6 +83,6 @@ def evaluate(
             f"{1000 * row['force_mav_ev_per_angstrom']:.0f}",
             f"{1000 * row['energy_mae_ev_per_atom']:.2f}",
         )
-    reporter.console.print(shown)
+    reporter.show(shown)
     reporter.say(result.answer.sentence)
     reporter.say(f"report: {result.report}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotation at run time
 from typing import Annotated
 
 import typer
 
+from dosml.cli.net import print_error
 from dosml.cli.shared_options import Text, make_reporter
 from dosml.errors import DosmlError, InputError
+from dosml.terminal import print_document
 
 
 def predict_learnability(
@@ -75,13 +76,13 @@ def predict_learnability(
             }
             for one in found
         ]
-        print(json.dumps(rows, indent=2))
+        print_document(json.dumps(rows, indent=2))
     else:
         reporter = make_reporter()
         for one in found:
             for line in one.lines():
                 reporter.show(line)
     for problem in problems:
-        print(f"dosml: error: {' '.join(problem.split())}", file=sys.stderr)
+        print_error(problem)
     if problems:
         raise typer.Exit(2)

@@ -61,7 +61,7 @@ def recommend_smearing(
             change += f" ({row['force_change_mev_low']:.1f}-{row['force_change_mev_high']:.1f})"
         cells = [row["tier"], f"{row['sigma_ev']:g}", change, row["within_word"]]
         shown.add_row(*cells, *([f"{row['force_percent_error']:.1f}"] if with_error else []))
-    reporter.console.print(shown)
+    reporter.show(shown)
     reporter.say(result.answer.sentence)
     for line in result.answer.findings:
         reporter.say(line)

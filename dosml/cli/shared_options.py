@@ -29,6 +29,7 @@ import typer
 
 from dosml.errors import InputError
 from dosml.learners.registry import learner_names
+from dosml.terminal import print_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -141,7 +142,7 @@ def write_config(context: typer.Context, path: Path | None) -> None:
         path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    print(f"wrote {path}: take away the # of the lines that you want, and give them a value")
+    print_line(f"wrote {path}: take away the # of the lines that you want, and give them a value")
     raise typer.Exit
 
 

@@ -100,7 +100,7 @@ def kind_of(content: bytes) -> Kind | None:
     if start.startswith(b"{"):
         return "CompleteDos"
     lines = content[:4096].lstrip(b"\r\n").splitlines()
-    if len(lines) > 5 and _DOSCAR_HEAD.fullmatch(lines[0].rstrip()) and b"." in lines[1]:
+    if len(lines) > 5 and _DOSCAR_HEAD.fullmatch(lines[0].rstrip()) and b"." in lines[5]:
         return "DOSCAR"
     return None
 

@@ -99,7 +99,7 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
         (("frames.extxyz", "--electrons=inf"), "--electrons 'inf'"),
         (("frames.extxyz", "--sigma", "nan"), "--sigma"),
         (("frames.extxyz", "--incar", "ALGO=Fast; NSW=100"), "holds ;"),
-        (("frames.extxyz", "--incar", "ALGO=Fast\nNSW=100"), "no text"),
+        (("frames.extxyz", "--incar", "ALGO=Fast\nNSW=100"), "control characters"),
         (("frames.extxyz", "--incar", "ENCUT=nan"), "no number"),
         (("frames.extxyz", "--incar", "ENCUTT=500"), "did you mean ENCUT?"),
         (("frames.extxyz", "--incar", "ISMEAR=-2"), "fixed occupations (ISMEAR = -2)"),
@@ -192,7 +192,7 @@ def test_dos_names_what_is_wrong_and_does_the_rest(reference_data, tmp_path, dos
     done = dosml("dos", "bad.xml", aluminium)
     assert done.returncode == 2
     assert "bad.xml is cut off" in done.stderr
-    assert "no d states in the window" in done.stdout
+    assert "no d shell in Al" in done.stdout
     done = dosml("dos", reference_data / "dos" / FE, "--window", "-100", "5")
     assert done.returncode == 2
     assert "narrow the window" in done.stderr

@@ -107,7 +107,7 @@ def test_the_package_of_the_page_installs_and_works(tmp_path) -> None:
     )
     assert "with emt on 1 process" in done
     # labels and force field are the same potential; there is no density of states to relate to
-    (error,) = set(re.findall(r"^ *(?:0\.2|1) +(\d+\.\d) \(", done, re.MULTILINE))
+    (error,) = set(re.findall(r"^ *(?:0\.2|1) +(\d+\.\d) ", done, re.MULTILINE))
     assert float(error) == 0.0
     assert "gives no density of states" in (tmp_path / "scan" / "report.html").read_text()
 

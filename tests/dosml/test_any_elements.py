@@ -62,7 +62,7 @@ def test_an_alloy_is_labelled_trained_and_reported(here):
     done = scan(path, "--engine", "xtb", "--out", "alloy")
     assert done.exit_code == 0, done.output
     table = pd.read_csv("alloy/results.csv")
-    assert table["force_percent_error"].between(0, 100).all()
+    assert np.isfinite(table["force_percent_error"]).all()
     assert table["d_band_center_ev"].notna().all()
     species = pd.read_csv("alloy/errors_by_element.csv")
     assert list(species["element"]) == ["Au", "Cu"]

@@ -13,6 +13,7 @@ import pytest
 from ase.build import bulk
 from rich.console import Console
 
+from dosml.campaign import Campaign
 from dosml.errors import InputError, LabelError
 from dosml.plan import resolve
 from dosml.progress import Reporter
@@ -83,6 +84,9 @@ def scanned(frames):
         None,
     )
     images = read_frames(frames / "frames.extxyz")
+    plan = resolve(settings)
+    with Campaign(plan.folder, plan.subject):  # a run that was stopped
+        pass
     store = LabelStore(settings.folder / "labels", make_engine("xtb").fingerprint())
     for atoms in images[:6]:
         store.put_failure(frame_id(atoms), setting(1), LabelFailure("put here by the test"))

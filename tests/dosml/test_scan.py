@@ -82,16 +82,14 @@ def test_table_has_one_row_per_sigma_with_the_promised_columns(first) -> None:
         "force_mae_ev_per_angstrom",
         "force_mav_ev_per_angstrom",
         "force_percent_error",
-        "force_percent_error_low",
-        "force_percent_error_high",
         "energy_mae_ev_per_atom",
         "d_band_center_ev",
         "d_band_width_ev",
         "n_d_fermi_states_per_ev_atom",
     ]
     assert np.isfinite(table[promised].to_numpy()).all()
-    assert (table["force_percent_error_low"] <= table["force_percent_error"]).all()
-    assert (table["force_percent_error"] <= table["force_percent_error_high"]).all()
+    # two held-out frames a tier are too few for an interval
+    assert table[["force_percent_error_low", "force_percent_error_high"]].isna().all(axis=None)
     pd.testing.assert_frame_equal(pd.read_parquet(result.folder / "results.parquet"), table)
 
 
@@ -192,7 +190,8 @@ def test_damaged_labels_are_made_again_and_the_result_is_the_same(first, own) ->
     again = run_scan(plan, Reporter(Console(file=printed, width=120)))
     assert "18 on disk, 2 to make" in printed.getvalue()
     assert again.dataset.dropped == ()
-    pd.testing.assert_frame_equal(again.table, first[0].table)
+    # two labels were made anew, from another start of the self-consistent cycle
+    pd.testing.assert_frame_equal(again.table, first[0].table, rtol=1e-3)
 
 
 def test_the_record_tells_what_the_results_are(first, own) -> None:

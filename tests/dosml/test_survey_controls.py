@@ -137,7 +137,8 @@ def test_crystals_stand_beside_the_metals_own():
 def test_the_series_uses_the_labels_that_were_made_with_the_metals_own(tmp_path, monkeypatch):
     written = {}
 
-    def write(folder, *, data, **_):
+    def write(campaign, *, data, **_):
+        folder = campaign.folder
         written[folder.name, folder.parent.name] = data
         pd.DataFrame({"sigma_ev": [0.2]}).to_csv(folder / "results.csv")
         return None, folder / "report.html"

@@ -32,7 +32,6 @@ FRAMES = {
     "f_one": None,
     "f_overlap": "frame 1 of .*: atoms 0 and 1 are 0.00 Å apart",
     "f_tiny": "frame 1 of .*: its cell is flat, 0.001 Å",
-    "f_two": "frame 1 of .* holds Ag and Cu",
     "float_count": "got '4.5'",
     "frames": None,
     "frames16": None,
@@ -98,6 +97,13 @@ def test_frames(name, reference_data) -> None:
     with pytest.raises(DosmlError, match=message) as caught:
         read_frames(path, SCAN)
     assert str(path) in str(caught.value)
+
+
+def test_frames_of_two_metals_are_no_vasp_study(reference_data) -> None:
+    path = reference_data / "bad" / "f_two.extxyz"
+    assert len(read_frames(path, SCAN)) > 1
+    with pytest.raises(DosmlError, match="frame 1 of .* holds Ag and Cu"):
+        read_frames(path, VASP_LABELS)
 
 
 @pytest.mark.parametrize("name", LABELS)

@@ -128,5 +128,5 @@ def test_damaged_and_unreadable(job, monkeypatch):
     with pytest.raises(VaspOutputError, match="cut off or damaged"):
         read_vaspout(path)
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    with pytest.raises(EngineMissingError, match=r"dosml\[cluster\]"):
+    with pytest.raises(EngineMissingError, match=r"\.\[cluster\]"):
         read_vaspout(path)
