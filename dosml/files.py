@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import stat
+import threading
 import zipfile
 import zlib
 from functools import lru_cache
@@ -300,7 +301,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         If the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # two threads may write the same file
+    writer = f"{threading.get_native_id()}.{os.getpid()}"
+    partial = path.with_name(f".{path.stem}.{writer}.partial{path.suffix}")
     # the writer opens it by name: a link that somebody put there must not be followed
     partial.unlink(missing_ok=True)
     try:

@@ -10,7 +10,7 @@ from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import shift_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     import pandas as pd
     from rich.table import Table
@@ -90,7 +90,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     return shown
 
 
-def _error(row: Mapping[str, Any] | pd.Series, mark: str) -> str:
+def _error(row: Mapping[Hashable, Any] | pd.Series, mark: str) -> str:
     """Force % error, marked or not, with its interval."""
     error = f"{row['force_percent_error']:.1f}{mark}"
     if math.isnan(row["force_percent_error_low"]):

@@ -31,6 +31,7 @@ _INSTALL = f"phonons need the package phonopy, which is not installed: {install_
 
 #: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
 DOS_MESH_ANGSTROM = 40.0
+_LEAST_WINDOW = 0.1
 DOS_POINTS = 200
 
 
@@ -154,7 +155,14 @@ def phonon_bands(
     distance, special, labels = path.get_linear_kpoint_axis()
     result = phonon.run_qpoints(path.kpts)
     phonon.run_mesh(DOS_MESH_ANGSTROM)
-    phonon.run_total_dos(freq_pitch=float(np.ptp(result.frequencies)) / DOS_POINTS or None)
+    # an atom that feels nothing has all its frequencies at zero: a window that is not empty
+    low, high = (float(edge(result.frequencies)) for edge in (np.min, np.max))
+    spare = max(0.1 * (high - low), _LEAST_WINDOW)
+    phonon.run_total_dos(
+        freq_min=low - spare,
+        freq_max=high + spare,
+        freq_pitch=(high - low + 2 * spare) / DOS_POINTS,
+    )
     zone = phonon.total_dos
     assert zone is not None
     return PhononBands(

@@ -239,7 +239,8 @@ class PeerLearner:
 
     def _run(self, jobs: Sequence[Job], progress: Progress | None) -> None:
         """Run the jobs that are not done; progress counts what earlier runs did."""
-        todo = [job for job in jobs if not job.done]
+        # label sets that are alike are one training
+        todo = list({job.folder: job for job in jobs if not job.done}.values())
         parallel = self._parallel(max(1, len(todo)))
         threads = max(1, self._workers // parallel)
         free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
