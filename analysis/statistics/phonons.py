@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
     from numpy.typing import NDArray
+    from phonopy import Phonopy
 
 #: Acoustic modes near Gamma come out a little below zero: only what is deeper counts, THz.
 IMAGINARY_BELOW_THZ = -0.05
@@ -31,7 +32,8 @@ _INSTALL = f"phonons need the package phonopy, which is not installed: {install_
 
 #: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
 DOS_MESH_ANGSTROM = 40.0
-_LEAST_WINDOW = 0.1
+#: THz: a zone whose frequencies all lie closer together has one frequency.
+_FLAT = 1e-3
 DOS_POINTS = 200
 
 
@@ -155,16 +157,7 @@ def phonon_bands(
     distance, special, labels = path.get_linear_kpoint_axis()
     result = phonon.run_qpoints(path.kpts)
     phonon.run_mesh(DOS_MESH_ANGSTROM)
-    # an atom that feels nothing has all its frequencies at zero: a window that is not empty
-    low, high = (float(edge(result.frequencies)) for edge in (np.min, np.max))
-    spare = max(0.1 * (high - low), _LEAST_WINDOW)
-    phonon.run_total_dos(
-        freq_min=low - spare,
-        freq_max=high + spare,
-        freq_pitch=(high - low + 2 * spare) / DOS_POINTS,
-    )
-    zone = phonon.total_dos
-    assert zone is not None
+    dos_frequencies, dos = _density_of_states(phonon, result.frequencies)
     return PhononBands(
         q_points=np.asarray(path.kpts),
         distance=np.asarray(distance),
@@ -173,9 +166,24 @@ def phonon_bands(
         n_atoms=len(phonon.supercell),
         n_displacements=len(displaced),
         residual_force=float(np.abs(residual).max()),
-        dos_frequencies=np.asarray(zone.frequency_points, dtype=float),
-        dos=np.asarray(zone.dos, dtype=float),
+        dos_frequencies=dos_frequencies,
+        dos=dos,
     )
+
+
+def _density_of_states(
+    phonon: Phonopy, frequencies: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies (THz) and states per THz and primitive cell, over the whole zone."""
+    width = float(np.ptp(phonon.get_mesh_dict()["frequencies"]))
+    if width < _FLAT:
+        # atoms that feel nothing of each other: phonopy cannot draw one frequency
+        points = float(np.mean(frequencies)) + np.linspace(-_FLAT, _FLAT, DOS_POINTS + 1)
+        return points, np.full(len(points), frequencies.shape[1] / (2 * _FLAT))
+    phonon.run_total_dos(freq_pitch=float(np.ptp(frequencies)) / DOS_POINTS or None)
+    zone = phonon.total_dos
+    assert zone is not None
+    return np.asarray(zone.frequency_points, dtype=float), np.asarray(zone.dos, dtype=float)
 
 
 def _ticks(places: Sequence[float], labels: Sequence[str]) -> tuple[tuple[float, str], ...]:

@@ -143,3 +143,12 @@ def test_words_table_and_figure_of_two_calculators(bands):
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(InputError, match="positive displacement"):
         phonon_bands(bulk("Cu"), (2, 2, 2), forces_of(Morse()), displacement=0)
+
+
+def test_atoms_that_feel_nothing_of_each_other_have_one_frequency():
+    pytest.importorskip("phonopy")
+    bands = phonon_bands(
+        bulk("Cu"), (1, 1, 1), lambda cells: [np.zeros((len(one), 3)) for one in cells], points=5
+    )
+    assert not bands.frequencies.any()
+    assert np.trapezoid(bands.dos, bands.dos_frequencies) == pytest.approx(3)
