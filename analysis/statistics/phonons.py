@@ -175,7 +175,8 @@ def _density_of_states(
     phonon: Phonopy, frequencies: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Frequencies (THz) and states per THz and primitive cell, over the whole zone."""
-    width = float(np.ptp(phonon.get_mesh_dict()["frequencies"]))
+    mesh: Any = phonon.mesh
+    width = float(np.ptp(mesh.frequencies))
     if width < _FLAT:
         # atoms that feel nothing of each other: phonopy cannot draw one frequency
         points = float(np.mean(frequencies)) + np.linspace(-_FLAT, _FLAT, DOS_POINTS + 1)
