@@ -29,16 +29,14 @@ OWN_NAMES = frozenset(
         *("angular_power", "angular_resolution", "d_dos", "electron_axis", "electron_swap"),
         *("figures", "learners", "report", "results"),
         *("errors", "training", "learning_curve", "learning_curve_fit", "transfer", "grid"),
-        *("electron_series", "errors_by_element", "worst"),
+        *("electron_series", "errors_by_element", "worst.extxyz"),
         *("campaigns", "correlations", "metals", "published", "published_errors_our_measures"),
         *("within_metals",),
         *("forces", "phonons"),
     )
 )
 #: Their endings; folders have none.
-OWN_ENDINGS = frozenset(
-    ("", ".csv", ".extxyz", ".html", ".json", ".npz", ".parquet", ".pdf", ".png", ".zip")
-)
+OWN_ENDINGS = frozenset(("", ".csv", ".html", ".json", ".npz", ".parquet", ".pdf", ".png", ".zip"))
 logger = logging.getLogger("dosml")
 
 
