@@ -272,7 +272,7 @@ def _own_frames(
     out = Path(options.get("out") or f"dosml-{command}-{name}")
     path = out / "given" / f"{name}.extxyz"
     with whole_file(path) as partial:
-        ase.io.write(partial, [canonical(frame) for frame in kept], format="extxyz")
+        ase.io.write(partial, kept, format="extxyz")
     return path, {**options, "out": out}
 
 

@@ -48,10 +48,8 @@ def evaluate(
 
     Example: dosml evaluate reference --metal Cu --model ase:ase.calculators.emt:EMT
     """
-    from rich import box
-    from rich.table import Table
-
     from dosml.studies.evaluate import evaluate_model
+    from dosml.terminal import new_table
 
     reporter = make_reporter()
     result = evaluate_model(
@@ -64,7 +62,7 @@ def evaluate(
         device=device,
         out=out,
     )
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=result.answer.question)
+    shown = new_table(result.answer.question)
     shown.add_column("label set")
     shown.add_column("tier")
     for heading in ("frames", "force error\n%", "MAE\nmeV/Å", "MAV\nmeV/Å", "energy\nmeV/at"):

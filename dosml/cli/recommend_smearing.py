@@ -41,14 +41,12 @@ def recommend_smearing(
 
     Example: dosml recommend-smearing reference --metal Ti
     """
-    from rich import box
-    from rich.table import Table
-
     from dosml.studies.recommend import recommend_smearing as run
+    from dosml.terminal import new_table
 
     reporter = make_reporter()
     result = run(folder, reporter, metal=metal, scheme=scheme, within=within, out=out)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=result.answer.question)
+    shown = new_table(result.answer.question)
     shown.add_column("frames")
     for heading in ("σ\neV", "force change\nmeV/Å", "within"):
         shown.add_column(heading, justify="right", no_wrap=True)
