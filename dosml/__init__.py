@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         smear_scan,
         survey,
         train,
+        validate,
     )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "smear_scan",
     "survey",
     "train",
+    "validate",
 ]
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.dataset import Dataset
     from dosml.studies.scan_settings import ScanSettings
+    from dosml.studies.validate_report import Validated
 
 __all__ = [
     "Models",
@@ -60,6 +61,7 @@ __all__ = [
     "smear_scan",
     "survey",
     "train",
+    "validate",
 ]
 
 
@@ -218,6 +220,56 @@ def grid(
 
     settings = read_study(GridSettings, _study_options(targets, options))
     return _trained(run(settings, _reporter("grid", progress=progress)))
+
+
+def validate(
+    model: str | Path,
+    *,
+    engine: str | None = None,
+    sigma: float | None = None,
+    device: str | None = None,
+    out: str | Path | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Validated:
+    """Judge a force field by molecular dynamics; options of `dosml validate`.
+
+    Parameters
+    ----------
+    model
+        File of a saved model, or `ase:MODULE:FUNCTION`.
+    engine, sigma
+        What it is held against, and the smearing (eV) of that.
+    device
+        Where a model runs.
+    out
+        Folder; None: dosml-validate-NAME.
+    progress
+        Whether to print lines and progress bars.
+    options
+        Such as `structure="fcc-Cu"`, `temperature=(300, 900)`, `steps=2000`, `melting=True`.
+
+    Returns
+    -------
+    Validated
+        With `stable`, `sentence`, `runs`, `crystals`, `checks` and `report`.
+
+    Raises
+    ------
+    DosmlError
+        With one line that says what to do.
+    """
+    from dosml.studies.validate import validate_model
+
+    return validate_model(
+        expand_home(str(model)),
+        _reporter("validate", progress=progress),
+        engine=engine,
+        sigma=sigma,
+        device=device,
+        out=None if out is None else Path(expand_home(str(out))),
+        options=options,
+    )
 
 
 def load(folder: str | Path) -> Scan | Survey | Dataset:

@@ -29,6 +29,7 @@ from dosml.cli import (
     theory,
     train,
     transfer,
+    validate,
 )
 from dosml.cli import map as electron_map
 from dosml.cli.net import net, output, past_typer, readable, stop_on_signals
@@ -63,6 +64,7 @@ app.command("report")(report.report)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend-smearing")(recommend_smearing.recommend_smearing)
 app.command("phonons")(phonons.phonons)
+app.command("validate")(validate.validate)
 app.add_typer(theory.app, name="theory")
 app.command("dos")(dos.dos)
 app.command("predict-learnability")(predict_learnability.predict_learnability)

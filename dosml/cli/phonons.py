@@ -17,8 +17,8 @@ def phonons(
         str,
         typer.Argument(
             metavar="MODEL_OR_ENGINE",
-            help="A saved force field (models/.../sigma_0.2.npz in a campaign folder) or an engine "
-            "(xtb).",
+            help="A saved force field (models/.../sigma_0.2.npz in a campaign folder), an engine "
+            "(xtb), or any ase calculator as ase:MODULE:FUNCTION.",
         ),
     ],
     structure: Annotated[
@@ -60,7 +60,8 @@ def phonons(
     Example: dosml phonons xtb --structure fcc-Cu
     """
     from dosml.relabel.execution.settings import load_run_settings
-    from dosml.studies.phonons import force_source, run_phonons, sigma_of_model
+    from dosml.studies.force_source import force_source, sigma_of_model
+    from dosml.studies.phonons import run_phonons
 
     folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
     check_output(folder)

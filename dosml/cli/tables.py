@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dosml.terminal import new_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from rich.table import Table
@@ -21,6 +21,28 @@ def _error(row: pd.Series) -> str:
     text = f"{row['force_percent_error']:.1f}"
     low, high = row["force_percent_error_low"], row["force_percent_error_high"]
     return text if math.isnan(low) else f"{text} ({low:.1f}-{high:.1f})"
+
+
+def cells_table(title: str, table: pd.DataFrame, columns: Mapping[str, str]) -> Table:
+    """Show some columns: numbers with three digits, what is not known as a dash.
+
+    Parameters
+    ----------
+    columns
+        Name of a column -> its heading.
+    """
+    shown = new_table(title)
+    for heading in columns.values():
+        shown.add_column(heading, justify="right")
+    for row in table.to_dict("records"):
+        shown.add_row(*(_cell(row[name]) for name in columns))
+    return shown
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if math.isfinite(value) else "-"
+    return str(value)
 
 
 def training_table(table: pd.DataFrame, varied: Sequence[str]) -> Table:

@@ -265,6 +265,11 @@ class OffsetCalculator(Calculator):
         self._offsets = dict(offsets)
         self._calculator = make_calculator(factory)
 
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Elements whose energies were fitted."""
+        return tuple(self._offsets)
+
     @classmethod
     def from_file(cls, path: Path) -> OffsetCalculator:
         """Read a saved model.

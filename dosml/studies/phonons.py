@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,23 +24,18 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import check_free
 from dosml.errors import EngineError, InputError, about
 from dosml.files import whole_file
-from dosml.learners.registry import load_model
-from dosml.limits import WIDEST_SMEARING
-from dosml.relabel.engines.registry import engine_names, make_engine
 from dosml.relabel.execution.lock import RECORD as RUN
 from dosml.relabel.execution.runner import open_runner
-from dosml.relabel.frames import PHONONS, frame_id, read_frames
+from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
-from dosml.relabel.structures import PROTOTYPES, right_handed, unit_cell
-from dosml.theory.setting import ElectronicSetting
-from dosml.theory.smearing import Smearing
+from dosml.studies.force_source import ForceSource, ForceSpec, force_source, read_structure
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from ase import Atoms
-    from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
     from dosml.analysis.figures.style import FigureRecord
@@ -58,113 +50,12 @@ _GPA = 160.21766208
 
 
 @dataclass(frozen=True)
-class ForceSpec:
-    """What `force_source` needs to make a calculator, here or in another process."""
-
-    text: str
-    sigma: float | None
-    scheme: str | None
-    device: str | None
-
-
-@dataclass(frozen=True)
-class ForceSource:
-    """A calculator with a name for people and a key for kept forces."""
-
-    spec: ForceSpec
-    name: str
-    key: dict[str, str | float]
-    calculator: Calculator
-    warning: str = ""
-
-
-@dataclass(frozen=True)
 class ForceTask:
     """Forces on one supercell, to be kept in a file."""
 
     spec: ForceSpec
     atoms: Atoms
     path: Path
-
-
-def read_structure(text: str) -> Atoms:
-    """Make a crystal from `hcp-Os`, `Os` or a structure file, whose last frame is taken.
-
-    Raises
-    ------
-    FrameError
-        If a file cannot be read, or as `dosml.relabel.frames.check_frames`.
-    InputError
-        If the prototype is unknown.
-    UnknownElementError
-        If the element is unknown.
-    """
-    path = Path(text)
-    if path.is_file():
-        return right_handed(read_frames(path, PHONONS)[-1])  # phonopy takes no others
-    prototype, dash, symbol = text.rpartition("-")
-    if dash and prototype not in PROTOTYPES:
-        raise InputError(
-            f"--structure {text}: no file of that name and no prototype {prototype!r}; write "
-            f"PROTOTYPE-ELEMENT such as hcp-Os, with one of {', '.join(PROTOTYPES)}"
-        )
-    return unit_cell(symbol, prototype or None)
-
-
-def force_source(
-    text: str, *, sigma: float | None, scheme: str | None, device: str | None
-) -> ForceSource:
-    """Find what computes forces: an engine's name or a saved model.
-
-    Parameters
-    ----------
-    text
-        One of the engines, or the file of a model (`models/.../sigma_0.2.npz` in a campaign).
-    sigma
-        Width of an engine's smearing in eV; 0.2 if None.
-    scheme
-        Scheme of an engine's smearing; None: the engine's own.
-    device
-        Where a model runs; None: where it was trained.
-
-    Raises
-    ------
-    InputError
-        If the text names neither.
-    LearnerError
-        If the file is no saved model.
-    EngineError
-        If the engine cannot do the setting.
-    """
-    path = Path(text)
-    spec = ForceSpec(str(path.resolve()) if path.is_file() else text, sigma, scheme, device)
-    if path.is_file():
-        name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(spec, name, {"model": digest}, load_model(path, device))
-    if text not in engine_names():
-        raise InputError(
-            f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
-            f"in a campaign folder) or one of {', '.join(engine_names())}"
-        )
-    engine = make_engine(text)
-    width = 0.2 if sigma is None else sigma
-    try:
-        setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
-    except ValueError as error:
-        raise InputError(f"--sigma {width:g} --scheme {scheme}: {error}") from error
-    if width > WIDEST_SMEARING:
-        raise InputError(f"--sigma {width:g}: widths end at {WIDEST_SMEARING:g} eV")
-    engine.check(setting)
-    key = {**engine.fingerprint(), **setting.as_dict()}
-    name = f"{text}, σ = {setting.smearing.width:g} eV"
-    return ForceSource(spec, name, key, engine.calculator(setting), engine.warning)
-
-
-def sigma_of_model(path: str) -> float | None:
-    """Smearing width (eV) that a model's file name tells, such as sigma_0.2.npz; None if none."""
-    found = re.match(r"sigma_(\d+(?:\.\d+)?)(?:$|[_-]|\.npz|\.zip)", Path(path).name)
-    return float(found.group(1)) if found and Path(path).is_file() else None
 
 
 def run_phonons(

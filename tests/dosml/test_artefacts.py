@@ -32,8 +32,9 @@ from dosml.records import (
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.execution.settings import RunSettings
 from dosml.relabel.structures import CELLS
+from dosml.studies.force_source import ForceSource, ForceSpec
 from dosml.studies.frames import SampledFrames
-from dosml.studies.phonons import ForceSource, ForceSpec, ForceTask, _compute
+from dosml.studies.phonons import ForceTask, _compute
 
 
 def npz(path, **arrays):

@@ -16,8 +16,9 @@ from dosml.limits import at_most, check_pairs, comma_list, open_bounded
 from dosml.relabel.dataset import LabelSet
 from dosml.relabel.execution.settings import RunSettings
 from dosml.relabel.structures import build_structure
+from dosml.studies.force_source import force_source
 from dosml.studies.open_study import CurveSettings, GridSettings, TrainSettings, load_study_settings
-from dosml.studies.phonons import force_source, run_phonons
+from dosml.studies.phonons import run_phonons
 from dosml.studies.scan_settings import (
     ElectronScanSettings,
     MapSettings,

@@ -12,13 +12,8 @@ from dosml.errors import FrameError, InputError, LearnerError, UnknownElementErr
 from dosml.relabel.engines.xtb import XtbEngine
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.execution.settings import RunSettings
-from dosml.studies.phonons import (
-    ForceTask,
-    compute_forces,
-    force_source,
-    read_structure,
-    sigma_of_model,
-)
+from dosml.studies.force_source import force_source, read_structure, sigma_of_model
+from dosml.studies.phonons import ForceTask, compute_forces
 
 
 class Counting(EMT):

@@ -76,6 +76,11 @@ class PeerCalculator(Calculator):
             threads=threads,
         )
 
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Elements that the model was trained on."""
+        return tuple(self.card["species"])
+
     def calculate(
         self,
         atoms: Atoms | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
 
 from dosml.errors import LearnerError
 from dosml.learners.sgp.model import SgpModels
@@ -54,6 +55,11 @@ class SgpCalculator(Calculator):
         if not 0 <= index < len(models.models):
             raise LearnerError(f"there is no model {index}: there are {len(models.models)}")
         self._models = models.only(index)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Elements that the model was trained on."""
+        return tuple(chemical_symbols[z] for z in self._models.shared.species)
 
     @classmethod
     def from_file(cls, path: Path, *, device: str | None = None) -> SgpCalculator:

@@ -112,7 +112,7 @@ def test_phonons_of_a_left_handed_cell(tmp_path):
     from ase.calculators.emt import EMT
 
     from dosml.analysis.statistics.phonons import phonon_bands
-    from dosml.studies.phonons import read_structure
+    from dosml.studies.force_source import read_structure
 
     pytest.importorskip("phonopy")
     path = tmp_path / "cu.extxyz"
