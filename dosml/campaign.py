@@ -33,6 +33,7 @@ OWN_NAMES = frozenset(
         *("campaigns", "correlations", "metals", "published", "published_errors_our_measures"),
         *("within_metals",),
         *("forces", "phonons"),
+        *("hard.extxyz", "hard_frames", "hard_against_random", "overlap"),
     )
 )
 #: Their endings; folders have none.

@@ -16,6 +16,7 @@ from dosml.cli import (
     env,
     evaluate,
     grid,
+    label_more,
     learning_curve,
     nelect_scan,
     parts,
@@ -71,6 +72,7 @@ app.command("predict-learnability")(predict_learnability.predict_learnability)
 app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
+app.command("label-more")(label_more.label_more)
 app.command("transfer")(transfer.transfer)
 app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")

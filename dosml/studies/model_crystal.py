@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import units
@@ -64,7 +64,8 @@ def relax_crystal(crystal: Atoms, calculator: Calculator) -> Crystal:
     """
     atoms = crystal.copy()
     atoms.calc = calculator
-    with BFGS(FrechetCellFilter(atoms), logfile=None) as optimiser:
+    filtered: Any = FrechetCellFilter(atoms)
+    with BFGS(filtered, logfile=None) as optimiser:
         converged = optimiser.run(fmax=FMAX, steps=STEPS)
     ratio = atoms.cell.volume / crystal.cell.volume
     if not converged or not 0.5 < ratio < 2.0:

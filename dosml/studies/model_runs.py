@@ -135,12 +135,27 @@ def simulate(start: Atoms, calculator: Calculator, plan: RunPlan, crystal: Atoms
                 frames.append(_bare(atoms))
     except _FAILURES as error:
         ended = f"{type(error).__name__}: {error}"
-    columns = np.array(series, dtype=float).reshape(-1, 5).T
     order = math.nan
     if plan.ensemble == "NVT" and frames and not ended:
         order = bragg_order(frames[-1], crystal)
-    return Trajectory(
-        Run(plan.name, plan.ensemble, plan.temperature, *columns, ended, order=order), tuple(frames)
+    columns = np.array(series, dtype=float).reshape(-1, 5).T
+    return Trajectory(_run(plan, columns, ended, order), tuple(frames))
+
+
+def _run(plan: RunPlan, series: NDArray[np.float64], ended: str, order: float) -> Run:
+    """Give a run of its series, shape (5, n_points)."""
+    time, energy, kinetic, volume, closest = series
+    return Run(
+        plan.name,
+        plan.ensemble,
+        plan.temperature,
+        time,
+        energy,
+        kinetic,
+        volume,
+        closest,
+        ended,
+        order=order,
     )
 
 
@@ -210,7 +225,6 @@ def keep(path: Path, trajectory: Trajectory) -> None:
     """
     run = trajectory.run
     head = {
-        "name": run.name,
         "ensemble": run.ensemble,
         "temperature": run.temperature,
         "ended": run.ended,
@@ -237,15 +251,8 @@ def find(path: Path) -> Trajectory | None:
     try:
         arrays = read_npz(path)
         head = json.loads(str(arrays["head"]))
-        series: NDArray[np.float64] = arrays["series"]
-        run = Run(
-            str(head["name"]),
-            str(head["ensemble"]),
-            float(head["temperature"]),
-            *(series[k] for k in range(5)),
-            str(head["ended"]),
-            order=float(head["order"]),
-        )
+        plan = RunPlan(str(head["ensemble"]), float(head["temperature"]), 0, 0)
+        run = _run(plan, arrays["series"], str(head["ended"]), float(head["order"]))
         frames = tuple(
             Atoms(arrays["numbers"], positions, cell=cell, pbc=True, momenta=momenta)
             for positions, momenta, cell in zip(
