@@ -36,7 +36,7 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,phonons]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,cluster,phonons,structures]'
 	@touch $@
 
 demo: $(VENV)/.installed

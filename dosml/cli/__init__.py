@@ -26,6 +26,7 @@ from dosml.cli import (
     relabel,
     report,
     smear_scan,
+    structures,
     survey,
     theory,
     train,
@@ -72,6 +73,7 @@ app.command("predict-learnability")(predict_learnability.predict_learnability)
 app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
+app.command("structures")(structures.structures)
 app.command("label-more")(label_more.label_more)
 app.command("transfer")(transfer.transfer)
 app.command("angular-need")(angular_need.angular_need)

@@ -271,7 +271,8 @@ def _difference_words(differences: pd.DataFrame) -> list[str]:
         between = f" (95 %: {low:+.2f} to {high:+.2f})" if low < high else ""
         lines.append(
             f"{row['label_set']}, {_WHERE[row['held_out']]}: hard minus random "
-            f"{row['difference_points']:+.2f} points{between}{shown}; draws {row['lowest_draw']:.1f} to {row['highest_draw']:.1f} %."
+            f"{row['difference_points']:+.2f} points{between}{shown}; draws "
+            f"{row['lowest_draw']:.1f} to {row['highest_draw']:.1f} %."
         )
     return lines
 

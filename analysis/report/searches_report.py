@@ -1,0 +1,46 @@
+"""Sections of the report of a structure search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dosml.analysis.measures.column import Column
+from dosml.analysis.report.pages import new_section, sortable_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STRUCTURES = (
+    Column("rank", "rank", "", "Lowest first."),
+    Column("above_mev", "above the best", "meV/atom", "Energy, or enthalpy under pressure.", 1),
+    Column("symmetry", "symmetry", "", "Space group of a crystal, point group of a cluster."),
+    Column("volume_angstrom3_per_atom", "volume", "Å³/atom", "Of a crystal.", 2),
+    Column("search", "found by", "", "Prior and seed of the search."),
+    Column("call", "call", "", "Number of the call."),
+    Column("relaxed", "relaxed", "", "Whether the engine relaxed it."),
+)
+_PRIORS = (
+    Column("prior", "prior", "", "Prior mean of the search."),
+    Column("searches", "searches", "", "Seeds."),
+    Column("reached", "reached", "", "Searches that came within 10 meV/atom of the best."),
+    Column("calls", "calls", "", "Mean until then, with its 95 % interval over seeds.", 1),
+    Column("median_calls", "median", "", "Of the same.", 1),
+    Column("gap_mev", "last gap", "meV/atom", "Mean distance of the last best from the best.", 1),
+)
+
+
+def structure_section(table: pd.DataFrame, file: str) -> dict[str, Any]:
+    """Show the ranked structures and where their file lies."""
+    section = new_section("Structures", "structures")
+    names = [one for one in _STRUCTURES if one.name in table]
+    section["table"] = sortable_table(table, names)
+    section["links"] = [{"name": file, "target": file}]
+    section["open"] = True
+    return section
+
+
+def prior_section(table: pd.DataFrame) -> dict[str, Any]:
+    """Show how many calls each prior needed."""
+    section = new_section("Calls", "calls")
+    section["table"] = sortable_table(table, _PRIORS)
+    return section

@@ -1,0 +1,128 @@
+"""Prior means of a search: s E_prior(x) + m, and a wall that keeps atoms apart.
+
+s is one factor for a metal, fitted with m to the first labels by least squares on energies and
+forces: a universal potential may be several times too soft, and an unscaled prior misleads. The
+Gaussian process then finds m anew by generalised least squares (Lyngby, Larsen, Jacobsen, 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dosml.neighbours import NeighborList
+from dosml.relabel.calibration import calibrate
+from dosml.relabel.second_moment import SecondMomentCalculator
+from dosml.structures.settings import CLASSICAL, NONE
+from dosml.studies.force_source import force_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+#: The wall ends at this distance, in units of the neighbour distance; its stiffness in eV/Å^2.
+WALL, STIFFNESS = 0.80, 30.0
+#: A fitted factor outside of this is not believed: the prior then stands as it is.
+SCALES = (0.1, 20.0)
+#: eV/Å: forces of a frame count less the larger they are beside this.
+_SOFT = 1.0
+
+
+@dataclass(frozen=True)
+class PriorValues:
+    """Energy (eV), forces (n, 3) (eV/Å) and stress (6,) (eV/Å^3) of one structure."""
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+
+
+def prior_calculator(text: str, symbol: str, device: str | None) -> Calculator | None:
+    """Give the calculator that a prior is named after; None for no prior.
+
+    Parameters
+    ----------
+    text
+        none, classical, a saved model's file, an engine or `ase:MODULE:FUNCTION`.
+    symbol
+        The metal.
+    device
+        Where a model runs.
+
+    Raises
+    ------
+    InputError, LearnerError
+        If there is no such thing.
+    """
+    if text == NONE:
+        return None
+    if text == CLASSICAL:
+        return SecondMomentCalculator(calibrate(symbol))
+    return force_source(text, sigma=None, scheme=None, device=device).calculator
+
+
+def wall(atoms: Atoms, neighbour: float) -> PriorValues:
+    """Half a spring between every two atoms that are closer than `WALL`."""
+    reach = WALL * neighbour
+    first, second, distances, vectors = NeighborList(
+        cutoff=reach, full_list=False, n_threads=1
+    ).compute(atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="ijdD")
+    gap = reach - distances
+    energy = 0.5 * STIFFNESS * float((gap**2).sum())
+    pull = (-STIFFNESS * gap / np.maximum(distances, 1e-6))[:, None] * vectors  # dE/dD
+    forces = np.zeros((len(atoms), 3))
+    np.add.at(forces, first.astype(int), pull)
+    np.add.at(forces, second.astype(int), -pull)
+    virial = vectors.T @ pull / atoms.cell.volume
+    return PriorValues(energy, forces, virial.ravel()[[0, 4, 8, 5, 2, 1]])
+
+
+def ask(atoms: Atoms, calculator: Calculator | None) -> PriorValues:
+    """Ask a calculator; none gives zeros, and so does a stress that it has not."""
+    if calculator is None:
+        return PriorValues(0.0, np.zeros((len(atoms), 3)), np.zeros(6))
+    asked = atoms.copy()
+    asked.calc = calculator
+    energy, forces = float(asked.get_potential_energy()), np.asarray(asked.get_forces())
+    stress = np.zeros(6)
+    if "stress" in calculator.implemented_properties:
+        stress = np.asarray(asked.get_stress())
+    return PriorValues(energy, forces, stress)
+
+
+def fit_scale(
+    values: Sequence[PriorValues],
+    energies: NDArray[np.float64],
+    forces: Sequence[NDArray[np.float64]],
+) -> tuple[float, float]:
+    """Fit s and m of s E_prior + m to labels.
+
+    Parameters
+    ----------
+    values
+        What the prior says of the frames.
+    energies, forces
+        Labels, eV and eV/Å.
+
+    Returns
+    -------
+    scale, constant
+        s and m (eV); s is 1 where what is fitted cannot be (`SCALES`).
+    """
+    rows, targets = [], []
+    for one, energy, force in zip(values, energies, forces, strict=True):
+        weight = 1.0 / (_SOFT + float(np.sqrt(np.mean(np.square(force)))))
+        rows += [[weight * one.energy, weight]]
+        targets += [weight * energy]
+        rows += [[weight * value, 0.0] for value in one.forces.ravel()]
+        targets += (weight * force.ravel()).tolist()
+    (scale, constant), *_ = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)
+    if not SCALES[0] <= scale <= SCALES[1]:
+        scale = 1.0
+        constant = float(np.mean(energies - np.array([one.energy for one in values])))
+    return float(scale), float(constant)

@@ -1,0 +1,152 @@
+"""Structures that were found: relaxed with the engine, told apart, ranked, with their symmetry."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import units
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+
+from dosml.errors import DosmlError
+from dosml.neighbours import NeighborList
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from numpy.typing import NDArray
+
+#: eV/atom, and mean difference of sorted distances (Å), within which two structures are one.
+SAME_ENERGY, SAME_DISTANCES = 0.005, 0.08
+#: eV/Å and steps of the relaxation with the engine.
+FMAX, STEPS = 0.02, 40
+#: Tolerances (Å) at which symmetry is looked for, and Å around a crystal's atom that tell it.
+SYMMETRY, REACH = 0.1, 6.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A structure with its energy.
+
+    Attributes
+    ----------
+    atoms
+        The structure.
+    value
+        Energy, with pressure times volume for a crystal, eV/atom.
+    search, call
+        Where it was found first.
+    relaxed
+        Whether the engine relaxed it.
+    """
+
+    atoms: Atoms
+    value: float
+    search: str
+    call: int
+    relaxed: bool = False
+
+
+def distances_of(atoms: Atoms, *, periodic: bool) -> NDArray[np.float64]:
+    """Sorted distances that tell structures apart, whatever the order of the atoms or the cell.
+
+    Of a cluster all pairs; of a crystal the distances of the first neighbours of an atom, mean over
+    the atoms.
+    """
+    if not periodic:
+        upper = np.triu_indices(len(atoms), 1)
+        return np.sort(atoms.get_all_distances()[upper])
+    search = NeighborList(cutoff=REACH, full_list=True, n_threads=1)
+    centre, found = search.compute(
+        atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="id"
+    )
+    lists = [np.sort(found[centre == n]) for n in range(len(atoms))]
+    count = min(map(len, lists))
+    return np.mean([one[:count] for one in lists], axis=0)
+
+
+def same(one: Found, other: Found, *, periodic: bool) -> bool:
+    """Whether two structures are one, by energy and distances."""
+    if abs(one.value - other.value) > SAME_ENERGY:
+        return False
+    mine, theirs = (distances_of(found.atoms, periodic=periodic) for found in (one, other))
+    count = min(len(mine), len(theirs))
+    return float(np.abs(mine[:count] - theirs[:count]).mean()) < SAME_DISTANCES
+
+
+def distinct(found: Sequence[Found], *, periodic: bool, most: int | None = None) -> list[Found]:
+    """Rank structures, lowest first, each kind once.
+
+    Parameters
+    ----------
+    found
+        Any number.
+    periodic
+        Whether they are crystals.
+    most
+        So many at most.
+    """
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda each: each.value):
+        if most is not None and len(kept) == most:
+            break
+        if not any(same(one, other, periodic=periodic) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def relax_found(
+    found: Found, calculator: Calculator, *, periodic: bool, pressure: float
+) -> tuple[Found, int]:
+    """Relax a structure with the engine.
+
+    Parameters
+    ----------
+    found
+        Where to begin.
+    calculator
+        The engine's.
+    periodic, pressure
+        Whether its cell is relaxed too, at a pressure in GPa.
+
+    Returns
+    -------
+    found, calls
+        The relaxed structure, or the given one where the engine fails; calls of the engine.
+    """
+    atoms = found.atoms.copy()
+    atoms.calc = calculator
+    outside = pressure * units.GPa if periodic else 0.0
+    target: Any = FrechetCellFilter(atoms, scalar_pressure=outside) if periodic else atoms
+    try:
+        with BFGS(target, logfile=None) as optimiser:
+            optimiser.run(fmax=FMAX, steps=STEPS)
+            calls = optimiser.nsteps + 1
+        value = float(atoms.get_potential_energy()) + outside * float(atoms.cell.volume)
+    except (DosmlError, ValueError, RuntimeError, ArithmeticError):
+        return found, 1
+    relaxed = atoms.copy()
+    relaxed.calc = None
+    return Found(relaxed, value / len(atoms), found.search, found.call, relaxed=True), calls
+
+
+def symmetry_of(atoms: Atoms, *, periodic: bool) -> str:
+    """Space group of a crystal ("Fm-3m (225)"), point group of a cluster ("Ih")."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries about their own future
+        if periodic:
+            import spglib
+
+            cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
+            found = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY)
+            return "P1 (1)" if found is None else f"{found.international} ({found.number})"
+        from pymatgen.core import Molecule
+        from pymatgen.symmetry.analyzer import PointGroupAnalyzer
+
+        molecule = Molecule(atoms.get_chemical_symbols(), atoms.positions)
+        return str(PointGroupAnalyzer(molecule, tolerance=2 * SYMMETRY).get_pointgroup())
