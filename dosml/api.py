@@ -7,19 +7,19 @@ Errors are `dosml.errors.DosmlError`s with one line of text.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ase.io
 
+from dosml.api_common import reporter_for, study_options
+from dosml.api_models import label_more, structures, validate
 from dosml.campaign import RECORD
 from dosml.errors import InputError
 from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.paths import expand_home
 from dosml.plan import resolve
-from dosml.progress import Reporter
 from dosml.relabel.dataset import load as load_labels
 from dosml.relabel.frames import SCAN, canonical, check_frames, frame_id
 from dosml.relabel.store import content_hash
@@ -35,7 +35,6 @@ from dosml.studies.scan_settings import (
 )
 from dosml.studies.survey import run_survey, survey_plans
 from dosml.studies.survey_report import report_campaigns
-from dosml.terminal import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 
     from dosml.relabel.dataset import Dataset
     from dosml.studies.scan_settings import ScanSettings
-    from dosml.studies.validate_report import Validated
 
 __all__ = [
     "Models",
@@ -54,11 +52,13 @@ __all__ = [
     "Trained",
     "electron_map",
     "grid",
+    "label_more",
     "learning_curve",
     "load",
     "load_model",
     "nelect_scan",
     "smear_scan",
+    "structures",
     "survey",
     "train",
     "validate",
@@ -150,7 +150,7 @@ def survey(
     DosmlError
         If nothing could be scanned. A metal that failed is in `failures`.
     """
-    reporter = _reporter("survey", progress=progress)
+    reporter = reporter_for("survey", progress=progress)
     folder = Path(expand_home(str(out)))
     plans = survey_plans(metals, options, None, small=small, folder=folder)
     outcomes = run_survey(plans, folder, reporter)
@@ -183,8 +183,8 @@ def train(
     """
     from dosml.studies.train import train as run
 
-    settings = read_study(TrainSettings, _study_options(targets, options))
-    return _trained(run(settings, _reporter("train", progress=progress)))
+    settings = read_study(TrainSettings, study_options(targets, options))
+    return _trained(run(settings, reporter_for("train", progress=progress)))
 
 
 def learning_curve(
@@ -199,8 +199,8 @@ def learning_curve(
     """
     from dosml.studies.learning_curve import learning_curve as run
 
-    settings = read_study(CurveSettings, _study_options(targets, options))
-    result = run(settings, _reporter("learning-curve", progress=progress))
+    settings = read_study(CurveSettings, study_options(targets, options))
+    result = run(settings, reporter_for("learning-curve", progress=progress))
     return _trained(result, result.fits)
 
 
@@ -218,58 +218,8 @@ def grid(
     """
     from dosml.studies.grid import grid as run
 
-    settings = read_study(GridSettings, _study_options(targets, options))
-    return _trained(run(settings, _reporter("grid", progress=progress)))
-
-
-def validate(
-    model: str | Path,
-    *,
-    engine: str | None = None,
-    sigma: float | None = None,
-    device: str | None = None,
-    out: str | Path | None = None,
-    progress: bool = False,
-    **options: Any,
-) -> Validated:
-    """Judge a force field by molecular dynamics; options of `dosml validate`.
-
-    Parameters
-    ----------
-    model
-        File of a saved model, or `ase:MODULE:FUNCTION`.
-    engine, sigma
-        What it is held against, and the smearing (eV) of that.
-    device
-        Where a model runs.
-    out
-        Folder; None: dosml-validate-NAME.
-    progress
-        Whether to print lines and progress bars.
-    options
-        Such as `structure="fcc-Cu"`, `temperature=(300, 900)`, `steps=2000`, `melting=True`.
-
-    Returns
-    -------
-    Validated
-        With `stable`, `sentence`, `runs`, `crystals`, `checks` and `report`.
-
-    Raises
-    ------
-    DosmlError
-        With one line that says what to do.
-    """
-    from dosml.studies.validate import validate_model
-
-    return validate_model(
-        expand_home(str(model)),
-        _reporter("validate", progress=progress),
-        engine=engine,
-        sigma=sigma,
-        device=device,
-        out=None if out is None else Path(expand_home(str(out))),
-        options=options,
-    )
+    settings = read_study(GridSettings, study_options(targets, options))
+    return _trained(run(settings, reporter_for("grid", progress=progress)))
 
 
 def load(folder: str | Path) -> Scan | Survey | Dataset:
@@ -310,7 +260,7 @@ def _scan(
     settings = load_scan_settings(
         model, {**options, "target": None if target is None else str(target)}
     )
-    result = run_scan(resolve(settings), _reporter(model.command, progress=progress))
+    result = run_scan(resolve(settings), reporter_for(model.command, progress=progress))
     return Scan(result.folder)
 
 
@@ -328,31 +278,6 @@ def _own_frames(
     return path, {**options, "out": out}
 
 
-def _study_options(targets: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    given = [targets] if isinstance(targets, (str, Path)) else list(targets)
-    return {**options, "targets": tuple(map(str, given)) or None}
-
-
 def _trained(result: Any, fits: pd.DataFrame | None = None) -> Trained:
     figures = {path.stem: path for path in result.files if path.suffix == ".png"}
     return Trained(result.folder, result.table, Models(result.models), figures, fits)
-
-
-class _QuietReporter(Reporter):
-    """Says nothing but warnings, in Python's own way."""
-
-    def say(self, text: str) -> None:
-        """Log a line."""
-        self.log(text)
-
-    def warn(self, text: str) -> None:
-        """Warn the caller."""
-        self.log(text)
-        warnings.warn(text, stacklevel=2)
-
-
-def _reporter(command: str, *, progress: bool) -> Reporter:
-    words = f"dosml.{command.replace('-', '_')}(...) from Python"
-    if progress:
-        return Reporter(command=words)
-    return _QuietReporter(make_console(quiet=True), words)

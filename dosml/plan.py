@@ -16,6 +16,7 @@ from dosml.relabel.engines.registry import default_engine, engine_options, make_
 from dosml.relabel.store import LabelStore
 from dosml.relabel.structures import CELLS
 from dosml.studies.frames import FrameCounts, OwnFrames, SampledFrames
+from dosml.studies.hard_sampler import HardFrames, hard_frames
 from dosml.studies.labels import labels_of, split_labels
 from dosml.studies.scan_settings import ElectronScanSettings, MapSettings
 from dosml.theory.setting import ElectronicSetting
@@ -205,6 +206,7 @@ class ScanPlan:
         engine, frames = self.source.engine, self.source.frames
         record["engine"] = engine.name
         record["kpoints"] = engine.fingerprint().get("kpoints", "Gamma")
+        frames = frames.base if isinstance(frames, HardFrames) else frames
         if isinstance(frames, SampledFrames):
             record["cell"] = self.settings.cell or engine.default_cell
             record["crystal"] = self.settings.prototype or element(frames.symbol).prototype
@@ -277,18 +279,20 @@ def _own_frames(settings: ScanSettings) -> OwnFrames:
 
 def _sampled_frames(settings: ScanSettings, engine: Engine, scheme: str) -> FrameSource:
     recipe = CELLS[settings.cell or engine.default_cell]
-    drives = settings.sampler == "engine"
-    return SampledFrames(
+    drives, hard = settings.sampler == "engine", settings.sampler == "hard"
+    # the physical setting: the neutral cell at the narrowest smearing
+    setting = ElectronicSetting(Smearing(scheme, min(settings.sigma)))
+    sampled = SampledFrames(
         settings.target,
         settings.prototype,
         replace(recipe, min_length=settings.min_length or recipe.min_length),
-        settings.train,
+        settings.train // 2 if hard else settings.train,
         settings.test,
         settings.seed,
         engine if drives else None,
-        # the physical setting: the neutral cell at the narrowest smearing
-        ElectronicSetting(Smearing(scheme, min(settings.sigma))) if drives else None,
+        setting if drives else None,
     )
+    return hard_frames(sampled, settings, engine, setting) if hard else sampled
 
 
 def _with_labels(settings: ScanSettings, learners: tuple[Learner, ...]) -> ScanPlan:

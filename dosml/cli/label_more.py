@@ -34,13 +34,6 @@ def label_more(
             "held-out frames. Default: 8."
         ),
     ] = None,
-    rule: Annotated[
-        options.Text,
-        typer.Option(
-            help="variance: the frame known least; reduction: the one that makes the whole pool "
-            "known best. Default: reduction."
-        ),
-    ] = None,
     random: Annotated[
         options.Number,
         typer.Option(
@@ -74,7 +67,6 @@ def label_more(
         "pool": pool,
         "pool_file": pool_file,
         "pool_test": pool_test,
-        "rule": rule,
         "random": random,
         "engine": engine,
         "engine_options": named_options("--engine-option", engine_option) or None,

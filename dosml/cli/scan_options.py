@@ -73,7 +73,8 @@ class LabelOptions(TypedDict, total=False):
         Text,
         typer.Option(
             help="Potential that drives the sampling: classical (seconds) or engine (the labelling "
-            "engine itself, slow). Default: classical."
+            "engine itself, slow); hard: half of the training frames are those that the sgp, "
+            "trained on the others, knows least. Default: classical."
         ),
     ]
     train: Annotated[

@@ -124,8 +124,8 @@ def write_search(
                 TRACE_FIGURE,
                 f"Best energy of {settings.name} against calls",
                 (
-                    "Lowest energy so far above the best that was found: each search (thin) and the "
-                    "mean of each prior; the dashed line is 10 meV/atom."
+                    "Lowest energy so far, above the best that was found: each search (thin) and "
+                    "the mean of each prior; the dashed line is 10 meV/atom."
                 ),
                 trace_figure(traces, best),
             ),

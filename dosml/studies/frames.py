@@ -241,6 +241,11 @@ class SampledFrames:
         held = tier_counts(self.test, self.recipe.tiers)
         return FrameCounts(self.train, self.test, sum(map(bool, held.values())), start)
 
+    @property
+    def name(self) -> str:
+        """Hash of everything that decides the frames."""
+        return content_hash(self._content())
+
     def get(self, folder: Path, reporter: Reporter) -> list[Atoms]:
         """Read the frames that were sampled before, or sample them.
 
@@ -249,7 +254,7 @@ class SampledFrames:
         DosmlError
             See `sample_frames`.
         """
-        path = folder / "frames" / f"{content_hash(self._content())}.extxyz"
+        path = folder / "frames" / f"{self.name}.extxyz"
         record = find_record(folder / CAMPAIGN, CampaignRecord)
         kept = self._kept(path) if as_recorded(path, folder, record) else None
         if kept is not None:

@@ -8,7 +8,7 @@ error falls no more. Frames drawn from the same pool by chance, as many, stand b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ase.io
 import numpy as np
@@ -57,10 +57,10 @@ ROUNDS = 3
 class MoreSettings(LabelStudySettings):
     """Everything that decides what `dosml label-more` does.
 
-    `frames` are labelled in rounds of `batch`, chosen by `rule` from a pool of `pool` candidates
-    and the frames of `pool_file`; `pool_test` random candidates are labelled and held out, because
-    the folder's own held-out frames know nothing of what else is in the pool; `random` draws of as
-    many frames as are chosen are labelled beside them.
+    `frames` are labelled in rounds of `batch`, chosen from a pool of `pool` candidates and the
+    frames of `pool_file`. `pool_test` random candidates are labelled and held out, because the
+    folder's own held-out frames know nothing of what else is in the pool; `random` draws of as many
+    frames as are chosen are labelled beside them.
     """
 
     command: ClassVar[str] = "label-more"
@@ -70,7 +70,6 @@ class MoreSettings(LabelStudySettings):
     pool: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     pool_file: UserPath | None = None
     pool_test: int = Field(default=8, ge=0, le=MOST_COUNTED)
-    rule: Literal["variance", "reduction"] = "reduction"
     random: int = Field(default=1, ge=0, le=MOST_VALUES)
     engine: str | None = None
     engine_options: dict[str, Any] = Field(default_factory=dict)
@@ -166,11 +165,7 @@ class _Work:
                 break
             if name == "hard":
                 chosen = self.posterior.choose(
-                    [one.models[0] for one in self._models(training)],
-                    known,
-                    left,
-                    count,
-                    rule=self.settings.rule,
+                    [one.models[0] for one in self._models(training)], known, left, count
                 )
             else:
                 chosen, order = order[:count], order[count:]
@@ -191,9 +186,7 @@ class _Work:
         count = min(self.settings.frames, len(self.pool))
         known = list(range(self.n_train))
         chosen = {
-            name: self.posterior.choose(
-                [one.models[0]], known, self._pool_numbers(), count, rule=self.settings.rule
-            )
+            name: self.posterior.choose([one.models[0]], known, self._pool_numbers(), count)
             for name, one in zip(self.study.data.names, models, strict=True)
         }
         spreads = {

@@ -197,7 +197,7 @@ def write_more(
                 f"Labels: {data.provenance.engine}.",
                 (
                     f"n = {len(data.test)} held-out frames, {len(study.data.test)} of them of the "
-                    f"folder ({study.how}); chosen by {settings.rule} from {settings.candidates} "
+                    f"folder ({study.how}); chosen from {settings.candidates} "
                     "candidates."
                 ),
             ),

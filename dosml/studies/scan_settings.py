@@ -99,7 +99,7 @@ class ScanSettings(TrainingSettings):
     kpoints: IntList | None = None
     labels: UserText | None = None
     dos_engine: str | None = None
-    sampler: Literal["classical", "engine"] = "classical"
+    sampler: Literal["classical", "engine", "hard"] = "classical"
     train: int = Field(default=27, ge=2, le=MOST_COUNTED)
     test: int = Field(default=12, ge=2, le=MOST_COUNTED)
     prototype: str | None = None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Environments of the basis; atoms a batch; elements of a temporary.
 BASIS, _ATOMS, _CHUNK = 500, 256, 2_000_000
+#: Below every variance: where nothing is unknown, no frame is harder than another.
+_NOTHING = 1e-300
 
 
 class FramePosterior:
@@ -109,10 +111,8 @@ class FramePosterior:
         known: Sequence[int],
         pool: Sequence[int],
         count: int,
-        *,
-        rule: str = "variance",
     ) -> list[int]:
-        """Choose frames one after the other, each with the former ones taken as known.
+        """Choose the frames known least, one after the other, each with the former ones as known.
 
         Parameters
         ----------
@@ -125,9 +125,6 @@ class FramePosterior:
             Frames to choose from.
         count
             How many.
-        rule
-            "variance": the frame that is known least; "reduction": the frame that takes most away
-            from the variances of the whole pool.
 
         Returns
         -------
@@ -136,17 +133,12 @@ class FramePosterior:
         """
         ratios = [self._ratio(model) for model in models]
         posteriors = [self._posterior(model, known) for model in models]
-        gram = self._gram(pool)
         left, chosen = list(pool), []
         for _ in range(min(count, len(left))):
             scores = np.zeros(len(left))
-            for ratio, posterior in zip(ratios, posteriors, strict=True):
-                if rule == "variance":
-                    mine = np.array([self._variance(posterior, n) for n in left])
-                else:
-                    turned = posterior @ gram @ posterior
-                    mine = np.array([self._gain(posterior, turned, ratio, n) for n in left])
-                scores += mine / max(float(mine.mean()), 1e-300)
+            for posterior in posteriors:
+                mine = np.array([self._variance(posterior, n) for n in left])
+                scores += mine / max(float(mine.mean()), _NOTHING)
             best = left.pop(int(np.argmax(scores)))
             chosen.append(best)
             posteriors = [
@@ -173,21 +165,6 @@ class FramePosterior:
     def _variances(self, posterior: torch.Tensor) -> NDArray[np.float64]:
         found = [self._variance(posterior, n) for n in range(len(self._rows))]
         return np.clip(np.array(found), 0.0, None)
-
-    def _gram(self, pool: Sequence[int]) -> torch.Tensor:
-        total = torch.zeros_like(self._rows[0][:, :1] @ self._rows[0][:, :1].T)
-        for n in pool:
-            total += self._rows[n] @ self._rows[n].T / self._rows[n].shape[1]
-        return total
-
-    def _gain(
-        self, posterior: torch.Tensor, turned: torch.Tensor, ratio: float, number: int
-    ) -> float:
-        """Variance that labelling a frame takes away from the pool, at signal 1."""
-        rows = self._rows[number]
-        inner = rows.T @ posterior @ rows
-        inner.diagonal().add_(ratio)
-        return float(torch.linalg.solve(inner, rows.T @ turned @ rows).trace())
 
     def _conditioned(self, posterior: torch.Tensor, ratio: float, number: int) -> torch.Tensor:
         rows = self._rows[number]
