@@ -110,8 +110,8 @@ def _plan(
     # workers may run in other folders
     store = LabelStore(folder.resolve() / "labels", engine.fingerprint())
     tasks = []
-    for prior in settings.prior:
-        for seed in range(settings.seeds):
+    for seed in range(settings.seeds):  # a study that is cut off has all priors of some seeds
+        for prior in settings.prior:
             content = {
                 **settings.model_dump(
                     mode="json",
@@ -130,20 +130,31 @@ def _plan(
 def _run(plan: _Plan, settings: SearchSettings, folder: Path, reporter: Reporter) -> None:
     """Make the calls that are missing; a search is one task."""
     todo = [one for one in plan.tasks if len(read_calls(one)) < settings.calls]
-    there = len(plan.tasks) - len(todo)
     with (
         open_runner(
             settings.run, folder, workers=min(settings.workers, max(1, len(todo))), say=reporter.say
         ) as runner,
-        reporter.bar("searches", len(plan.tasks)) as update,
+        reporter.bar("calls", len(plan.tasks) * settings.calls) as update,
     ):
-        update(there)
+
+        def look() -> None:
+            update(sum(_calls_in(one.path) for one in plan.tasks))
+
+        look()
         if runner.local and len(todo) == 1:  # sooner done than a worker has started
             run_search(todo[0])
             return
-        for number, (task, made) in enumerate(runner.run(run_search, todo), there + 1):
+        for task, made in runner.run(run_search, todo, on_poll=look):
             logger.info("%s: %d calls made", task, made)
-            update(number)
+        look()
+
+
+def _calls_in(path: Path) -> int:
+    """Count the structures of a file quickly, for a bar."""
+    try:
+        return path.read_text(encoding="utf-8").count("Lattice=")
+    except (OSError, UnicodeDecodeError):
+        return 0
 
 
 def _found(plan: _Plan, settings: SearchSettings) -> tuple[list[Found], list[Trace]]:
