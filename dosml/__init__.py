@@ -16,6 +16,7 @@ from dosml.version import __version__
 
 if TYPE_CHECKING:
     from dosml.api import (
+        LammpsForceField,
         electron_map,
         grid,
         label_more,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         load_model,
         nelect_scan,
         smear_scan,
+        start_lammps,
         structures,
         survey,
         train,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "LammpsForceField",
     "__version__",
     "electron_map",
     "grid",
@@ -40,6 +43,7 @@ __all__ = [
     "load_model",
     "nelect_scan",
     "smear_scan",
+    "start_lammps",
     "structures",
     "survey",
     "train",

@@ -126,8 +126,9 @@ class Check:
 
     def words(self) -> str:
         """Say what failed."""
-        number = "not finite" if not math.isfinite(self.value) else f"{self.value:.3g} {self.unit}"
-        return f"{self.where}: {self.what} {number.strip()}, expected {self.limit}"
+        number = f" {self.value:.3g} {self.unit}" if math.isfinite(self.value) else ""
+        number = " is no number" if self.unit and not number else number
+        return f"{self.where}: {self.what}{number.rstrip()}, expected {self.limit}"
 
 
 def run_checks(

@@ -15,6 +15,7 @@ from ase import units
 
 from dosml.errors import DosmlError, LabelError
 from dosml.files import whole_file
+from dosml.learners.base import KeepsTrainings
 from dosml.learners.registry import learner_names, load_model, make_learner
 from dosml.relabel.dataset import LabelSet
 from dosml.relabel.frame_files import iter_file
@@ -214,7 +215,9 @@ class _Search:
         known = [one.label for one in starts if one.label is not None]
         if not known:
             raise LabelError(f"none of {len(labelled)} starts has a label to train {name} on")
-        learner = make_learner(name, {})
+        learner = make_learner(name)
+        if isinstance(learner, KeepsTrainings):
+            learner = learner.at(self.task.path.parent / "trainings")
         model = self.task.path.with_name(f"{self.task.path.stem}-prior")
         labels = LabelSet(
             np.array([one.free_energy for one in known]),

@@ -19,7 +19,7 @@ from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from dosml.analysis.statistics.stability import Run
-from dosml.errors import DamagedFileError, InputError
+from dosml.errors import DamagedFileError, DosmlError
 from dosml.files import read_npz, whole_file
 from dosml.neighbours import NeighborList
 from dosml.relabel.bragg import bragg_order
@@ -43,7 +43,10 @@ TOO_WIDE = 3.0
 #: Damping of thermostat and barostat in steps.
 THERMOSTAT_STEPS, BAROSTAT_STEPS = 50, 400
 #: What calculators raise on frames that they cannot do; each kind has its own.
-_FAILURES = (ValueError, RuntimeError, ArithmeticError, KeyError, IndexError, NotImplementedError)
+FAILURES = (
+    *(DosmlError, ValueError, RuntimeError, ArithmeticError),
+    *(KeyError, IndexError, NotImplementedError),
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def simulate(start: Atoms, calculator: Calculator, plan: RunPlan, crystal: Atoms
                 break
             if done * KEPT // plan.steps > len(frames):
                 frames.append(_bare(atoms))
-    except _FAILURES as error:
+    except FAILURES as error:
         ended = f"{type(error).__name__}: {error}"
     order = math.nan
     if plan.ensemble == "NVT" and frames and not ended:
@@ -259,7 +262,7 @@ def find(path: Path) -> Trajectory | None:
                 arrays["positions"], arrays["momenta"], arrays["cells"], strict=True
             )
         )
-    except (DamagedFileError, InputError, OSError, ValueError, KeyError, TypeError, IndexError):
+    except (DamagedFileError, OSError, ValueError, KeyError, TypeError, IndexError):
         return None
     return Trajectory(run, frames)
 
@@ -307,7 +310,7 @@ def melting_ramp(
             ended = _crash(
                 atoms, RunPlan("NVT", temperature, steps, seed), sample, start, neighbour
             )
-        except _FAILURES as error:
+        except FAILURES as error:
             ended = f"{type(error).__name__}: {error}"
         if ended:
             break

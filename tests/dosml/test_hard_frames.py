@@ -38,6 +38,11 @@ def make(setting):
 SMALL = ("--inducing", "60", "--n-max", "4", "--l-max", "2", "--cutoff", "4.5")
 
 
+@pytest.fixture(autouse=True)
+def short_runs(monkeypatch):
+    monkeypatch.setattr("dosml.studies.candidates.STEPS", 24)
+
+
 def copper(rattle, count, seed=0):
     rng = np.random.default_rng(seed)
     frames = []
