@@ -50,6 +50,9 @@ def structures(
     relaxations: Annotated[
         Number, typer.Option(help="Relaxations on the surrogate before each call. Default: 5.")
     ] = None,
+    steps: Annotated[
+        Number, typer.Option(help="Steps of each of these relaxations. Default: 30.")
+    ] = None,
     kappa: Annotated[
         float | None, typer.Option(help="Weight of the uncertainty. Default: 2.")
     ] = None,
@@ -92,6 +95,7 @@ def structures(
         "starts": starts,
         "seeds": seeds,
         "relaxations": relaxations,
+        "steps": steps,
         "kappa": kappa,
         "keep": keep,
         "seed": seed,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Shortest distance of two atoms, and longest to the nearest one of a cluster, in units of the
 #: neighbour distance of the crystal.
 CLOSEST, FARTHEST = 0.72, 1.45
+#: The same of random structures: atoms put anywhere are as close as they may be.
+APART = 0.80
 #: Å of empty space around a cluster: beyond the reach of its orbitals.
 VACUUM = 10.0
 #: Volume of random cells in units of the crystal's.
@@ -49,7 +51,7 @@ class Bounds:
         make = self._cell if self.periodic else self._cluster
         for _ in range(_TRIALS):
             atoms = make(rng)
-            if self.sound(atoms):
+            if closest_pair(atoms, self.neighbour) >= APART * self.neighbour and self.sound(atoms):
                 return atoms
         return self._loose(rng)
 

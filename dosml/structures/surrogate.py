@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from dosml.structures.starts import Bounds
 
-#: Reach of distances and angles of the fingerprint in units of the neighbour distance.
-RADIAL, ANGULAR = 3.0, 1.5
+#: Reach of distances of the fingerprint, of clusters and of crystals, whose pairs grow with its
+#: cube, and of angles, in units of the neighbour distance.
+RADIAL, PERIODIC_RADIAL, ANGULAR = 3.0, 2.2, 1.5
 #: Bins of both, and weight of angles to begin with.
 BINS = {"r_nbins": 100, "a_nbins": 50, "aweight": 1.0}
 #: Noise in units of the prefactor.
@@ -168,7 +169,8 @@ class Surrogate:
         from gpatom.gpfp.gp import GaussianProcess
 
         neighbour = self._bounds.neighbour
-        arguments = {"r_cutoff": RADIAL * neighbour, "a_cutoff": ANGULAR * neighbour, **BINS}
+        reach = PERIODIC_RADIAL if self._bounds.periodic else RADIAL
+        arguments = {"r_cutoff": reach * neighbour, "a_cutoff": ANGULAR * neighbour, **BINS}
         return Model(
             gp=GaussianProcess(
                 hp={"scale": length, "weight": 100.0, "ratio": NOISE}, prior=self._prior

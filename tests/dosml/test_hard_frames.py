@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import replace
 
 import ase.io
 import numpy as np
@@ -12,6 +12,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
+import dosml
 from dosml.analysis.statistics.errors import component_sums
 from dosml.analysis.statistics.hard_frames import chosen_overlap, difference_row, rank_correlation
 from dosml.cli import app
@@ -21,12 +22,23 @@ from dosml.learners.sgp.kernel import kernel_rows
 from dosml.learners.sgp.learner import SgpLearner
 from dosml.learners.sgp.selection import FramePosterior
 from dosml.learners.sgp.settings import SgpSettings
+from dosml.plan import resolve
+from dosml.progress import Reporter
+from dosml.records import CAMPAIGN, CampaignRecord, write_record
 from dosml.relabel.ase_factory import evaluate
-from dosml.relabel.dataset import LabelSet, load
-from dosml.relabel.frames import frame_id
+from dosml.relabel.dataset import Dataset, LabelSet, Provenance, load, save
+from dosml.relabel.engines.ase_calculator import AseEngine
+from dosml.relabel.engines.base import LabelFailure
+from dosml.relabel.engines.registry import make_engine
+from dosml.relabel.frames import canonical, frame_id
+from dosml.relabel.labelling import LadderTask, run_ladder
 from dosml.studies.candidates import CLOSEST, make_pool, neighbour_of
 from dosml.studies.folder_engine import engine_of
 from dosml.studies.model_runs import closest_pair
+from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
+from dosml.terminal import make_console
+from dosml.theory.setting import ElectronicSetting
+from dosml.theory.smearing import Smearing
 
 ENGINE = "ase:emt_engine:make"
 MODULE = """
@@ -153,36 +165,55 @@ def squeezed():
     return atoms
 
 
-@pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
-    """A scan with an engine of a file, so that worker processes find it too."""
-    folder = tmp_path_factory.mktemp("scan")
-    (folder / "emt_engine.py").write_text(MODULE)
-    frames = copper(0.1, 12, seed=3)
-    ase.io.write(folder / "frames.extxyz", frames)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        result = CliRunner().invoke(app, [
-            "smear-scan", "frames.extxyz", "--engine", ENGINE, "--sigma", "0.2,1", "--train", "8",
-            "--test", "4", "--workers", "1", "--out", "scan", *SMALL,
-        ])  # fmt: skip
-        assert result.exit_code == 0, result.output
-    return folder
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Label sets of an engine in a file, so that worker processes find it too."""
+    (tmp_path / "emt_engine.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dosml.studies.label_more.make_labels", in_this_process)
+    frames = [canonical(frame) for frame in copper(0.1, 12, seed=3)]
+    for number, frame in enumerate(frames):
+        frame.info["split"] = "train" if number < 8 else "test"
+    found = [evaluate(frame, EMT()) for frame in frames]
+    sets = [
+        LabelSet(
+            np.array([one.energy for one in found]),
+            [one.forces for one in found],
+            np.array([one.stress for one in found]),
+            setting=ElectronicSetting(Smearing("fermi-dirac", width)),
+        )
+        for width in (0.2, 1.0)
+    ]
+    engine = make_engine(ENGINE)
+    provenance = Provenance(engine=engine.name, protocol=engine.fingerprint())
+    save(Dataset.of(frames, sets, provenance), tmp_path / "labels")
+    return tmp_path
 
 
 def label_more(*arguments):
     return CliRunner().invoke(app, ["label-more", *map(str, arguments)])
 
 
-def test_label_more_grows_the_folder_and_goes_on(scanned, monkeypatch):
-    monkeypatch.chdir(scanned)
-    options = ("scan", "--frames", 4, "--batch", 2, "--pool", 15, "--pool-test", 3, "--workers", 1)
+def test_label_more_grows_the_folder_and_goes_on(folder):
+    options = (
+        "labels",
+        "--frames",
+        4,
+        "--batch",
+        2,
+        "--pool",
+        15,
+        "--pool-test",
+        3,
+        "--workers",
+        1,
+    )
     result = label_more(*options, *SMALL, "--out", "more")
     assert result.exit_code == 0, result.output
     table = pd.read_csv("more/hard_frames.csv")
     assert set(table["curve"]) == {"hard", "random 1"}
     assert set(table["held_out"]) == {"folder", "pool"}
-    grown = load(scanned / "more" / "label_sets")
+    grown = load(folder / "more" / "label_sets")
     hard = ase.io.read("more/hard.extxyz", ":")
     assert len(grown.train) == 8 + len(hard)
     assert {frame_id(frame) for frame in hard} <= set(grown.frame_ids)
@@ -191,70 +222,71 @@ def test_label_more_grows_the_folder_and_goes_on(scanned, monkeypatch):
         assert np.allclose(grown.label_sets[0].forces[n], evaluate(frame, EMT()).forces, atol=1e-6)
     overlap = pd.read_csv("more/overlap.csv").iloc[0]
     assert overlap["common"] == overlap["chosen"] == 4  # both settings have the same labels
-    assert (scanned / "more" / "sigma_0.2.npz").is_file()
-    report = (scanned / "more" / "report.html").read_text(encoding="utf-8")
+    assert (folder / "more" / "sigma_0.2.npz").is_file()
+    report = (folder / "more" / "report.html").read_text(encoding="utf-8")
     assert "what do the frames teach that it knows least?" in report
     # what was done is read: nothing is labelled or trained again
-    stamps = {path: path.stat().st_mtime_ns for path in (scanned / "more").rglob("*.npz")}
+    stamps = {path: path.stat().st_mtime_ns for path in (folder / "more").rglob("*.npz")}
     again = label_more(*options, *SMALL, "--out", "more")
     assert again.exit_code == 0, again.output
-    assert "0 to make" in again.stdout
-    assert " 1 to make" not in again.stdout
     kept = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns == stamp}
     assert {path for path in stamps if path.parent.name != "more"} <= kept
     pd.testing.assert_frame_equal(pd.read_csv("more/hard_frames.csv"), table)
 
 
-def test_a_frame_that_fails_is_in_no_label_set(scanned, tmp_path, monkeypatch):
-    shutil.copytree(scanned, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    from dosml.relabel.engines.ase_calculator import AseEngine
-    from dosml.relabel.engines.base import LabelFailure
-
+def test_a_frame_that_fails_is_in_no_label_set(folder, monkeypatch):
     real = AseEngine._label
 
-    def label(engine, frame, setting, folder):
+    def label(engine, frame, setting, place):
         # strained cells fail, at one setting of two
         whole = abs(frame.cell.volume - (bulk("Cu", a=3.6) * (2, 2, 1)).cell.volume) < 1e-3
         if whole or setting.smearing.width < 0.5:
-            return real(engine, frame, setting, folder)
+            return real(engine, frame, setting, place)
         return LabelFailure("did not converge")
 
     monkeypatch.setattr(AseEngine, "_label", label)
-    monkeypatch.setattr("dosml.studies.label_more.make_labels", in_this_process)
     result = label_more(
-        "scan", "--frames", 6, "--batch", 6, "--pool", 12, "--pool-test", 0, "--random", 0,
+        "labels", "--frames", 6, "--batch", 6, "--pool", 12, "--pool-test", 0, "--random", 0,
         "--workers", 1, *SMALL, "--out", "more",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "have no label at every setting" in " ".join(result.stdout.split())
-    grown = load(tmp_path / "copy" / "more" / "label_sets")
+    grown = load(folder / "more" / "label_sets")
     assert 8 <= len(grown.train) < 8 + 6
     assert all(len(one.forces) == len(grown.frames) for one in grown.label_sets)
 
 
 def in_this_process(engine, store, frames, settings, *_, **__):
-    from dosml.relabel.labelling import LadderTask, run_ladder
-
     for frame in frames:
         run_ladder(LadderTask(engine, store, frame, tuple(settings)))
 
 
-def test_the_engine_has_to_be_the_same(scanned, monkeypatch):
-    monkeypatch.chdir(scanned)
-    data = load(scanned / "scan")
-    assert engine_of(data, scanned / "scan").name == ENGINE
-    result = label_more("scan", "--engine", "xtb", *SMALL, "--out", "other")
-    assert result.exit_code == 2
-    assert "would label in another way" in " ".join(result.output.split())
-    result = label_more("scan", "--learner", "mace", "--out", "other")
-    assert result.exit_code == 2
-    from dataclasses import replace
-
-    from dosml.relabel.dataset import Provenance
-
+def test_the_engine_has_to_be_the_same(folder):
+    data = load(folder / "labels")
+    assert engine_of(data, None).name == ENGINE
+    (folder / "emt_engine.py").write_text(MODULE + "# changed")
+    with pytest.raises(InputError, match="would label in another way than the labels .* source is"):
+        engine_of(data, None)
     with pytest.raises(InputError, match="do not say which engine made them"):
         engine_of(replace(data, provenance=Provenance()), None)
+    with pytest.raises(InputError, match="chosen by the variance of the sgp"):
+        dosml.label_more("labels", learner=("mace",), out=folder / "other")
+
+
+def test_options_of_the_engine_are_those_of_the_campaign(tmp_path):
+    frames = [canonical(bulk("Cu", a=3.6, cubic=True))]
+    labels = LabelSet(
+        np.zeros(1), [np.zeros((4, 3))], setting=ElectronicSetting(Smearing("fermi-dirac", 0.2))
+    )
+    engine = make_engine("tb", {"kpoints": (3, 3, 3)}, ("Cu",))
+    provenance = Provenance(engine="tb", protocol=engine.fingerprint())
+    data = Dataset.of(frames, [labels], provenance)
+    run = {"kpoints": "3x3x3", "engine_options": {}, "preset": None}
+    write_record(tmp_path / CAMPAIGN, CampaignRecord(dosml="0", subject="Cu", run=run))
+    assert engine_of(data, tmp_path).fingerprint() == engine.fingerprint()
+    assert engine_of(data, None, "tb", {"kpoints": (3, 3, 3)}).name == "tb"
+    with pytest.raises(InputError, match="kpoint"):
+        engine_of(data, None)
 
 
 def test_hard_sampler_makes_half_of_the_training_frames(tmp_path, monkeypatch):
@@ -262,25 +294,29 @@ def test_hard_sampler_makes_half_of_the_training_frames(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("dosml.relabel.sampling.EQUILIBRATION_STEPS", 10)
     monkeypatch.setattr("dosml.relabel.sampling.SPACING_STEPS", 5)
-    arguments = [
-        "smear-scan", "Cu", "--engine", ENGINE, "--sigma", "0.2,1", "--sampler", "hard",
-        "--train", "8", "--test", "4", "--cell", "small", "--workers", "1", "--out", "scan", *SMALL,
-    ]  # fmt: skip
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    data = load(tmp_path / "scan")
-    tiers = [data.tiers[n].split()[0] for n in data.train]
-    assert len(tiers) == 8
-    assert sum(tier in {"cold", "warm", "hot"} for tier in tiers) == 4
-    assert len(data.test) == 4
-    assert {data.tiers[n] for n in data.test} == {"cold", "warm", "hot"}
+    options = {
+        "target": "Cu", "engine": ENGINE, "sigma": (0.2, 1.0), "sampler": "hard", "train": 8,
+        "test": 4, "cell": "small", "inducing": 60, "n_max": 4, "l_max": 2, "cutoff": 4.5,
+    }  # fmt: skip
+    plan = resolve(load_scan_settings(SmearScanSettings, options))
+    assert plan.counts.train == 8
+    assert plan.record()["cell"] == "small"
+    assert "knows least" in plan.source.frames.words
+    reporter = Reporter(make_console(quiet=True))
+    frames = plan.source.frames.get(tmp_path / "scan", reporter)
+    train = [frame.info["tier"].split()[0] for frame in frames if frame.info["split"] == "train"]
+    assert len(train) == 8
+    assert sum(tier in {"cold", "warm", "hot"} for tier in train) == 4
+    held = [frame.info["tier"] for frame in frames if frame.info["split"] == "test"]
+    assert sorted(set(held)) == ["cold", "hot", "warm"]
+    assert len(held) == 4
     (path,) = (tmp_path / "scan" / "frames").glob("hard-*.extxyz")
     before = path.stat().st_mtime_ns
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    again = plan.source.frames.get(tmp_path / "scan", reporter)
+    assert [frame_id(one) for one in again] == [frame_id(one) for one in frames]
     assert path.stat().st_mtime_ns == before
-    result = CliRunner().invoke(app, [*arguments[:-2], "--train", "3", "--out", "few"])
-    assert result.exit_code == 2
-    assert "give 4 at least" in result.output
+    with pytest.raises(InputError, match="give 4 at least"):
+        resolve(load_scan_settings(SmearScanSettings, {**options, "train": 3}))
 
 
 def test_overlap_and_difference_by_hand():
