@@ -44,8 +44,8 @@ def label_more(
     DosmlError
         With one line that says what to do.
     """
-    from dosml.studies.label_more import MoreSettings
     from dosml.studies.label_more import label_more as run
+    from dosml.studies.more_settings import MoreSettings
 
     settings = load_study_settings(MoreSettings, study_options(targets, options))
     return run(settings, reporter_for("label-more", progress=progress))

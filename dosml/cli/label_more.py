@@ -58,7 +58,7 @@ def label_more(
 
     Example: dosml label-more dosml-smear-scan-Ti --frames 12
     """
-    from dosml.studies.label_more import MoreSettings
+    from dosml.studies.more_settings import MoreSettings
 
     own = {
         "targets": targets,

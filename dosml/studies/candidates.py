@@ -77,6 +77,8 @@ def make_pool(
         If no candidate is left.
     """
     known = {frame_id(frame) for frame in frames}
+    # of the training frames: a cluster in a box says nothing of how far apart atoms are
+    limit = CLOSEST * min(neighbour_of(frame) for frame in frames)
     pool: list[Atoms] = []
     n_md, n_rattle = (round(share * count) for share in SHARES[:2])
     rng = np.random.default_rng(seed)
@@ -93,7 +95,7 @@ def make_pool(
                 break
             frame = canonical(atoms)
             frame.info["split"] = "train"
-            if frame_id(frame) in known or not _apart(frame):
+            if frame_id(frame) in known or closest_pair(frame, 2 * limit) < limit:
                 continue
             known.add(frame_id(frame))
             pool.append(frame)
@@ -110,11 +112,6 @@ def make_pool(
 def neighbour_of(frame: Atoms) -> float:
     """Neighbour distance (Å) of a close packing with the volume of a frame."""
     return float((np.sqrt(2.0) * frame.cell.volume / len(frame)) ** (1 / 3))
-
-
-def _apart(frame: Atoms) -> bool:
-    limit = CLOSEST * neighbour_of(frame)
-    return closest_pair(frame, 2 * limit) >= limit
 
 
 def _dynamics(

@@ -8,11 +8,10 @@ error falls no more. Frames drawn from the same pool by chance, as many, stand b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import ase.io
 import numpy as np
-from pydantic import Field
 
 from dosml.analysis.statistics.hard_frames import RANDOM, chosen_overlap
 from dosml.errors import DosmlError, InputError
@@ -20,8 +19,6 @@ from dosml.files import whole_file
 from dosml.learners.registry import load_model
 from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.selection import FramePosterior
-from dosml.limits import MOST_COUNTED, MOST_VALUES
-from dosml.paths import UserPath  # noqa: TC001 - pydantic reads it at run time
 from dosml.relabel.dataset import from_store, save
 from dosml.relabel.frames import TRAINING, frame_id, read_frames
 from dosml.relabel.store import LabelStore, content_hash
@@ -29,7 +26,7 @@ from dosml.studies.candidates import make_pool
 from dosml.studies.folder_engine import engine_of
 from dosml.studies.label_more_report import POOL_TIER, MoreResult, Round, write_more
 from dosml.studies.labelling import make_labels, provenance_of
-from dosml.studies.open_study import LabelStudySettings, open_study, settings_beside
+from dosml.studies.open_study import open_study, settings_beside
 from dosml.studies.scan import LABEL_SETS
 from dosml.studies.train import keep_model
 
@@ -43,47 +40,12 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
     from dosml.relabel.engines.base import Engine
+    from dosml.studies.more_settings import MoreSettings
     from dosml.studies.open_study import OpenStudy
     from dosml.trainings import Training
 
 #: Rounds in which the held-out error may fail to fall before the command ends.
 PATIENCE = 2
-#: Candidates for each frame that is to be labelled.
-POOL = 15
-#: Rounds, where the user does not say how many frames each takes.
-ROUNDS = 3
-
-
-class MoreSettings(LabelStudySettings):
-    """Everything that decides what `dosml label-more` does.
-
-    `frames` are labelled in rounds of `batch`, chosen from a pool of `pool` candidates and the
-    frames of `pool_file`. `pool_test` random candidates are labelled and held out, because the
-    folder's own held-out frames know nothing of what else is in the pool; `random` draws of as many
-    frames as are chosen are labelled beside them.
-    """
-
-    command: ClassVar[str] = "label-more"
-
-    frames: int = Field(default=12, ge=1, le=MOST_COUNTED)
-    batch: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
-    pool: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
-    pool_file: UserPath | None = None
-    pool_test: int = Field(default=8, ge=0, le=MOST_COUNTED)
-    random: int = Field(default=1, ge=0, le=MOST_VALUES)
-    engine: str | None = None
-    engine_options: dict[str, Any] = Field(default_factory=dict)
-    l_max: int | None = Field(default=None, ge=0, le=100)
-
-    @property
-    def per_round(self) -> int:
-        """Frames of each round."""
-        return min(self.frames, self.batch or -(-self.frames // ROUNDS))
-
-    @property
-    def candidates(self) -> int:
-        """Frames of the pool."""
-        return self.pool or POOL * self.frames
 
 
 def label_more(settings: MoreSettings, reporter: Reporter) -> MoreResult:
@@ -154,23 +116,20 @@ class _Work:
         """Label rounds of frames; `rounds` is how many the curve has that it stands beside."""
         data, training = self.data, self.first
         found = [self._round(name, 0, data, training, ())]
-        known = list(range(self.n_train))
+        asked: list[int] = []
         order = self._random_order(name) if name != "hard" else []
-        asked = 0
-        while asked < self.settings.frames and (rounds is None or len(found) < rounds):
-            count = min(self.settings.per_round, self.settings.frames - asked)
-            left = [n for n in self._pool_numbers() if n not in known]
+        while len(asked) < self.settings.frames and (rounds is None or len(found) < rounds):
+            count = min(self.settings.per_round, self.settings.frames - len(asked))
+            left = [n for n in self._pool_numbers() if n not in asked]
             if not left:
                 self.reporter.warn("the pool is used up: give a larger --pool")
                 break
             if name == "hard":
-                chosen = self.posterior.choose(
-                    [one.models[0] for one in self._models(training)], known, left, count
-                )
+                models = [one.models[0] for one in self._models(training)]
+                chosen = self.posterior.choose(models, self._known(data, asked), left, count)
             else:
                 chosen, order = order[:count], order[count:]
-            asked += len(chosen)
-            known += chosen
+            asked += chosen
             data = self._labelled(data, [self.pool[n - self.n_train] for n in chosen], name)
             training = self._trained(data)
             found.append(self._round(name, len(found), data, training, tuple(chosen)))
@@ -179,6 +138,12 @@ class _Work:
                 self.reporter.say(f"the held-out error fell no more for {PATIENCE} rounds: done")
                 break
         return found, data, training
+
+    def _known(self, data: Dataset, asked: Sequence[int]) -> list[int]:
+        """Training frames, and those asked for that have labels."""
+        there = set(data.frame_ids)
+        found = [n for n in asked if frame_id(self.pool[n - self.n_train]) in there]
+        return [*range(self.n_train), *found]
 
     def overlap(self) -> pd.DataFrame:
         """Frames chosen for each label set alone, held against each other."""

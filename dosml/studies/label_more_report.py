@@ -17,6 +17,7 @@ from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.hard_frames import curve_rows, difference_row
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
+from dosml.relabel.frames import frame_id
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.results import HeldOut
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
-    from dosml.studies.label_more import MoreSettings
+    from dosml.studies.more_settings import MoreSettings
     from dosml.studies.open_study import OpenStudy
 
 #: Kinds of held-out frames in words.
@@ -173,7 +174,8 @@ def write_more(
         write_tables(differences, folder, "hard_against_random")
     if len(overlap):
         write_tables(overlap, folder, "overlap")
-    chosen = [frame for one in curves[0] for frame in one.frames]
+    there = set(data.frame_ids)
+    chosen = [one for each in curves[0] for one in each.frames if frame_id(one) in there]
     if chosen:
         with whole_file(folder / "hard.extxyz") as partial:
             ase.io.write(partial, chosen, format="extxyz")

@@ -143,7 +143,7 @@ def test_pool_is_apart_different_and_the_same_again(models):
     assert len(ids) == len(first) >= 12
     assert not ids & {frame_id(one) for one in frames}
     for frame in first:
-        assert closest_pair(frame, 3.0) >= CLOSEST * neighbour_of(frame)
+        assert closest_pair(frame, 3.0) >= CLOSEST * neighbour_of(frames[0]) - 1e-9
         assert frame.info["split"] == "train"
     tiers = {frame.info["tier"].split()[0] for frame in first}
     assert tiers == {"md", "rattle", "strain", "given"}
