@@ -13,7 +13,7 @@ from dosml.studies.open_study import load_study_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dosml.structures.report import SearchResult
+    from dosml.searches.report import SearchResult
     from dosml.studies.label_more_report import MoreResult
     from dosml.studies.validate_report import Validated
 
@@ -73,8 +73,8 @@ def structures(target: str, *, progress: bool = False, **options: Any) -> Search
     DosmlError
         With one line that says what to do.
     """
-    from dosml.structures.settings import SearchSettings
-    from dosml.structures.study import search_structures
+    from dosml.searches.settings import SearchSettings
+    from dosml.searches.study import search_structures
 
     given = {**options, "target": target}
     settings = join_settings(SearchSettings, given, None, required="target", nothing="")

@@ -79,8 +79,8 @@ def structures(
     Example: dosml structures Ti13 --engine tb --prior classical,none
     """
     from dosml.paths import check_output
+    from dosml.searches.settings import SearchSettings
     from dosml.settings import join_settings
-    from dosml.structures.settings import SearchSettings
 
     given = {
         "target": target,
@@ -106,7 +106,7 @@ def structures(
     settings = join_settings(SearchSettings, given, config, required="target", nothing="")
     check_output(settings.folder)
     from dosml.cli.tables import cells_table
-    from dosml.structures.study import search_structures
+    from dosml.searches.study import search_structures
 
     reporter = make_reporter()
     result = search_structures(settings, reporter)

@@ -118,7 +118,7 @@ def _dynamics(
     calculator: Calculator, frames: Sequence[Atoms], count: int, seed: int
 ) -> Iterator[Atoms]:
     symbols = {symbol for frame in frames for symbol in set(frame.symbols)}
-    temperatures = TEMPERATURES_K
+    temperatures: tuple[float, ...] = TEMPERATURES_K
     if len(symbols) == 1 and symbols <= set(ELEMENTS):
         melts = element(next(iter(symbols))).melting_temperature
         temperatures = tuple(TEMPERATURES[tier] * melts for tier in TIERS)

@@ -24,13 +24,13 @@ from dosml.errors import InputError
 from dosml.learners.ase_calculator import AseLearner
 from dosml.relabel.ase_factory import AseFactory
 from dosml.relabel.labelling import run_ladder
-from dosml.structures import search as search_module
-from dosml.structures.prior import PriorValues, ask, fit_scale, prior_calculator, wall
-from dosml.structures.ranking import Found, distinct, relax_found, symmetry_of
-from dosml.structures.search import read_calls, run_search
-from dosml.structures.settings import SearchSettings
-from dosml.structures.starts import CLOSEST, Bounds
-from dosml.structures.study import _engine, _plan, _setting
+from dosml.searches import search as search_module
+from dosml.searches.prior import PriorValues, ask, fit_scale, prior_calculator, wall
+from dosml.searches.ranking import Found, distinct, relax_found, symmetry_of
+from dosml.searches.search import read_calls, run_search
+from dosml.searches.settings import SearchSettings
+from dosml.searches.starts import CLOSEST, Bounds
+from dosml.searches.study import _engine, _plan, _setting
 from dosml.studies.model_runs import closest_pair
 
 pytest.importorskip("gpatom", reason="the structures extra is not installed")

@@ -164,7 +164,7 @@ class FramePosterior:
 
     def _variances(self, posterior: torch.Tensor) -> NDArray[np.float64]:
         found = [self._variance(posterior, n) for n in range(len(self._rows))]
-        return np.clip(np.array(found), 0.0, None)
+        return np.asarray(np.clip(np.array(found), 0.0, None))
 
     def _conditioned(self, posterior: torch.Tensor, ratio: float, number: int) -> torch.Tensor:
         rows = self._rows[number]
@@ -173,4 +173,5 @@ class FramePosterior:
         inner.diagonal().add_(ratio)
         lower = torch.linalg.cholesky((inner + inner.T) / 2)
         half = torch.linalg.solve_triangular(lower, turned.T, upper=False)
-        return posterior - half.T @ half
+        left: torch.Tensor = posterior - half.T @ half
+        return left

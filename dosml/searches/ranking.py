@@ -67,7 +67,7 @@ def distances_of(atoms: Atoms, *, periodic: bool) -> NDArray[np.float64]:
     )
     lists = [np.sort(found[centre == n]) for n in range(len(atoms))]
     count = min(map(len, lists))
-    return np.mean([one[:count] for one in lists], axis=0)
+    return np.asarray(np.mean([one[:count] for one in lists], axis=0))
 
 
 def same(one: Found, other: Found, *, periodic: bool) -> bool:
@@ -142,7 +142,7 @@ def symmetry_of(atoms: Atoms, *, periodic: bool) -> str:
         if periodic:
             import spglib
 
-            cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
+            cell: Any = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
             found = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY)
             return "P1 (1)" if found is None else f"{found.international} ({found.number})"
         from pymatgen.core import Molecule

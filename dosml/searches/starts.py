@@ -12,7 +12,7 @@ from dosml.relabel.structures import unit_cell
 from dosml.studies.model_runs import closest_pair, neighbour_distance
 
 if TYPE_CHECKING:
-    from dosml.structures.settings import SearchSettings
+    from dosml.searches.settings import SearchSettings
 
 #: Shortest distance of two atoms, and longest to the nearest one of a cluster, in units of the
 #: neighbour distance of the crystal.

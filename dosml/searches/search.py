@@ -22,9 +22,9 @@ from dosml.relabel.frame_files import iter_file
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.label import Label
 from dosml.relabel.labelling import LadderTask, run_ladder
-from dosml.structures.prior import prior_calculator
-from dosml.structures.starts import Bounds
-from dosml.structures.surrogate import Surrogate
+from dosml.searches.prior import prior_calculator
+from dosml.searches.starts import Bounds
+from dosml.searches.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.engines.base import Engine
     from dosml.relabel.store import LabelStore
-    from dosml.structures.settings import SearchSettings
+    from dosml.searches.settings import SearchSettings
     from dosml.theory.setting import ElectronicSetting
 
 #: A candidate nearer to a label than this, in units of the length scale, is no news.

@@ -15,7 +15,7 @@ import numpy as np
 from dosml.neighbours import NeighborList
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.second_moment import SecondMomentCalculator
-from dosml.structures.settings import CLASSICAL, NONE
+from dosml.searches.settings import CLASSICAL, NONE
 from dosml.studies.force_source import force_source
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.searches import difference_rows, prior_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
-from dosml.structures.ranking import symmetry_of
-from dosml.structures.settings import CLASSICAL
+from dosml.searches.ranking import symmetry_of
+from dosml.searches.settings import CLASSICAL
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from dosml.analysis.statistics.searches import Trace
     from dosml.progress import Reporter
     from dosml.relabel.engines.base import Engine
-    from dosml.structures.ranking import Found
-    from dosml.structures.settings import SearchSettings
+    from dosml.searches.ranking import Found
+    from dosml.searches.settings import SearchSettings
 
 #: File of the structures, and how many are drawn.
 STRUCTURES, DRAWN = "structures.extxyz", 6

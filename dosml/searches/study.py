@@ -18,11 +18,11 @@ from dosml.relabel.engines.registry import default_engine, engine_entry, make_en
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frame_files import iter_file
 from dosml.relabel.store import LabelStore, content_hash
-from dosml.structures.prior import prior_calculator
-from dosml.structures.ranking import Found, distinct, relax_found
-from dosml.structures.report import SearchResult, write_search
-from dosml.structures.search import Call, SearchTask, read_calls, run_search
-from dosml.structures.surrogate import check_installed
+from dosml.searches.prior import prior_calculator
+from dosml.searches.ranking import Found, distinct, relax_found
+from dosml.searches.report import SearchResult, write_search
+from dosml.searches.search import Call, SearchTask, read_calls, run_search
+from dosml.searches.surrogate import check_installed
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from dosml.progress import Reporter
     from dosml.relabel.engines.base import Engine
-    from dosml.structures.settings import SearchSettings
+    from dosml.searches.settings import SearchSettings
 
 #: What a search writes at the top of its folder.
 _NAMES = ("searches", "structures", "calls", "priors", "relaxed")

@@ -17,7 +17,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
 from dosml.errors import InputError
-from dosml.structures.prior import PriorValues, ask, fit_scale, wall
+from dosml.searches.prior import PriorValues, ask, fit_scale, wall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
-    from dosml.structures.starts import Bounds
+    from dosml.searches.starts import Bounds
 
 #: Reach of distances of the fingerprint, of clusters and of crystals, whose pairs grow with its
 #: cube, and of angles, in units of the neighbour distance.
@@ -154,7 +154,7 @@ class Surrogate:
         target: Any = moving
         if self._bounds.periodic:
             target = FrechetCellFilter(moving, scalar_pressure=pressure)
-        last = atoms.copy()
+        last: Atoms = atoms.copy()
         with BFGS(target, logfile=None, maxstep=LONGEST_STEP) as optimiser:
             for _ in optimiser.irun(fmax=FMAX, steps=steps):
                 if not self._bounds.sound(moving):
@@ -212,7 +212,7 @@ def _kept_prior(bounds: Bounds, calculator: Calculator | None) -> Any:
     """Make a prior of gpatom's kind that asks its calculator once for every structure."""
     from gpatom.gpfp.prior import CalculatorPrior
 
-    class KeptPrior(CalculatorPrior):  # type: ignore[misc, no-any-unimported]
+    class KeptPrior(CalculatorPrior):  # type: ignore[misc]
         """s E_prior + wall + m."""
 
         def __init__(self) -> None:
