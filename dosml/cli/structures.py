@@ -74,7 +74,8 @@ def structures(
     """Search for structures of low energy with few calls of an engine.
 
     A Gaussian process on a force field as its prior mean relaxes candidates, and the engine is
-    asked where energy minus uncertainty is least. Run the same command again to continue.
+    asked where energy minus uncertainty is least, every second time where energy is. Run the same
+    command again to continue.
 
     Example: dosml structures Ti13 --engine tb --prior classical,none
     """

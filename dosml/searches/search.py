@@ -1,4 +1,4 @@
-"""One search: random starts, then call after call where E - kappa sigma is least.
+"""One search: random starts, then calls where E - kappa sigma and where E is least, in turns.
 
 A call is one label of the engine. What is decided at a call follows from the seed, its number and
 the labels before it, so that a search that was cut off goes on to the same structures.
@@ -149,13 +149,15 @@ class _Search:
         """Relax candidates on the surrogate, and take the one of the lowest bound."""
         surrogate = self._fitted(labelled)
         pressure = self.settings.pressure * units.GPa
+        # every second call goes for the lowest energy alone: to know of a valley is not to be in it
+        kappa = self.settings.kappa if len(self.calls) % 2 else 0.0
         best: tuple[float, Atoms] | None = None
         for start in self._candidates(labelled, rng):
             relaxed = self.bounds.centred(surrogate.relax(start, self.settings.steps, pressure))
             if not self.bounds.sound(relaxed) or surrogate.nearest(relaxed) < NEAREST:
                 continue
             energy, spread = surrogate.predict(relaxed)
-            bound = energy - self.settings.kappa * spread
+            bound = energy - kappa * spread
             if self.bounds.periodic:
                 bound += pressure * float(relaxed.cell.volume)
             if best is None or bound < best[0]:
