@@ -8,10 +8,12 @@ Gaussian process then finds m anew by generalised least squares (Lyngby, Larsen,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.files import file_hash
 from dosml.neighbours import NeighborList
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.second_moment import SecondMomentCalculator
@@ -64,6 +66,12 @@ def prior_calculator(text: str, symbol: str, device: str | None) -> Calculator |
     if text == CLASSICAL:
         return SecondMomentCalculator(calibrate(symbol))
     return force_source(text, sigma=None, scheme=None, device=device).calculator
+
+
+def prior_key(text: str) -> str:
+    """Name a prior by what decides it: a saved model by its content."""
+    path = Path(text)
+    return file_hash(path) if path.is_file() else text
 
 
 def wall(atoms: Atoms, neighbour: float) -> PriorValues:

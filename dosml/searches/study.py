@@ -18,7 +18,7 @@ from dosml.relabel.engines.registry import default_engine, engine_entry, make_en
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frame_files import iter_file
 from dosml.relabel.store import LabelStore, content_hash
-from dosml.searches.prior import prior_calculator
+from dosml.searches.prior import prior_calculator, prior_key
 from dosml.searches.ranking import Found, distinct, relax_found
 from dosml.searches.report import SearchResult, write_search
 from dosml.searches.search import Call, SearchTask, read_calls, run_search
@@ -119,7 +119,7 @@ def _plan(
                 ),
                 "engine": engine.fingerprint(),
                 "setting": setting.as_dict(),
-                "prior": prior,
+                "prior": prior_key(prior),
                 "search_seed": seed,
             }
             path = folder.resolve() / "searches" / f"{content_hash(content)}.extxyz"

@@ -206,6 +206,7 @@ def test_what_the_engine_refuses_is_a_call_and_no_structure(here, monkeypatch):
     assert len(asked) == 6
 
 
+@pytest.mark.slow
 def test_the_command_finds_ranks_and_reports(here):
     def run(prior):
         # one search at a time is made in this process
@@ -261,6 +262,7 @@ def test_a_learner_by_name_is_fitted_to_the_starts(here, monkeypatch):
     assert task.path.with_name(f"{task.path.stem}-prior.json").is_file()
 
 
+@pytest.mark.slow
 def test_crystals_are_found_and_named(here):
     result = dosml.structures(
         target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=8, keep=1, workers=1,
