@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 SAME_ENERGY, SAME_DISTANCES = 0.005, 0.08
 #: eV/Å and steps of the relaxation with the engine.
 FMAX, STEPS = 0.02, 40
-#: Tolerances (Å) at which symmetry is looked for, and Å around a crystal's atom that tell it.
-SYMMETRY, REACH = 0.1, 6.0
+#: Å: tolerance at which symmetry is looked for (a k-mesh of a skewed cell distorts a crystal by a
+#: tenth), and reach around an atom of a crystal that tells structures apart.
+SYMMETRY, REACH = 0.2, 6.0
 
 
 @dataclass(frozen=True)
@@ -149,4 +150,4 @@ def symmetry_of(atoms: Atoms, *, periodic: bool) -> str:
         from pymatgen.symmetry.analyzer import PointGroupAnalyzer
 
         molecule = Molecule(atoms.get_chemical_symbols(), atoms.positions)
-        return str(PointGroupAnalyzer(molecule, tolerance=2 * SYMMETRY).get_pointgroup())
+        return str(PointGroupAnalyzer(molecule, tolerance=SYMMETRY).get_pointgroup())
