@@ -25,13 +25,13 @@ PLAN = "--dry-run --engine xtb --train 2 --test 2"
 @pytest.mark.parametrize(
     "commands",
     [
-        f"smear-scan Cu {PLAN}; map Cu {PLAN}; survey Cu Ti {PLAN}; smear-scan frames.extxyz {PLAN}",
+        f"smear-scan Cu {PLAN}; map Cu {PLAN}; survey Cu Ti {PLAN}; smear-scan my.extxyz {PLAN}",
         "report metals --out joined",
         "datasets; info; cite; train --help",
     ],
 )
 def test_no_torch(crystals, tmp_path, commands):
-    crystals(tmp_path / "frames.extxyz", 4)
+    crystals(tmp_path / "my.extxyz", 4)
     if "report" in commands:
         for metal in ("Ti", "Cu"):
             write_campaign(tmp_path / "metals" / metal, metal)

@@ -228,7 +228,7 @@ def test_names_that_no_report_can_hold(command, name: str) -> None:
 @pytest.mark.parametrize("sink", ["full", "closed", "gone"])
 def test_an_output_that_fails(dosml, sink: str) -> None:
     if sink == "full":
-        with Path("/dev/full").open("w") as full:
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
             result = dosml("learners", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     elif sink == "gone":
         reader, writer = os.pipe()
