@@ -25,12 +25,13 @@ from tools.second_reader import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: Files that are sound as their format goes, and that a command may take only with a warning that
 #: holds one of these words.
 TO_WARN = {
-    "zero_labels.extxyz": "zero",
+    "one_atom.extxyz": "zero",
     "outlier_force.extxyz": "larg",
     "huge_forces.extxyz": "larg",
 }
@@ -102,6 +103,8 @@ def _of_frames(said: Said) -> str:
         return f"no warning that says {word!r}"
     if "--dry-run" in said.words:
         return _plan(said, frames)
+    if said.words[0] == "transfer":
+        raise NotJudgedError("a table of tiers by tiers")
     if trains:
         return _errors(said, frames)
     if said.words[0] == "phonons":
@@ -165,37 +168,45 @@ def _poscar(path: Path) -> Plain:
 
 def _errors(said: Said, frames: list[Plain]) -> str:
     """Numbers of frames, and the mean absolute force of the labels that were held out."""
-    tables = [
-        said.place / "out" / name for name in ("training.csv", "learning_curve.csv", "grid.csv")
-    ]
-    (table,) = [path for path in tables if path.is_file()]
+    names = ("training.csv", "learning_curve.csv", "grid.csv")
+    (table,) = [path for name in names if (path := said.place / "out" / name).is_file()]
     with table.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    beside = "--test-file" in said.words
-    held_from = np.array([np.abs(one.forces()).sum() for one in frames])
-    sizes = np.array([3 * len(one.symbols) for one in frames])
     for row in rows:
         n_train, n_test = int(row["n_train"]), int(row["n_test"])
-        if beside and n_test != len(frames):
-            return f"{n_test} of {len(frames)} frames are held out"
-        if table.name == "training.csv" and not beside and n_train + n_test != len(frames):
-            return f"{n_train} and {n_test} of {len(frames)} frames"
-        marked = [n for n, one in enumerate(frames) if one.info.get("split") == "test"]
-        choices = (
-            [tuple(marked)] if marked and not beside else combinations(range(len(frames)), n_test)
-        )
+        whole = n_test if "--test-file" in said.words else n_train + n_test
+        if table.name == "training.csv" and whole != len(frames):
+            return f"{n_train} training frames, {n_test} held out, of {len(frames)}"
         mean = float(row["force_mav_ev_per_angstrom"])
-        if not np.isfinite(float(row["force_percent_error"])):
+        if mean and not np.isfinite(float(row["force_percent_error"])):
             return "an error that is no number"
-        for tried, chosen in enumerate(choices):
-            here = list(chosen)
-            if np.isclose(held_from[here].sum() / sizes[here].sum(), mean, rtol=1e-6):
-                break
-            if tried > MOST_CHOICES:
-                raise NotJudgedError("too many ways to choose the held-out frames")
-        else:
+        if not _some_have(frames, _choices(said, frames, n_test), mean):
             return f"no {n_test} frames have the mean absolute force {mean:.6g} eV/Å"
     return ""
+
+
+def _choices(said: Said, frames: list[Plain], n_test: int) -> Iterable[tuple[int, ...]]:
+    """Frames that may have been held out."""
+    every = range(len(frames))
+    marked = [n for n in every if frames[n].info.get("split") == "test"]
+    if said.words[0] == "grid":  # it chooses among the training frames
+        return combinations([n for n in every if n not in marked], n_test)
+    if "--test-file" in said.words or not marked:
+        return combinations(every, n_test)
+    return [tuple(marked)]
+
+
+def _some_have(frames: list[Plain], choices: Iterable[tuple[int, ...]], mean: float) -> bool:
+    """Whether any of these choices of frames have this mean absolute force component, eV/Å."""
+    sums = np.array([np.abs(one.forces()).sum() for one in frames])
+    sizes = np.array([3 * len(one.symbols) for one in frames])
+    for tried, chosen in enumerate(choices):
+        here = list(chosen)
+        if np.isclose(sums[here].sum() / sizes[here].sum(), mean, rtol=1e-6):
+            return True
+        if tried > MOST_CHOICES:
+            raise NotJudgedError("too many ways to choose the held-out frames")
+    return False
 
 
 def _phonons(said: Said, frames: list[Plain]) -> str:
@@ -206,7 +217,10 @@ def _phonons(said: Said, frames: list[Plain]) -> str:
     atoms = len(frames[0].symbols)
     if not branches or (3 * atoms) % len(branches):
         return f"{len(branches)} branches of {atoms} atoms"
-    start = [float(row["frequency_thz"]) for row in rows if row["point"] == "0"]
+    # the path of a crystal without symmetry begins elsewhere
+    long_waves = [row for row in rows if all(float(row[f"q{axis}"]) == 0 for axis in (1, 2, 3))]
+    first = long_waves[0]["point"]
+    start = [float(row["frequency_thz"]) for row in long_waves if row["point"] == first]
     if sum(abs(one) < 0.02 for one in start) < 3:
         return f"no three acoustic branches at Gamma: {start}"
     return ""

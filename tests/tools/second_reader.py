@@ -58,7 +58,7 @@ class Plain:
         found[n, n, len(steps) // 2] = np.inf  # an atom and itself
         sides = np.cross(self.cell[[1, 2, 0]], self.cell[[2, 0, 1]])
         height = abs(np.linalg.det(self.cell)) / np.linalg.norm(sides, axis=1).max()
-        return np.sort(found[found < height])
+        return np.sort(found[found < 1.01 * height])
 
     def forces(self) -> np.ndarray:
         """REF_forces, eV/Å."""
@@ -150,8 +150,8 @@ def fault_of_labels(frames: list[Plain]) -> str:
         return str(error)
     if not all(np.isfinite(one).all() and np.abs(one).max() < LARGEST_LABEL for one in values):
         return "a label that is no number of a metal"
-    if not any(one.forces().any() for one in frames):
-        return "all forces are zero"
+    if not any(one.forces().any() or one.energy() for one in frames):
+        return "all energies and forces are zero"
     for frame in frames:
         stress = frame.info.get("REF_stress")
         if stress is not None and len([float(word) for word in stress.split()]) not in {6, 9}:
