@@ -83,6 +83,7 @@ def write_training_report(
     *,
     rows: Sequence[dict[str, Any]],
     held: HeldOut,
+    warnings: Sequence[str] = (),
 ) -> Path:
     """Write the report of trainings: errors by tier and element, parity, worst frames.
 
@@ -92,6 +93,8 @@ def write_training_report(
         Errors of every learner, label set and tier; the first is of `held`.
     held
         Labels and predictions of the first learner on the first label set.
+    warnings
+        What the models have against themselves: it stands beside the answer.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def write_training_report(
         f"{first['label_set']}, errs by {first['force_percent_error']:.1f} %{between} of the mean "
         f"force, {_MEV * first['force_mae_ev_per_angstrom']:.0f} of "
         f"{_MEV * first['force_mav_ev_per_angstrom']:.0f} meV/Å.",
-        limits=tuple(_what_limits(study)),
+        limits=(*warnings, *_what_limits(study)),
         findings=tuple(findings),
         figure=name,
     )
