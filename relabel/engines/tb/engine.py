@@ -316,7 +316,9 @@ def _read_stamped(path: Path, stamp: int, symbol: str | None) -> TbParameters:  
         return read_nrl(path, symbol)
     try:
         values = json_object(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise EngineError(f"parameters={path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise EngineError(
             f"parameters={path}: expected the parameters of one metal as JSON "
             f"({first_problem(error)})"
