@@ -37,6 +37,6 @@ def test_no_torch(crystals, tmp_path, commands):
             write_campaign(tmp_path / "metals" / metal, metal)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, commands],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
