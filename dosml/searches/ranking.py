@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 #: eV/atom, and mean difference of sorted distances (Å), within which two structures are one.
 SAME_ENERGY, SAME_DISTANCES = 0.005, 0.08
+#: Mean difference of the distances of two crystals, each in units of their mean: fcc and hcp, the
+#: nearest of kin, are 0.012 apart.
+SAME_SHAPE = 0.006
 #: eV/Å and steps of the relaxation with the engine.
 FMAX, STEPS = 0.02, 40
 #: Å: tolerance at which symmetry is looked for (a k-mesh of a skewed cell distorts a crystal by a
 #: tenth), and reach around an atom of a crystal that tells structures apart.
-SYMMETRY, REACH = 0.2, 6.0
+SYMMETRY, REACH = 0.2, 8.0
+#: Neighbours of each atom of a crystal that are looked at.
+NEIGHBOURS = 40
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,24 @@ def distances_of(atoms: Atoms, *, periodic: bool) -> NDArray[np.float64]:
     centre, found = search.compute(
         atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="id"
     )
-    lists = [np.sort(found[centre == n]) for n in range(len(atoms))]
+    lists = [np.sort(found[centre == n])[:NEIGHBOURS] for n in range(len(atoms))]
     count = min(map(len, lists))
     return np.asarray(np.mean([one[:count] for one in lists], axis=0))
 
 
 def same(one: Found, other: Found, *, periodic: bool) -> bool:
-    """Whether two structures are one, by energy and distances."""
-    if abs(one.value - other.value) > SAME_ENERGY:
-        return False
+    """Whether two structures are one: clusters by energy and distances, crystals by shape.
+
+    A crystal that is not relaxed is the same one at another volume.
+    """
     mine, theirs = (distances_of(found.atoms, periodic=periodic) for found in (one, other))
     count = min(len(mine), len(theirs))
-    return float(np.abs(mine[:count] - theirs[:count]).mean()) < SAME_DISTANCES
+    mine, theirs = mine[:count], theirs[:count]
+    if periodic:
+        return float(np.abs(mine / mine.mean() - theirs / theirs.mean()).mean()) < SAME_SHAPE
+    if abs(one.value - other.value) > SAME_ENERGY:
+        return False
+    return float(np.abs(mine - theirs).mean()) < SAME_DISTANCES
 
 
 def distinct(found: Sequence[Found], *, periodic: bool, most: int | None = None) -> list[Found]:

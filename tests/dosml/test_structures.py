@@ -298,9 +298,10 @@ def test_structures_are_told_apart_whatever_the_order_of_atoms():
     assert len(distinct(found, periodic=False)) == 2
     assert distinct(found, periodic=False)[0].value == -3.001
     assert len(distinct(found, periodic=False, most=1)) == 1
-    one, two = bulk("Cu", "fcc", a=3.6), bulk("Cu", "fcc", a=3.6, cubic=True)
-    crystals = [Found(one, -3.0, "x", 1), Found(two, -3.0, "x", 2)]
-    assert len(distinct(crystals, periodic=True)) == 1
+    one, two = bulk("Cu", "fcc", a=3.6), bulk("Cu", "fcc", a=3.8, cubic=True)
+    near = bulk("Cu", "hcp", a=2.546, c=2.546 * np.sqrt(8 / 3))
+    crystals = [Found(each, -3.0 + 0.1 * n, "x", n) for n, each in enumerate((one, two, near))]
+    assert [each.call for each in distinct(crystals, periodic=True)] == [0, 2]
 
 
 def test_calls_are_counted_against_the_best():
