@@ -179,10 +179,34 @@ def test_dos_of_iron_and_palladium(reference_data, tmp_path, dosml):
     assert chi[1] == pytest.approx(chi[0] * 2 / 7)  # (2 2 2)^2 / (2 2 0)^2
     assert palladium["smeared_in_file"] == "gaussian 0.05 eV"
     assert (tmp_path / "d.png").stat().st_size > 10_000
+    assert palladium["note"].startswith("holds Na, Pd: --element Na,Pd")
     table = dosml("dos", data / FE, "--window", "-10", "5", "--m-resolved")
     assert "-0.604" in table.stdout
     assert "-10 to 5" in table.stdout
     assert "dx2-y2 centre" in table.stdout
+
+
+@pytest.mark.reference_data
+def test_dos_of_several_files_and_elements(reference_data, dosml, tmp_path):
+    data = reference_data / "dos"
+    files = (data / "quacc_Na12Pd4_vasprun.xml.gz", data / "custodian_Ag4_vasprun.xml.gz")
+    done = dosml("dos", *files, "--element", "Na,Pd,Ag", "--json", "--plot", "d.svg")
+    assert done.returncode == 0, done.stderr
+    sodium, palladium, silver = json.loads(done.stdout)
+    assert [one["element"] for one in (sodium, palladium, silver)] == ["Na", "Pd", "Ag"]
+    assert sodium["d_band_center_ev"] is None
+    assert "no d states here" in sodium["note"]
+    # 4 of 16 atoms hold the d band: its centre is that of the cell, n_d four times as large
+    (cell,) = json.loads(dosml("dos", files[0], "--json").stdout)
+    name = "n_d_fermi_bare_states_per_ev_atom"
+    assert palladium[name] > 3 * cell[name]
+    drawn = (tmp_path / "d.svg").read_text()
+    titles = ["total", "s", "p", "d", "t2g: dxy + dyz + dxz", "eg: dz2 + dx2-y2"]
+    assert all(f"<!-- {title} -->" in drawn for title in titles)
+    done = dosml("dos", *files, "--element", "Na,W")
+    assert done.returncode == 2
+    assert "--element Na,W: " in done.stderr  # of the file without either
+    assert "--element W: no file holds it" in done.stderr
 
 
 @pytest.mark.reference_data
