@@ -43,6 +43,7 @@ from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dosml.analysis.figures.style import FigureRecord
@@ -79,6 +80,7 @@ def write_findings(
     training: Training,
     command: str,
     seconds: float,
+    more: Sequence[dict[str, Any]] = (),
     swap: Swap | None = None,
     by_learner: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, Path]:
@@ -94,6 +96,8 @@ def write_findings(
         What the user gave.
     seconds
         Wall time of this run so far.
+    more
+        Further parts of the report, see `dosml.analysis.report.pages.new_section`.
     swap
         Comparison with another metal's electrons, if the scan was made for it.
     by_learner
@@ -157,7 +161,7 @@ def write_findings(
         drawn = ((*ELEMENT_BANDS, element_bands_figure(one)) for one in [scan])
         figures[2:2] = save_figures(drawn, folder / "figures")
     report = folder / "report.html"
-    write_report(report, scan, table, figures, learners=by_learner, sections=sections)
+    write_report(report, scan, table, figures, learners=by_learner, sections=[*sections, *more])
     campaign.note([folder / CONTENT])
     return table, report
 

@@ -83,6 +83,7 @@ def write_training_report(
     *,
     rows: Sequence[dict[str, Any]],
     held: HeldOut,
+    more: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """Write the report of trainings: errors by tier and element, parity, worst frames.
 
@@ -92,6 +93,8 @@ def write_training_report(
         Errors of every learner, label set and tier; the first is of `held`.
     held
         Labels and predictions of the first learner on the first label set.
+    more
+        Further parts, see `dosml.analysis.report.pages.new_section`.
 
     Raises
     ------
@@ -136,7 +139,7 @@ def write_training_report(
         findings=tuple(findings),
         figure=name,
     )
-    return _write(study, settings, reporter, answer, sections, [figure])
+    return _write(study, settings, reporter, answer, [*sections, *more], [figure])
 
 
 def curve_headline(table: pd.DataFrame) -> str:
