@@ -15,7 +15,7 @@ project = "dosml"
 author = "The dosml developers"
 release = __version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -23,6 +23,8 @@ extensions = [
 ]
 myst_enable_extensions = ["dollarmath", "linkify"]
 myst_heading_anchors = 4
+# notebooks show what their test found again: nothing runs while the site is built
+nb_execution_mode = "off"
 # pages link files of the repository (data cards, tests); on the site these are downloads
 exclude_patterns = ["images/*"]
 html_theme = "furo"
