@@ -37,6 +37,8 @@ def write_cli_page(_app: Sphinx) -> None:
     """Write `cli.md`, every command with its options, from the commands themselves."""
     from typer.main import get_command
 
+    from dosml.cli.help_style import split_default
+
     lines = ["# Command line", "", "`dosml COMMAND --help` prints the same.", ""]
     commands = list(get_command(dosml_app).commands.items())
     for name, command in commands:
@@ -47,10 +49,14 @@ def write_cli_page(_app: Sphinx) -> None:
         lines += [f"## dosml {name}", "", (command.help or "").replace("<", "\\<"), ""]
         options = [one for one in command.params if getattr(one, "help", None)]
         if options:
-            lines += ["| option | |", "| --- | --- |"]
+            lines += ["| option | | default |", "| --- | --- | --- |"]
             for one in options:
-                words = " ".join(one.help.split()).replace("|", "\\|").replace("<", "\\<")
-                lines.append(f"| `{', '.join(one.opts)}` | {words} |")
+                words, default = " ".join(one.help.split()), ""
+                if one.param_type_name == "option" and not one.is_flag:
+                    words, default = split_default(one)
+                    default = "required" if one.required else default
+                cells = [part.replace("|", "\\|").replace("<", "\\<") for part in (words, default)]
+                lines.append(f"| `{', '.join(one.opts)}` | {cells[0]} | {cells[1]} |")
             lines.append("")
     (Path(__file__).parent / "cli.md").write_text("\n".join(lines), encoding="utf-8")
 

@@ -43,7 +43,7 @@ def dos(
         tuple[float, float] | None,
         typer.Option(
             help="Window of moments, filling and response: LOW HIGH in eV relative to E_F. "
-            "[default: -10 10, or what the file covers of it]"
+            "Default: -10 10, or what the file covers of it."
         ),
     ] = None,
     sharpness_window: Annotated[
@@ -53,8 +53,8 @@ def dos(
     sigma: Annotated[
         float | None,
         typer.Option(
-            help="Fill the levels with this smearing width (eV), and give smeared measures too; "
-            "without it, levels are filled sharply."
+            help="Fill the levels with this smearing width (eV), and give smeared measures too. "
+            "Default: levels are filled sharply."
         ),
     ] = None,
     scheme: Annotated[
@@ -67,7 +67,7 @@ def dos(
         str | None,
         typer.Option(
             help="d-DOS of these elements' atoms, per atom of each, a comma list: a column and a "
-            "curve for each. [default: all atoms together]"
+            "curve for each. Default: all atoms together."
         ),
     ] = None,
     m_resolved: Annotated[
