@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from helpers.vasp_study import rattled, run_stand_in, settings
 
-from dosml.errors import FrameError, InputError, LabelError
+from dosml.errors import InputError, LabelError
 from dosml.relabel.dataset import load
 from dosml.relabel.frames import VASP_LABELS, frame_id, read_frames
 from dosml.relabel.label import Label
