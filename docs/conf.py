@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,16 @@ def write_cli_page(_app: Sphinx) -> None:
     (Path(__file__).parent / "cli.md").write_text("\n".join(lines), encoding="utf-8")
 
 
+def write_gallery(app: Sphinx, exception: Exception | None) -> None:
+    """Put the reports of the gallery beside the pages."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from make_gallery import unpack
+
+    if exception is None:
+        unpack(Path(app.outdir) / "gallery")
+
+
 def setup(app: Sphinx) -> None:
-    """Write pages that are made before the others are read."""
+    """Write pages that are made before the others are read, and those that sphinx does not know."""
     app.connect("builder-inited", write_cli_page)
+    app.connect("build-finished", write_gallery)
