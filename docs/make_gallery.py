@@ -20,42 +20,37 @@ HERE = Path(__file__).parent / "gallery"
 LIBRARY = "@@plotly.js@@"
 #: Page -> command and folder of its report, in the order of `gallery.md`, where they stand too.
 RUNS = {
-    "smear-scan": ("dosml smear-scan Ti --train 18 --test 12", "dosml-smear-scan-Ti"),
+    "smear-scan": ("dosml smear-scan Ti --labels reference --out ti-pbe", "ti-pbe"),
+    "demo": ("dosml smear-scan Ti --train 12 --test 6", "dosml-smear-scan-Ti"),
     "nelect-scan": (
-        "dosml nelect-scan Ti --electrons=-1:2 --train 9 --test 12",
+        "dosml nelect-scan Ti --electrons=-1,0,1 --train 6 --test 6",
         "dosml-nelect-scan-Ti",
-    ),
-    "map": (
-        "dosml map Ti --sigma 0.2,2 --electrons=-1,0,1 --train 9 --test 12",
-        "dosml-map-Ti",
     ),
     "survey": ("dosml survey Ti Os Cu Au --labels reference --out four-metals", "four-metals"),
     "recommend-smearing": (
-        "dosml recommend-smearing dosml-smear-scan-Ti",
-        "dosml-recommend-Ti",
+        "dosml recommend-smearing ti-pbe --out recommend-Ti",
+        "recommend-Ti",
     ),
     "evaluate": (
         "dosml evaluate reference --metal Cu --model ase:ase.calculators.emt:EMT",
         "dosml-evaluate-Cu",
     ),
-    "train": ("dosml train dosml-smear-scan-Ti --label-sets sigma_0.2,sigma_2", None),
+    "train": ("dosml train ti-pbe --label-sets sigma_0.2,sigma_2 --out train-Ti", "train-Ti"),
     "learning-curve": (
-        "dosml learning-curve dosml-smear-scan-Ti --label-sets sigma_0.2,sigma_2 --repeats 2",
-        None,
+        "dosml learning-curve ti-pbe --label-sets sigma_0.2,sigma_2 --repeats 2 --out curve-Ti",
+        "curve-Ti",
     ),
-    "transfer": ("dosml transfer dosml-smear-scan-Ti --label-sets sigma_0.2", None),
+    "transfer": (
+        "dosml transfer ti-pbe --label-sets sigma_0.2 --out transfer-Ti",
+        "transfer-Ti",
+    ),
     "phonons": ("dosml phonons tb --structure fcc-Cu", "dosml-phonons-fcc-Cu"),
 }
 
 
-def folder_of(name: str) -> str:
-    """Folder of a run's report."""
-    return RUNS[name][1] or f"dosml-{name}-dosml-smear-scan-Ti"
-
-
 def pack(name: str, work: Path) -> None:
     """Keep the report of a run, without what every page of its kind shares."""
-    page = (work / folder_of(name) / "report.html").read_text(encoding="utf-8")
+    page = (work / RUNS[name][1] / "report.html").read_text(encoding="utf-8")
     page = page.replace(plotly_library(), LIBRARY)
     HERE.mkdir(exist_ok=True)
     (HERE / f"{name}.html.gz").write_bytes(gzip.compress(page.encode(), 9, mtime=0))
@@ -78,8 +73,8 @@ def main() -> None:
     work: Path = parser.parse_args().work
     work.mkdir(parents=True, exist_ok=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for name, (command, _) in RUNS.items():
-        if not (work / folder_of(name) / "report.html").exists():
+    for name, (command, folder) in RUNS.items():
+        if not (work / folder / "report.html").exists():
             subprocess.run(  # noqa: S603 - commands that stand above
                 shlex.split(command), cwd=work, check=True, env={**os.environ, "PATH": path}
             )

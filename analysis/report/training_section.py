@@ -50,7 +50,7 @@ def training_section(table: pd.DataFrame, figure: FigureRecord, *, file: str) ->
         told = own[own[_WATCHED].notna()]
         if told.empty:
             continue
-        best = told.loc[told[_WATCHED].idxmin()]
+        best = told.iloc[int(told[_WATCHED].to_numpy(float).argmin())]
         epochs = len(own)
         # numbers of epochs begin at 0
         if epochs - 1 - best["epoch"] <= _END * epochs:
