@@ -26,7 +26,11 @@ RUNS = {
         "dosml nelect-scan Ti --electrons=-1,0,1 --train 6 --test 6",
         "dosml-nelect-scan-Ti",
     ),
-    "survey": ("dosml survey Ti Os Cu Au --labels reference --out four-metals", "four-metals"),
+    "survey": (
+        "dosml survey Ti Os Cu Au --labels reference --out four-metals && "
+        "dosml report four-metals --out four-metals",
+        "four-metals",
+    ),
     "recommend-smearing": (
         "dosml recommend-smearing ti-pbe --out recommend-Ti",
         "recommend-Ti",
@@ -75,9 +79,10 @@ def main() -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for name, (command, folder) in RUNS.items():
         if not (work / folder / "report.html").exists():
-            subprocess.run(  # noqa: S603 - commands that stand above
-                shlex.split(command), cwd=work, check=True, env={**os.environ, "PATH": path}
-            )
+            for one in command.split(" && "):
+                subprocess.run(  # noqa: S603 - commands that stand above
+                    shlex.split(one), cwd=work, check=True, env={**os.environ, "PATH": path}
+                )
         pack(name, work)
 
 

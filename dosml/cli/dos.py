@@ -153,7 +153,7 @@ def _measured(
     """Measure a file, or each of these elements that it holds."""
     from dosml.relabel.vasp.projected_dos import read_dos
 
-    read = read_dos(path)
+    read = read_dos(path, unfinished=True)
     here = [one for one in elements or () if one in read.symbols]
     if elements and not here:
         held = ", ".join(dict.fromkeys(read.symbols)) or "elements that the file does not name"

@@ -115,6 +115,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
             rows=tiers,
             held=made[0].held_out(data, data.test)[0],
             more=write_training_curves(study.folder, made, reporter),
+            warnings=[text for one in made for text in one.warnings],
         )
     settings_files = [settings_file(path) for path in files.values()]
     return StudyResult(
