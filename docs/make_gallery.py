@@ -27,8 +27,10 @@ RUNS = {
         "dosml-nelect-scan-Ti",
     ),
     "survey": (
-        "dosml survey Ti Os Cu Au --labels reference --out four-metals && "
-        "dosml report four-metals --out four-metals",
+        (
+            "dosml survey Ti Os Cu Au --labels reference --out four-metals && "
+            "dosml report four-metals --out four-metals"
+        ),
         "four-metals",
     ),
     "recommend-smearing": (

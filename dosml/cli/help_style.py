@@ -59,4 +59,6 @@ def split_default(option: Any) -> tuple[str, str]:
 def _literal(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return " ".join(_literal(one) for one in value) or "none"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value in {None, ""}:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
