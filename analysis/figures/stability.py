@@ -60,6 +60,7 @@ def stability_figure(
     pairs.set(xlabel="distance (Å)", ylabel="g(r)")
     volume.set(xlabel="time (ps)", ylabel="volume (Å³/atom)", title="zero pressure")
     if distributions:
-        pairs.set_ylim(0, 1.05 * max(float(np.max(one[1])) for one in distributions.values()))
+        drawn = [one for _, *both in distributions.values() for one in both if one is not None]
+        pairs.set_ylim(0, 1.05 * max(float(np.max(one)) for one in drawn))
         legend_above(pairs, columns=3)
     return figure

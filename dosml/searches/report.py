@@ -26,8 +26,10 @@ from dosml.searches.settings import CLASSICAL
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from dosml.analysis.statistics.searches import Trace
     from dosml.progress import Reporter
@@ -117,31 +119,7 @@ def write_search(
     write_tables(priors, folder, "priors")
     write_tables(_calls(traces), folder, "calls")
     _write_structures(folder / STRUCTURES, structures, table)
-    shown = table.head(DRAWN).to_dict("records")
-    figures = save_figures(
-        (
-            (
-                TRACE_FIGURE,
-                f"Best energy of {settings.name} against calls",
-                (
-                    "Lowest energy so far, above the best that was found: each search (thin) and "
-                    "the mean of each prior; the dashed line is 10 meV/atom."
-                ),
-                trace_figure(traces, best),
-            ),
-            (
-                STRUCTURE_FIGURE,
-                f"Structures of {settings.name}",
-                "The lowest structures, each kind once.",
-                structure_figure(
-                    [one.atoms for one in structures[:DRAWN]],
-                    [f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom" for row in shown],
-                    periodic=settings.periodic,
-                ),
-            ),
-        ),
-        folder / "figures",
-    )
+    figures = save_figures(_figures(settings, structures, traces, table), folder / "figures")
     sentence = search_sentence(settings, structures, table)
     limits = [*_LIMITS, *engine.limits]
     if settings.periodic and CLASSICAL in settings.prior:
@@ -166,6 +144,35 @@ def write_search(
         facts={"command": reporter.command, "seed": settings.seed, "versions": run_versions()},
     )
     return SearchResult(folder, report, tuple(structures), table, priors, differences, sentence)
+
+
+def _figures(
+    settings: SearchSettings,
+    structures: Sequence[Found],
+    traces: Sequence[Trace],
+    table: pd.DataFrame,
+) -> Iterator[tuple[str, str, str, Figure]]:
+    """Name, title, caption and figure of each; drawn when asked for, in the style of the house."""
+    yield (
+        TRACE_FIGURE,
+        f"Best energy of {settings.name} against calls",
+        (
+            "Lowest energy so far, above the best that was found: each search (thin) and the mean of "
+            "each prior; the dashed line is 10 meV/atom."
+        ),
+        trace_figure(traces, structures[0].value),
+    )
+    shown = table.head(DRAWN).to_dict("records")
+    yield (
+        STRUCTURE_FIGURE,
+        f"Structures of {settings.name}",
+        "The lowest structures, each kind once.",
+        structure_figure(
+            [one.atoms for one in structures[:DRAWN]],
+            [f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom" for row in shown],
+            periodic=settings.periodic,
+        ),
+    )
 
 
 def search_sentence(
