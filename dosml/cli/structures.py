@@ -25,7 +25,7 @@ def structures(
         typer.Option(
             help="Prior mean, or a comma list to compare: none, classical (the sampling "
             "potential), a saved force field, a learner that needs no training, or any ase "
-            "calculator as ase:MODULE:FUNCTION. Default: classical."
+            "calculator as ase:MODULE:FUNCTION. Default: none."
         ),
     ] = None,
     engine: Annotated[

@@ -157,8 +157,8 @@ def _figures(
         TRACE_FIGURE,
         f"Best energy of {settings.name} against calls",
         (
-            "Lowest energy so far, above the best that was found: each search (thin) and the mean of "
-            "each prior; the dashed line is 10 meV/atom."
+            "Lowest energy so far, above the best that was found: each search (thin) and the mean "
+            "of each prior; the dashed line is 10 meV/atom."
         ),
         trace_figure(traces, structures[0].value),
     )

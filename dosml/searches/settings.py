@@ -45,7 +45,7 @@ class SearchSettings(BaseModel):
     target: UserText
     cell: int | None = Field(default=None, ge=1, le=MOST_ATOMS)
     pressure: float = Field(default=0.0, ge=-100, le=1000)
-    prior: Annotated[WordList, AfterValidator(_expanded)] = (CLASSICAL,)
+    prior: Annotated[WordList, AfterValidator(_expanded)] = (NONE,)
     engine: str | None = None
     engine_options: dict[str, Any] = Field(default_factory=dict)
     sigma: float = Field(default=0.2, gt=0, le=10)
