@@ -40,12 +40,10 @@ def card_lines(symbol: str) -> list[str]:
         f"{symbol}: {parameters.source}",
         "held-out frames (r, error in % of the mean absolute force, slope of tb against PBE):",
     ]
-    for key, words in _SETS.items():
-        for tier, row in card["forces"][key].items():
-            lines.append(
-                f"  {words}, {tier}: r {row['r']:.3f}, {100 * row['relative']:.1f} %, slope "
-                f"{row['slope']:.2f}"
-            )
+    lines += _force_lines(card["forces"])
+    if "forces_dense" in card:
+        lines.append("the same on 5 x 5 x 5 k-points, one frame a tier:")
+        lines += _force_lines(card["forces_dense"])
     lines.append("crystals, PBE in brackets:")
     lines += [f"  {name}: {_words(row)}" for name, row in card["crystals"].items()]
     if card.get("elastic"):
@@ -54,6 +52,15 @@ def card_lines(symbol: str) -> list[str]:
     missed = [name.replace("_", " ") for name, reached in card["bars"].items() if not reached]
     lines.append(f"bars missed: {', '.join(missed) or 'none'}")
     return [*lines, *parameters.warnings]
+
+
+def _force_lines(forces: Mapping[str, Any]) -> Iterator[str]:
+    for key, words in _SETS.items():
+        for tier, row in forces[key].items():
+            yield (
+                f"  {words}, {tier}: r {row['r']:.3f}, {100 * row['relative']:.1f} %, slope "
+                f"{row['slope']:.2f}"
+            )
 
 
 def _words(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,9 +13,16 @@ from ase import Atoms
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.engines.tb.fit import optimise
-from dosml.relabel.engines.tb.fit.card import ForceErrors, make_card
+from dosml.relabel.engines.tb.fit.card import ForceErrors, bars, warnings_of
 from dosml.relabel.engines.tb.fit.crystal_residuals import CrystalTarget, StrainTarget
-from dosml.relabel.engines.tb.fit.plan import Cell, crystals, snapshots, strain
+from dosml.relabel.engines.tb.fit.plan import (
+    DENSE_GRID,
+    Cell,
+    crystals,
+    dense_snapshots,
+    snapshots,
+    strain,
+)
 from dosml.relabel.engines.tb.fit.prior import Prior
 from dosml.relabel.engines.tb.fit.records import (
     Record,
@@ -31,7 +39,7 @@ from dosml.relabel.engines.tb.fit.residuals import (
     observe,
     random_directions,
 )
-from dosml.relabel.engines.tb.fit.run import fit
+from dosml.relabel.engines.tb.fit.run import card_anew, fit
 from dosml.relabel.engines.tb.fit.samples import (
     SMEARINGS,
     Levels,
@@ -287,17 +295,38 @@ def test_force_errors_by_hand() -> None:
 
 
 @pytest.mark.parametrize("symbol", ["Cu", "Ti"])
-def test_shipped_parameters_give_their_card(symbol: str) -> None:
-    parameters = load_parameters(symbol)
-    card = make_card(load_samples(symbol, parameters.electrons), parameters)
-    shipped = parameters.card
-    for width, tiers in shipped["forces"].items():
-        for tier, errors in tiers.items():
-            assert card["forces"][width][tier] == pytest.approx(errors, abs=2e-4), (width, tier)
+def test_shipped_parameters_give_their_card(symbol: str, tmp_path) -> None:
+    card_anew(symbol, tmp_path)
+    card = json.loads((tmp_path / f"{symbol}.json").read_text(encoding="utf-8"))["card"]
+    shipped = load_parameters(symbol).card
+    for mesh in ("forces", "forces_dense"):
+        for width, tiers in shipped[mesh].items():
+            for tier, errors in tiers.items():
+                assert card[mesh][width][tier] == pytest.approx(errors, abs=2e-4), (mesh, width)
     assert card["bars"] == shipped["bars"]
     assert card["bars"] == {"force": True, "force_change": True, "lattice": True}
     for name, row in shipped["crystals"].items():
         assert card["crystals"][name] == pytest.approx(row, rel=1e-3, abs=1e-3)
+
+
+def test_the_change_on_more_kpoints_counts_too() -> None:
+    card = load_parameters("Ti").card
+    worse = {**card["forces_dense"], "change": {"all": {**card["forces_dense"]["change"]["all"]}}}
+    worse["change"]["all"]["r"] = 0.5
+    changed = {**card, "forces_dense": worse}
+    changed["bars"] = bars(changed, "hcp")
+    assert changed["bars"] == {"force": True, "force_change": False, "lattice": True}
+    (sentence,) = warnings_of(changed, "hcp")
+    assert "r 0.50" in sentence
+
+
+def test_dense_snapshots_are_held_out_ones() -> None:
+    held_out = {one.atoms.positions.tobytes() for one in load_samples("Ti", 4.0).held_out}
+    cells = dense_snapshots("Ti")
+    assert {one.tier for one in cells} == {"cold", "warm", "hot"}
+    for one in cells:
+        assert (one.role, one.grid) == ("dense", DENSE_GRID)
+        assert one.atoms.positions.tobytes() in held_out
 
 
 @pytest.mark.parametrize("symbol", shipped_metals())
