@@ -120,6 +120,8 @@ def _facts(records: Sequence[Record]) -> dict[str, Any]:
     return {
         **package_versions(("gpaw", "gpaw-data")),
         "method": FUNCTIONAL,
+        # of technetium it is one that GPAW's generator made, see docs/tight-binding-fit.md
+        "paw_data_md5": create_setup(records[0].symbol, FUNCTIONAL).fingerprint,
         "energy_cutoff_ev": PRESETS["laptop"].energy_cutoff,
         "scheme": SCHEME,
         "crystal_convergence": CONVERGENCE,

@@ -12,6 +12,7 @@ import numpy as np
 from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.engines.tb.fit.card import make_card, warnings_of
+from dosml.relabel.engines.tb.fit.level_zero import with_level_zero
 from dosml.relabel.engines.tb.fit.optimise import Step, steps
 from dosml.relabel.engines.tb.fit.plan import ground_state
 from dosml.relabel.engines.tb.fit.problem import make_problem
@@ -117,7 +118,7 @@ def fit_metal(
 
 
 def card_anew(symbol: str, target: Path = SHIPPED) -> TbParameters:
-    """Compute the card of a metal that ships anew, after its data have grown, and write its file.
+    """Compute zero of the levels and card of a metal that ships anew, and write its file.
 
     Raises
     ------
@@ -131,6 +132,7 @@ def card_anew(symbol: str, target: Path = SHIPPED) -> TbParameters:
 
 
 def _with_card(samples: Samples, parameters: TbParameters) -> TbParameters:
+    parameters = with_level_zero(samples, parameters)
     card = make_card(samples, parameters)
     return replace(parameters, card=card, warnings=warnings_of(card, ground_state(samples.symbol)))
 
