@@ -49,6 +49,10 @@ def card_lines(symbol: str) -> list[str]:
     if card.get("elastic"):
         lines.append(f"strains: {_words(card['elastic'])}")
     lines.append(f"d band: {_words(card['d_band'])}")
+    if "level_zero" in card:
+        words = "zero of the levels among snapshots of one volume"
+        kept = "used" if parameters.level_zero else "not used"
+        lines.append(f"{words}: {_words(card['level_zero'])}; {kept} in charged cells")
     missed = [name.replace("_", " ") for name, reached in card["bars"].items() if not reached]
     lines.append(f"bars missed: {', '.join(missed) or 'none'}")
     return [*lines, *parameters.warnings]

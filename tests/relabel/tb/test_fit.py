@@ -15,6 +15,7 @@ from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.engines.tb.fit import optimise
 from dosml.relabel.engines.tb.fit.card import ForceErrors, bars, warnings_of
 from dosml.relabel.engines.tb.fit.crystal_residuals import CrystalTarget, StrainTarget
+from dosml.relabel.engines.tb.fit.level_zero import with_level_zero
 from dosml.relabel.engines.tb.fit.plan import (
     DENSE_GRID,
     Cell,
@@ -48,7 +49,9 @@ from dosml.relabel.engines.tb.fit.samples import (
     load_samples,
 )
 from dosml.relabel.engines.tb.fit.start import transferred
+from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import KPoints
+from dosml.relabel.engines.tb.level_zero import coordinates
 from dosml.relabel.engines.tb.model import TbParameters, load_parameters, shipped_metals
 from dosml.relabel.structures import unit_cell
 
@@ -193,6 +196,41 @@ def test_a_fit_finds_the_way_back_and_can_be_continued(parameters, cell, tmp_pat
         for one in (start, second.parameters)
     )  # fmt: skip
     assert after < 0.1 * before
+
+
+def shifted(one: Sample, zero: float) -> Sample:
+    """The same cell with PBE's Fermi level lower by `zero`, eV."""
+    results = {
+        width: replace(found, fermi_level=found.fermi_level - zero)
+        for width, found in one.results.items()
+    }
+    return replace(one, results=results)
+
+
+def test_the_zero_of_the_levels_is_found_again_or_left_out(parameters) -> None:
+    coefficients = (2.0, 0.5, -3.0, 4.0, 30.0, -60.0)
+    rng = np.random.default_rng(0)
+    samples, noise = [], []
+    for number, volume in enumerate((0.85, 0.95, 1.05, 1.15, *[1.0] * 9)):
+        atoms = unit_cell("Ti")
+        atoms.set_cell(volume ** (1 / 3) * np.asarray(atoms.cell), scale_atoms=True)
+        atoms.rattle(0.0 if number < 4 else 0.15, seed=number)
+        bare = labelled(f"snapshot-{number}", atoms, parameters, OFF_GAMMA)
+        structure = Structure.of(atoms, parameters)
+        zero = coordinates(structure, float(atoms.cell.volume)) @ coefficients
+        samples.append(shifted(bare, zero))
+        noise.append(shifted(bare, rng.standard_normal()))
+
+    def data(cells: list[Sample]) -> Samples:
+        return Samples("Ti", tuple(cells[:4]), tuple(cells[4:10]), tuple(cells[10:]))
+
+    found, errors = with_level_zero(data(samples), parameters)
+    np.testing.assert_allclose(found.level_zero, coefficients, rtol=1e-3)
+    assert errors["moves_ev"] > 0.01
+    assert errors["missed_ev"] < 1e-3
+    none, errors = with_level_zero(data(noise), found)
+    assert none.level_zero == ()
+    assert errors["missed_ev"] > 0.8 * errors["moves_ev"]
 
 
 def test_strains_conserve_the_volume() -> None:

@@ -13,7 +13,6 @@ from ase.eos import birchmurnaghan
 from ase.units import GPa
 from scipy.optimize import curve_fit
 
-from dosml.relabel.engines.tb.fit.level_zero import zero_errors
 from dosml.relabel.engines.tb.fit.plan import STRAINED_VOLUME, ground_state
 from dosml.relabel.engines.tb.fit.residuals import (
     bands_of,
@@ -87,7 +86,7 @@ def make_card(samples: Samples, parameters: TbParameters) -> dict[str, Any]:
         `forces` by width (and `change`) and tier on held-out snapshots, `forces_dense` the same on
         more k-points where that is known; `crystals` with lattice constant, bulk modulus and energy
         of fcc, bcc and hcp; `elastic` constants of the ground state, atoms clamped; `d_band`;
-        `level_zero` (`zero_errors`); `bars`: whether each is reached.
+        `bars`: whether each is reached.
     """
     energies = energies_of(samples.crystals, parameters)
     card: dict[str, Any] = {"forces": forces(samples.held_out, parameters)}
@@ -97,7 +96,6 @@ def make_card(samples: Samples, parameters: TbParameters) -> dict[str, Any]:
         "crystals": equations_of_state(samples, energies),
         "elastic": elastic(samples, energies),
         "d_band": d_band(samples, parameters),
-        "level_zero": zero_errors(samples.held_out, parameters),
     }
     return card | {"bars": bars(card, ground_state(samples.symbol))}
 

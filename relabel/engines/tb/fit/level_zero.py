@@ -22,17 +22,29 @@ if TYPE_CHECKING:
 #: A crystal counts as much less than a snapshot as its zero may be missed by more: volumes move it
 #: by electron volts, displacements of atoms by hundredths of one.
 CRYSTAL_WEIGHT = 0.05
+#: Share of its movement that the zero may be missed by (rms).
+LEAST_GAIN = 0.8
 #: Singular values below this share of the largest say nothing.
 SMALLEST = 1e-8
 
 
-def with_level_zero(samples: Samples, parameters: TbParameters) -> TbParameters:
-    """Fit the zero of the levels by linear least squares.
+def with_level_zero(
+    samples: Samples, parameters: TbParameters
+) -> tuple[TbParameters, dict[str, float]]:
+    """Fit the zero of the levels by linear least squares to all cells, held-out ones too.
 
-    The metal gets none where snapshots of one volume that are left out of the fit one by one are
-    missed by more than they differ from each other: the data do not say how it moves.
+    Returns
+    -------
+    parameters
+        With the zero, or with none where snapshots of one volume that are left out of the fit one
+        by one are missed by more than `LEAST_GAIN` of what they differ from each other: the data do
+        not say how it moves.
+    errors
+        Of these snapshots, eV (rms): `moves_ev`, how the zero moves from one to the other, and
+        `missed_ev` when they are left out.
     """
-    parts = [_rows(part, parameters) for part in (samples.crystals, samples.snapshots)]
+    snapshots = (*samples.snapshots, *samples.held_out)
+    parts = [_rows(part, parameters) for part in (samples.crystals, snapshots)]
     weights = np.repeat([CRYSTAL_WEIGHT, 1.0], [len(part[1]) for part in parts])
     table, zeros = (np.concatenate(column) for column in zip(*parts, strict=True))
     weighted = table * weights[:, None]
@@ -41,23 +53,16 @@ def with_level_zero(samples: Samples, parameters: TbParameters) -> TbParameters:
     kept = inner > SMALLEST * inner[0]
     basis, inner, other = basis[:, kept], inner[kept], other[kept]
     found = other.T @ (basis.T @ (zeros * weights) / inner) / size
+    # of a linear fit: what a cell is missed by without it is its residual over 1 - leverage
     missed = (zeros - table @ found) / (1 - np.sum(basis**2, axis=1))
     volumes, moved = parts[1][0][:, 0], parts[1][1]
     alike = np.isclose(volumes, np.median(volumes))
-    if np.mean(missed[-len(moved) :][alike] ** 2) >= np.var(moved[alike]):
-        return replace(parameters, level_zero=())
-    return replace(parameters, level_zero=tuple(map(float, found)))
-
-
-def zero_errors(held_out: Sequence[Sample], parameters: TbParameters) -> dict[str, float]:
-    """Measure how the zero moves among snapshots, and what is left of that, eV (rms).
-
-    Their volumes are the same, so that constants say nothing.
-    """
-    table, zeros = _rows(held_out, parameters)
-    left = zeros - table @ parameters.level_zero if parameters.level_zero else zeros
-    moved = {"moves_ev": zeros - zeros.mean(), "left_ev": left - left.mean()}
-    return {name: round(float(np.sqrt(np.mean(one**2))), 4) for name, one in moved.items()}
+    errors = {
+        "moves_ev": round(float(np.std(moved[alike])), 4),
+        "missed_ev": round(float(np.sqrt(np.mean(missed[-len(moved) :][alike] ** 2))), 4),
+    }
+    known = errors["missed_ev"] < LEAST_GAIN * errors["moves_ev"]
+    return replace(parameters, level_zero=tuple(map(float, found)) if known else ()), errors
 
 
 def _rows(

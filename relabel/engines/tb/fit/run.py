@@ -132,8 +132,8 @@ def card_anew(symbol: str, target: Path = SHIPPED) -> TbParameters:
 
 
 def _with_card(samples: Samples, parameters: TbParameters) -> TbParameters:
-    parameters = with_level_zero(samples, parameters)
-    card = make_card(samples, parameters)
+    parameters, errors = with_level_zero(samples, parameters)
+    card = make_card(samples, parameters) | {"level_zero": errors}
     return replace(parameters, card=card, warnings=warnings_of(card, ground_state(samples.symbol)))
 
 
