@@ -230,7 +230,7 @@ def test_the_zero_of_the_levels_is_found_again_or_left_out(parameters) -> None:
     assert errors["missed_ev"] < 1e-3
     none, errors = with_level_zero(data(noise), found)
     assert none.level_zero == ()
-    assert errors["missed_ev"] > 0.8 * errors["moves_ev"]
+    assert errors["missed_ev"] > 0.9 * errors["moves_ev"]
 
 
 def test_strains_conserve_the_volume() -> None:
@@ -337,7 +337,8 @@ def test_shipped_parameters_give_their_card(symbol: str, tmp_path) -> None:
     card_anew(symbol, tmp_path)
     card = json.loads((tmp_path / f"{symbol}.json").read_text(encoding="utf-8"))["card"]
     shipped = load_parameters(symbol).card
-    for mesh in ("forces", "forces_dense"):
+    assert ("forces_dense" in shipped) == (symbol == "Ti")
+    for mesh in (name for name in shipped if name.startswith("forces")):
         for width, tiers in shipped[mesh].items():
             for tier, errors in tiers.items():
                 assert card[mesh][width][tier] == pytest.approx(errors, abs=2e-4), (mesh, width)

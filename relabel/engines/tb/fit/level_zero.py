@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: by electron volts, displacements of atoms by hundredths of one.
 CRYSTAL_WEIGHT = 0.05
 #: Share of its movement that the zero may be missed by (rms).
-LEAST_GAIN = 0.8
+LEAST_GAIN = 0.9
 #: Singular values below this share of the largest say nothing.
 SMALLEST = 1e-8
 

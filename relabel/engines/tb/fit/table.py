@@ -18,8 +18,8 @@ _HEAD = (
 
 
 _DENSE_HEAD = (
-    *("metal", "r, 0.2 eV", "error", "r, 2 eV", "error", "r of change", "slope of change"),
-    "r of change, mesh of the fit",
+    *("metal", "frames", "r, 0.2 eV", "error", "r, 2 eV", "error"),
+    *("r of change", "slope of change", "r of change, mesh of the fit, all held-out frames"),
 )
 
 
@@ -41,6 +41,7 @@ def dense_table() -> str:
         rows.append(
             (
                 metal,
+                ", ".join(tier for tier in card["forces_dense"]["change"] if tier != "all"),
                 *(
                     part
                     for one in forces
