@@ -314,7 +314,8 @@ def test_a_stopped_run_computes_what_is_missing(tmp_path, monkeypatch) -> None:
         return replace(a_record(), name=one.name)
 
     monkeypatch.setattr(data, "compute", compute)
-    monkeypatch.setattr(data, "crystals", lambda _: cells)
+    monkeypatch.setattr(data, "crystals", lambda _: cells[:2])
+    monkeypatch.setattr(data, "dense_snapshots", lambda _: cells[2:])
     with pytest.raises(KeyboardInterrupt):
         data.make_data("Cu", tmp_path / "work", lambda _: None, tmp_path)
     assert not (tmp_path / "Cu.json.gz").exists()
