@@ -40,20 +40,31 @@ def card_lines(symbol: str) -> list[str]:
         f"{symbol}: {parameters.source}",
         "held-out frames (r, error in % of the mean absolute force, slope of tb against PBE):",
     ]
-    for key, words in _SETS.items():
-        for tier, row in card["forces"][key].items():
-            lines.append(
-                f"  {words}, {tier}: r {row['r']:.3f}, {100 * row['relative']:.1f} %, slope "
-                f"{row['slope']:.2f}"
-            )
+    lines += _force_lines(card["forces"])
+    if "forces_dense" in card:
+        lines.append("the same on 5 x 5 x 5 k-points, one frame a tier:")
+        lines += _force_lines(card["forces_dense"])
     lines.append("crystals, PBE in brackets:")
     lines += [f"  {name}: {_words(row)}" for name, row in card["crystals"].items()]
     if card.get("elastic"):
         lines.append(f"strains: {_words(card['elastic'])}")
     lines.append(f"d band: {_words(card['d_band'])}")
+    if "level_zero" in card:
+        words = "zero of the levels among snapshots of one volume"
+        kept = "used" if parameters.level_zero else "not used"
+        lines.append(f"{words}: {_words(card['level_zero'])}; {kept} in charged cells")
     missed = [name.replace("_", " ") for name, reached in card["bars"].items() if not reached]
     lines.append(f"bars missed: {', '.join(missed) or 'none'}")
     return [*lines, *parameters.warnings]
+
+
+def _force_lines(forces: Mapping[str, Any]) -> Iterator[str]:
+    for key, words in _SETS.items():
+        for tier, row in forces[key].items():
+            yield (
+                f"  {words}, {tier}: r {row['r']:.3f}, {100 * row['relative']:.1f} %, slope "
+                f"{row['slope']:.2f}"
+            )
 
 
 def _words(row: Mapping[str, Any]) -> str:

@@ -97,9 +97,8 @@ class TbEngine:
         )
         rigid = (
             "Its levels do not depend on how they are filled: at another smearing or electron "
-            "number the same bands of a frame are filled anew, as in the rigid-band picture. They "
-            "also stand for the repulsion between atoms: forces of cells with many electrons more "
-            "or fewer are not those of a metal."
+            "number the same bands of a frame are filled anew, as in the rigid-band picture, where "
+            "in density functional theory they move with the charge."
         )
         return (sentence, rigid)
 

@@ -11,6 +11,7 @@ from scipy.sparse import csc_array
 from dosml.errors import LabelError
 from dosml.relabel.engines.base import DOS_STEP, DOS_WINDOW, LEVEL_BROADENING
 from dosml.relabel.engines.tb.hamiltonian import forces_and_stress
+from dosml.relabel.engines.tb.level_zero import LevelZero
 from dosml.relabel.label import Label
 from dosml.theory.dos import ElectronicDos
 
@@ -46,14 +47,22 @@ def label_of(
     start = time.perf_counter()
     structure = bands.structure
     n_atoms = structure.bonds.n_atoms
-    electrons = n_atoms * (structure.parameters.electrons + setting.electrons_per_atom_shift)
+    added = n_atoms * setting.electrons_per_atom_shift
+    electrons = n_atoms * structure.parameters.electrons + added
     free = bands.free_energy(electrons, setting.smearing)
-    forces, stress = forces_and_stress(structure.bonds, bands.vector_gradient(free), volume)
+    free_energy, by_vectors, by_log_volume = free.value, bands.vector_gradient(free), 0.0
+    if added:
+        zero = LevelZero.of(structure, volume)
+        free_energy -= added * zero.value
+        by_vectors = by_vectors - added * zero.by_vectors
+        by_log_volume = -added * zero.by_log_volume
+    forces, stress = forces_and_stress(structure.bonds, by_vectors, volume)
+    stress[:3] += by_log_volume / volume
     highest = free.by_levels[:, -1] / (2 * bands.kpoints.weights)
-    if not (np.isfinite(forces).all() and np.isfinite(free.value)):
+    if not (np.isfinite(forces).all() and np.isfinite(free_energy)):
         raise LabelError("forces that are not finite numbers")
     return Label(
-        free_energy=free.value,
+        free_energy=free_energy,
         forces=forces,
         stress=stress,
         fermi_level=free.fermi_level,

@@ -63,6 +63,9 @@ class TbParameters:
         constant (`radial.py`).
     repulsion
         Height of the continuation's repulsion, Ry.
+    level_zero
+        How the zero of the levels moves with the atoms: six numbers in eV, or none
+        (`level_zero.py`).
     kpoint_spacing
         Largest distance between neighbouring k-points (1/Å, 2 pi included) at which the forces of
         the metal are converged; None: the engine's default.
@@ -86,6 +89,7 @@ class TbParameters:
     overlap: NDArray[np.float64]
     short_range: tuple[float, float] = (0.0, 0.0)
     repulsion: float = 0.0
+    level_zero: tuple[float, ...] = ()
     kpoint_spacing: float | None = None
     free: NDArray[np.bool_] = field(default_factory=lambda: np.ones(116, dtype=bool))
     source: str = ""
@@ -126,6 +130,13 @@ class TbParameters:
                 f"parameters of {self.symbol}: short_range {self.short_range} must be two rising "
                 "distances within the cutoff"
             )
+        if self.level_zero and not (
+            len(self.level_zero) == 1 + len(DENSITY_POWERS) and np.isfinite(self.level_zero).all()
+        ):
+            raise EngineError(
+                f"parameters of {self.symbol}: level_zero must be no or {1 + len(DENSITY_POWERS)} "
+                f"finite numbers, got {self.level_zero}"
+            )
         if self.kpoint_spacing is not None and not self.kpoint_spacing > 0:
             raise EngineError(
                 f"parameters of {self.symbol}: kpoint_spacing {self.kpoint_spacing} must be a "
@@ -141,6 +152,7 @@ class TbParameters:
             *self.short_range,
             self.repulsion,
             *self.to_vector(),
+            *self.level_zero,
         ]
         text = " ".join([self.symbol, *(repr(float(number)) for number in numbers)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -183,6 +195,7 @@ class TbParameters:
             "cutoff_width": self.cutoff_width,
             "short_range": list(self.short_range),
             "repulsion": self.repulsion,
+            "level_zero": list(self.level_zero),
             "kpoint_spacing": self.kpoint_spacing,
             "decay": self.decay,
             "onsite": dict(zip(SHELLS, self.onsite.tolist(), strict=True)),
@@ -222,6 +235,7 @@ class TbParameters:
                 | {
                     "short_range": (inner, outer),
                     "warnings": tuple(given["warnings"]),
+                    "level_zero": tuple(map(float, given.get("level_zero", ()))),
                     "free": np.array([name not in fixed for name in parameter_names()]),
                 }
             )

@@ -165,11 +165,15 @@ class Onsite:
     ----------
     density
         Shape (n_atoms,).
+    powers, power_slopes
+        Shape (n_atoms, 5): rho^p for p in `DENSITY_POWERS`, and their derivatives by rho.
     energies, slopes
         Shape (n_atoms, 3): h_l in eV, dh_l/drho in eV.
     """
 
     density: NDArray[np.float64]
+    powers: NDArray[np.float64]
+    power_slopes: NDArray[np.float64]
     energies: NDArray[np.float64]
     slopes: NDArray[np.float64]
 
@@ -178,7 +182,7 @@ def onsite_energies(parameters: TbParameters, density: NDArray[np.float64]) -> O
     """On-site energies at the densities of the atoms, shape (n_atoms,)."""
     powers, slopes = _density_powers(density)
     table = Rydberg * parameters.onsite.T
-    return Onsite(density, powers @ table, slopes @ table)
+    return Onsite(density, powers, slopes, powers @ table, slopes @ table)
 
 
 def _density_powers(
@@ -241,7 +245,7 @@ def onsite_derivative(onsite: Onsite, weights: NDArray[np.float64]) -> NDArray[n
     derivative
         Shape (3, 5).
     """
-    return Rydberg * weights.T @ _density_powers(onsite.density)[0]
+    return Rydberg * weights.T @ onsite.powers
 
 
 def decay_derivative(

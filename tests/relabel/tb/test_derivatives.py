@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from ase.build import bulk
 from helpers.tb_point import FitPoint
 
+from dosml.relabel.engines.tb.engine import TbEngine
 from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import gamma_grid
 from dosml.relabel.engines.tb.model import parameter_names
+from dosml.relabel.engines.tb.options import TbOptions
 from dosml.relabel.engines.tb.overlap_guard import SMALLEST
 from dosml.relabel.engines.tb.radial import radial_functions
 from dosml.relabel.engines.tb.solve import solve
@@ -56,6 +59,54 @@ def test_forces_and_stress_are_derivatives_of_the_free_energy(engine, frame, sch
     for place, (i, j) in enumerate(VOIGT):
         assert label.stress[place] == pytest.approx(stress(engine, frame, setting, i, j), abs=1e-6)
     np.testing.assert_allclose(label.forces.sum(axis=0), 0, atol=1e-10)
+
+
+ZERO = (2.0, 0.5, -3.0, 4.0, 30.0, -60.0)
+
+
+@pytest.fixture
+def engine_with_zero(parameters, tmp_path) -> TbEngine:
+    """The made-up metal with a zero of its levels that moves by electron volts."""
+    path = tmp_path / "zero.json"
+    path.write_text(json.dumps(replace(parameters, level_zero=ZERO).to_json()))
+    return TbEngine(TbOptions(parameters=path, kpoints=(2, 3, 2)))
+
+
+def test_the_zero_of_the_levels_has_exact_derivatives(engine_with_zero, engine, frame) -> None:
+    setting = ElectronicSetting(Smearing("gaussian", 0.3), -1.5)
+    label = engine_with_zero.label(frame, setting)
+    assert np.abs(label.forces - engine.label(frame, setting).forces).max() > 0.1
+    for atom, axis in ((0, 0), (2, 1)):
+        expected = force(engine_with_zero, frame, setting, atom, axis)
+        assert label.forces[atom, axis] == pytest.approx(expected, abs=1e-6)
+    for place, (i, j) in enumerate(VOIGT):
+        expected = stress(engine_with_zero, frame, setting, i, j)
+        assert label.stress[place] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_zero_of_the_levels_is_nothing_to_a_neutral_cell(
+    engine_with_zero, engine, frame
+) -> None:
+    setting = ElectronicSetting(Smearing("cold", 0.4))
+    one, other = (chosen.label(frame, setting) for chosen in (engine_with_zero, engine))
+    assert one.free_energy == other.free_energy
+    np.testing.assert_array_equal(one.forces, other.forces)
+    np.testing.assert_array_equal(one.stress, other.stress)
+
+
+def test_the_free_energy_falls_by_the_fermi_level_less_the_zero(engine_with_zero, frame) -> None:
+    """dF/dn = E_F of the model - z, with z by hand."""
+    smearing, step = Smearing("fermi-dirac", 0.3), 1e-3
+    ends = [
+        engine_with_zero.label(frame, ElectronicSetting(smearing, sign * step)).free_energy
+        for sign in (1, -1)
+    ]
+    slope = (ends[0] - ends[1]) / (2 * step * len(frame))
+    density = Structure.of(frame, engine_with_zero.parameters_of(frame)).onsite.density
+    powers = sum(c * density**p for c, p in zip(ZERO[1:], (0, 1 / 3, 2 / 3, 4 / 3, 2), strict=True))
+    zero = ZERO[0] * np.log(frame.cell.volume / len(frame)) + powers.mean()
+    fermi_level = engine_with_zero.label(frame, ElectronicSetting(smearing)).fermi_level
+    assert slope == pytest.approx(fermi_level - zero, abs=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.8, 0.6, 0.4, 0.1])

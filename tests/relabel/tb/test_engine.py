@@ -224,6 +224,7 @@ def test_parameter_files_round_trip(parameters, tmp_path, monkeypatch) -> None:
         ({"cutoff_width": 3.0}, "six times its width"),
         ({"short_range": [3.0, 2.0]}, "two rising distances"),
         ({"kpoint_spacing": 0.0}, "kpoint_spacing"),
+        ({"level_zero": [1.0, 2.0]}, "level_zero must be no or 6"),
         ({"decay": float("nan")}, "finite"),
     ],
 )

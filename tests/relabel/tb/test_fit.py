@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,9 +13,17 @@ from ase import Atoms
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.engines.tb.fit import optimise
-from dosml.relabel.engines.tb.fit.card import ForceErrors, make_card
+from dosml.relabel.engines.tb.fit.card import ForceErrors, bars, warnings_of
 from dosml.relabel.engines.tb.fit.crystal_residuals import CrystalTarget, StrainTarget
-from dosml.relabel.engines.tb.fit.plan import Cell, crystals, snapshots, strain
+from dosml.relabel.engines.tb.fit.level_zero import with_level_zero
+from dosml.relabel.engines.tb.fit.plan import (
+    DENSE_GRID,
+    Cell,
+    crystals,
+    dense_snapshots,
+    snapshots,
+    strain,
+)
 from dosml.relabel.engines.tb.fit.prior import Prior
 from dosml.relabel.engines.tb.fit.records import (
     Record,
@@ -31,7 +40,7 @@ from dosml.relabel.engines.tb.fit.residuals import (
     observe,
     random_directions,
 )
-from dosml.relabel.engines.tb.fit.run import fit
+from dosml.relabel.engines.tb.fit.run import card_anew, fit
 from dosml.relabel.engines.tb.fit.samples import (
     SMEARINGS,
     Levels,
@@ -40,7 +49,9 @@ from dosml.relabel.engines.tb.fit.samples import (
     load_samples,
 )
 from dosml.relabel.engines.tb.fit.start import transferred
+from dosml.relabel.engines.tb.hamiltonian import Structure
 from dosml.relabel.engines.tb.kpoints import KPoints
+from dosml.relabel.engines.tb.level_zero import coordinates
 from dosml.relabel.engines.tb.model import TbParameters, load_parameters, shipped_metals
 from dosml.relabel.structures import unit_cell
 
@@ -187,6 +198,41 @@ def test_a_fit_finds_the_way_back_and_can_be_continued(parameters, cell, tmp_pat
     assert after < 0.1 * before
 
 
+def shifted(one: Sample, zero: float) -> Sample:
+    """The same cell with PBE's Fermi level lower by `zero`, eV."""
+    results = {
+        width: replace(found, fermi_level=found.fermi_level - zero)
+        for width, found in one.results.items()
+    }
+    return replace(one, results=results)
+
+
+def test_the_zero_of_the_levels_is_found_again_or_left_out(parameters) -> None:
+    coefficients = (2.0, 0.5, -3.0, 4.0, 30.0, -60.0)
+    rng = np.random.default_rng(0)
+    samples, noise = [], []
+    for number, volume in enumerate((0.85, 0.95, 1.05, 1.15, *[1.0] * 9)):
+        atoms = unit_cell("Ti")
+        atoms.set_cell(volume ** (1 / 3) * np.asarray(atoms.cell), scale_atoms=True)
+        atoms.rattle(0.0 if number < 4 else 0.15, seed=number)
+        bare = labelled(f"snapshot-{number}", atoms, parameters, OFF_GAMMA)
+        structure = Structure.of(atoms, parameters)
+        zero = coordinates(structure, float(atoms.cell.volume)) @ coefficients
+        samples.append(shifted(bare, zero))
+        noise.append(shifted(bare, rng.standard_normal()))
+
+    def data(cells: list[Sample]) -> Samples:
+        return Samples("Ti", tuple(cells[:4]), tuple(cells[4:10]), tuple(cells[10:]))
+
+    found, errors = with_level_zero(data(samples), parameters)
+    np.testing.assert_allclose(found.level_zero, coefficients, rtol=1e-3)
+    assert errors["moves_ev"] > 0.01
+    assert errors["missed_ev"] < 1e-3
+    none, errors = with_level_zero(data(noise), found)
+    assert none.level_zero == ()
+    assert errors["missed_ev"] > 0.9 * errors["moves_ev"]
+
+
 def test_strains_conserve_the_volume() -> None:
     for kind in ("axial", "basal", "shear"):
         assert np.linalg.det(strain(kind, 0.05)) == pytest.approx(1, abs=1e-12)
@@ -268,7 +314,8 @@ def test_a_stopped_run_computes_what_is_missing(tmp_path, monkeypatch) -> None:
         return replace(a_record(), name=one.name)
 
     monkeypatch.setattr(data, "compute", compute)
-    monkeypatch.setattr(data, "crystals", lambda _: cells)
+    monkeypatch.setattr(data, "crystals", lambda _: cells[:2])
+    monkeypatch.setattr(data, "dense_snapshots", lambda _: cells[2:])
     with pytest.raises(KeyboardInterrupt):
         data.make_data("Cu", tmp_path / "work", lambda _: None, tmp_path)
     assert not (tmp_path / "Cu.json.gz").exists()
@@ -287,17 +334,39 @@ def test_force_errors_by_hand() -> None:
 
 
 @pytest.mark.parametrize("symbol", ["Cu", "Ti"])
-def test_shipped_parameters_give_their_card(symbol: str) -> None:
-    parameters = load_parameters(symbol)
-    card = make_card(load_samples(symbol, parameters.electrons), parameters)
-    shipped = parameters.card
-    for width, tiers in shipped["forces"].items():
-        for tier, errors in tiers.items():
-            assert card["forces"][width][tier] == pytest.approx(errors, abs=2e-4), (width, tier)
+def test_shipped_parameters_give_their_card(symbol: str, tmp_path) -> None:
+    card_anew(symbol, tmp_path)
+    card = json.loads((tmp_path / f"{symbol}.json").read_text(encoding="utf-8"))["card"]
+    shipped = load_parameters(symbol).card
+    assert ("forces_dense" in shipped) == (symbol == "Ti")
+    for mesh in (name for name in shipped if name.startswith("forces")):
+        for width, tiers in shipped[mesh].items():
+            for tier, errors in tiers.items():
+                assert card[mesh][width][tier] == pytest.approx(errors, abs=2e-4), (mesh, width)
     assert card["bars"] == shipped["bars"]
     assert card["bars"] == {"force": True, "force_change": True, "lattice": True}
     for name, row in shipped["crystals"].items():
         assert card["crystals"][name] == pytest.approx(row, rel=1e-3, abs=1e-3)
+
+
+def test_the_change_on_more_kpoints_counts_too() -> None:
+    card = load_parameters("Ti").card
+    worse = {**card["forces_dense"], "change": {"all": {**card["forces_dense"]["change"]["all"]}}}
+    worse["change"]["all"]["r"] = 0.5
+    changed = {**card, "forces_dense": worse}
+    changed["bars"] = bars(changed, "hcp")
+    assert changed["bars"] == {"force": True, "force_change": False, "lattice": True}
+    (sentence,) = warnings_of(changed, "hcp")
+    assert "r 0.50" in sentence
+
+
+def test_dense_snapshots_are_held_out_ones() -> None:
+    held_out = {one.atoms.positions.tobytes() for one in load_samples("Ti", 4.0).held_out}
+    cells = dense_snapshots("Ti")
+    assert {one.tier for one in cells} == {"cold", "warm", "hot"}
+    for one in cells:
+        assert (one.role, one.grid) == ("dense", DENSE_GRID)
+        assert one.atoms.positions.tobytes() in held_out
 
 
 @pytest.mark.parametrize("symbol", shipped_metals())

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dosml.relabel.engines.tb.fit.table import markdown_table
+from dosml.relabel.engines.tb.fit.table import dense_table, markdown_table
 
 PAGE = Path(__file__).parents[3] / "docs" / "tight-binding-fit.md"
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="only in a checkout")
-def test_the_table_of_the_page_is_that_of_the_cards() -> None:
+@pytest.mark.parametrize("table", [markdown_table, dense_table])
+def test_the_tables_of_the_page_are_those_of_the_cards(table) -> None:
     """Mend it with: python -m dosml.relabel.engines.tb.fit table."""
-    assert markdown_table() in PAGE.read_text(encoding="utf-8")
+    assert table() in PAGE.read_text(encoding="utf-8")

@@ -2,10 +2,11 @@
 
     python -m dosml.relabel.engines.tb.fit data METAL... --out FOLDER
     python -m dosml.relabel.engines.tb.fit METAL... [--start FILE] [--steps 10] [--state FOLDER]
+    python -m dosml.relabel.engines.tb.fit card METAL...
     python -m dosml.relabel.engines.tb.fit table
 
-The last one prints the table of all metals that ship. The first two can be stopped at any time and
-continued with the same line.
+The third computes the cards of metals that ship anew, the last one prints the tables of all of
+them. The first two can be stopped at any time and continued with the same line.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dosml.relabel.engines.tb.model import TbParameters
 
 
 def say(line: str) -> None:
@@ -26,10 +31,15 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["data"]:
         _data(given[1:])
-    elif given == ["table"]:
-        from dosml.relabel.engines.tb.fit.table import markdown_table
+    elif given[:1] == ["card"]:
+        from dosml.relabel.engines.tb.fit.run import card_anew
 
-        say(markdown_table())
+        for metal in given[1:]:
+            _report(card_anew(metal))
+    elif given == ["table"]:
+        from dosml.relabel.engines.tb.fit.table import dense_table, markdown_table
+
+        say(f"{markdown_table()}\n\n{dense_table()}")
     else:
         _fit(given)
 
@@ -67,16 +77,21 @@ def _fit(arguments: list[str]) -> None:
             state_file=None if given.state is None else given.state / f"{metal}.json",
             target=given.out,
         )
-        errors = parameters.card["forces"]
-        say(
-            f"{metal}: "
-            + ", ".join(
-                f"{width} r {one['all']['r']:.3f} error {100 * one['all']['relative']:.0f} %"
-                for width, one in errors.items()
-            )
+        _report(parameters)
+
+
+def _report(parameters: TbParameters) -> None:
+    """Say in a line how good parameters are, and which bars they miss."""
+    errors = parameters.card["forces"]
+    say(
+        f"{parameters.symbol}: "
+        + ", ".join(
+            f"{width} r {one['all']['r']:.3f} error {100 * one['all']['relative']:.0f} %"
+            for width, one in errors.items()
         )
-        for warning in parameters.warnings:
-            say(f"{metal}: {warning}")
+    )
+    for warning in parameters.warnings:
+        say(f"{parameters.symbol}: {warning}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.relabel.dataset import reference_dataset
 from dosml.relabel.elements import element
 from dosml.relabel.frames import canonical
 from dosml.relabel.sampling import sample_frames
@@ -32,6 +33,8 @@ VOLUMES = {
     "other": (0.78, 0.86, 0.94, 1.02, 1.10, 1.20),
     "sc": (0.65, 0.80, 0.95, 1.10, 1.25),
 }
+#: More volumes of the ground state where PBE's lowest energy lies beyond those: it hardly binds Hg.
+WIDER = {"Hg": (1.30, 1.42, 1.55)}
 CRYSTALS = ("fcc", "bcc", "hcp")
 #: Crystal that stands for a ground state that this fit cannot afford: 29 atoms of alpha-Mn.
 STAND_IN = {"alpha-Mn": "hcp"}
@@ -51,6 +54,9 @@ TEST_SNAPSHOTS = {"cold": 1, "warm": 1, "hot": 1}
 #: Hot snapshots of another packing and with a vacancy, for the fit only.
 OTHER_SNAPSHOTS = {"hot": 1}
 _SEEDS = {"fit": 0, "test": 1}
+#: Around Gamma: of the held-out frames of the reference set that are computed once more, to see
+#: whether the model follows PBE on k-points that the fit has not used.
+DENSE_GRID = (5, 5, 5)
 #: Off Gamma: 4 points where k and -k count once.
 SNAPSHOT_GRID = (2, 2, 2)
 #: Methfessel-Paxton 1, eV; crystals have the first one only.
@@ -70,7 +76,7 @@ class Cell:
     kind
         "crystal" (point symmetry used, `WIDTHS[0]` only) or "snapshot".
     role
-        "fit" or "test".
+        "fit", "test", or "dense" for a held-out snapshot on `DENSE_GRID`.
     tier
         Tier of a snapshot, name of the crystal otherwise.
     grid, gamma
@@ -99,6 +105,8 @@ def crystals(symbol: str) -> list[Cell]:
     cells = []
     for name in (*names, "sc"):
         volumes = VOLUMES["ground" if name == ground else "sc" if name == "sc" else "other"]
+        if name == ground:
+            volumes = (*volumes, *WIDER.get(symbol, ()))
         cells += [_crystal(f"{name}-{v:.2f}", _scaled(symbol, name, v), name) for v in volumes]
     start = _scaled(symbol, ground, STRAINED_VOLUME)
     for kind, size in STRAINS:
@@ -137,6 +145,24 @@ def snapshots(symbol: str) -> list[Cell]:
     cells += _snapshots(symbol, "test", TEST_SNAPSHOTS, ground)
     cells += _snapshots(symbol, "fit", OTHER_SNAPSHOTS, other)
     return cells
+
+
+def dense_snapshots(symbol: str) -> list[Cell]:
+    """One held-out frame of each tier of a metal of the reference set, on `DENSE_GRID`."""
+    data = reference_dataset(symbol)
+    first = {data.tiers[number]: number for number in reversed(data.test)}
+    return [
+        Cell(
+            f"dense-{tier}",
+            canonical(data.frames[number]),
+            "snapshot",
+            "dense",
+            tier,
+            DENSE_GRID,
+            gamma=True,
+        )
+        for tier, number in sorted(first.items())
+    ]
 
 
 def grid_of(atoms: Atoms, spacing: float = SPACING) -> tuple[int, int, int]:

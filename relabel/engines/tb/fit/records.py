@@ -64,8 +64,8 @@ class Record:
     results
         By width (eV) of Methfessel-Paxton smearing of order 1.
     levels, d_weights
-        Shape (n_k, n_bands): levels at the first width, eV, semicore left out, on the scale of
-        `fermi_level`; and their d character (GPAW's bound projectors).
+        Shape (n_k, n_bands): levels of a crystal at the first width, eV, semicore left out, on the
+        scale of `fermi_level`; and their d character (GPAW's bound projectors).
     """
 
     name: str

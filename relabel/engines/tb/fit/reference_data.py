@@ -1,8 +1,8 @@
 """Fitting data from GPAW, cell by cell: can be stopped at any time and continued.
 
 Every finished cell is one file in the working folder. When all cells of a metal are there, they
-become `data/METAL.json.gz` of this package. The metals of the reference set need crystals only,
-their snapshots ship already. This module needs GPAW.
+become `data/METAL.json.gz` of this package. The snapshots of the metals of the reference set ship
+already; a few of them are computed on more k-points here. This module needs GPAW.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from dosml.relabel.engines.gpaw_run import (
     levels_and_weights,
     number_of_bands,
 )
-from dosml.relabel.engines.tb.fit.plan import WIDTHS, Cell, crystals, snapshots
+from dosml.relabel.engines.tb.fit.plan import (
+    WIDTHS,
+    Cell,
+    crystals,
+    dense_snapshots,
+    snapshots,
+)
 from dosml.relabel.engines.tb.fit.records import (
     DATA,
     Record,
@@ -81,9 +87,8 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
     """
     output = target / f"{symbol}.json.gz"
     known = {one.name: one for one in read_data(symbol, target)} if output.is_file() else {}
-    cells = crystals(symbol)
-    if symbol not in reference_metals():
-        cells += snapshots(symbol)
+    more = dense_snapshots if symbol in reference_metals() else snapshots
+    cells = [*crystals(symbol), *more(symbol)]
     start, records, failed = time.perf_counter(), [], []
     if all(cell.name in known for cell in cells):
         say(f"{symbol}: {output.name} is complete")
@@ -115,6 +120,8 @@ def _facts(records: Sequence[Record]) -> dict[str, Any]:
     return {
         **package_versions(("gpaw", "gpaw-data")),
         "method": FUNCTIONAL,
+        # of technetium it is one that GPAW's generator made, see docs/tight-binding-fit.md
+        "paw_data_md5": create_setup(records[0].symbol, FUNCTIONAL).fingerprint,
         "energy_cutoff_ev": PRESETS["laptop"].energy_cutoff,
         "scheme": SCHEME,
         "crystal_convergence": CONVERGENCE,
@@ -231,9 +238,12 @@ def _calculator(
 
 
 def _levels(cell: Cell, calculator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Levels and their d character without semicore, shapes (n_k, n_bands)."""
+    """Levels and their d character without semicore, shapes (n_k, n_bands); none of snapshots."""
+    n_k = len(calculator.get_ibz_k_points())
+    if cell.kind == "snapshot":
+        return np.empty((n_k, 0)), np.empty((n_k, 0))
     levels, weights, _ = levels_and_weights(calculator)
-    shape = (len(calculator.get_ibz_k_points()), -1)
+    shape = (n_k, -1)
     d_weights = (weights[1:6].sum(axis=0) / weights[0]).reshape(shape)
     levels = levels.reshape(shape)
     first = len(cell.atoms) * _semicore(cell.atoms.get_chemical_symbols()[0])

@@ -12,13 +12,14 @@ import numpy as np
 from dosml.files import whole_file
 from dosml.relabel.elements import element
 from dosml.relabel.engines.tb.fit.card import make_card, warnings_of
+from dosml.relabel.engines.tb.fit.level_zero import with_level_zero
 from dosml.relabel.engines.tb.fit.optimise import Step, steps
 from dosml.relabel.engines.tb.fit.plan import ground_state
 from dosml.relabel.engines.tb.fit.problem import make_problem
 from dosml.relabel.engines.tb.fit.residuals import N_EXTRA, N_VECTOR, Tolerances
 from dosml.relabel.engines.tb.fit.samples import load_samples
 from dosml.relabel.engines.tb.geometry import bonds_of
-from dosml.relabel.engines.tb.model import SHIPPED
+from dosml.relabel.engines.tb.model import SHIPPED, load_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,14 +94,11 @@ def fit_metal(
     start = replace(start, electrons=float(metal.valence_electrons))
     samples = load_samples(metal.symbol, start.electrons, data)
     fitted = fit(samples, start, n_steps=n_steps, say=say, state_file=state_file)
-    card = make_card(samples, fitted.parameters)
     path = target / f"{metal.symbol}.json"
     parameters = replace(
-        fitted.parameters,
+        _with_card(samples, fitted.parameters),
         source=SOURCE,
         kpoint_spacing=_kept_spacing(path),
-        warnings=warnings_of(card, ground_state(metal.symbol)),
-        card=card,
         provenance={
             "started_from": started_from,
             "energy_offset_ev_per_atom": round(float(fitted.extra[0]), 5),
@@ -115,11 +113,35 @@ def fit_metal(
             "seconds": round(time.process_time() - began),
         },
     )
+    _write(path, parameters)
+    return parameters
+
+
+def card_anew(symbol: str, target: Path = SHIPPED) -> TbParameters:
+    """Compute zero of the levels and card of a metal that ships anew, and write its file.
+
+    Raises
+    ------
+    EngineError
+        If the metal does not ship.
+    """
+    parameters = load_parameters(symbol)
+    parameters = _with_card(load_samples(symbol, parameters.electrons), parameters)
+    _write(target / f"{symbol}.json", parameters)
+    return parameters
+
+
+def _with_card(samples: Samples, parameters: TbParameters) -> TbParameters:
+    parameters, errors = with_level_zero(samples, parameters)
+    card = make_card(samples, parameters) | {"level_zero": errors}
+    return replace(parameters, card=card, warnings=warnings_of(card, ground_state(samples.symbol)))
+
+
+def _write(path: Path, parameters: TbParameters) -> None:
     with whole_file(path) as partial:
         partial.write_text(
             json.dumps(_rounded(parameters.to_json()), indent=1) + "\n", encoding="utf-8"
         )
-    return parameters
 
 
 def _kept_spacing(path: Path) -> float | None:

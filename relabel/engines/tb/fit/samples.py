@@ -1,7 +1,8 @@
 """What the model has to reproduce: cells with their PBE numbers, from the fitting data of a metal.
 
-The metals of the reference set have their snapshots there (3 x 3 x 3 points around Gamma), all
-others in the data of this package (2 x 2 x 2 points off Gamma).
+The metals of the reference set have their snapshots there (3 x 3 x 3 points around Gamma), and a
+few of the held-out ones on more points here; all others have their snapshots in the data of this
+package (2 x 2 x 2 points off Gamma).
 """
 
 from __future__ import annotations
@@ -85,12 +86,25 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """All cells of a metal."""
+    """All cells of a metal.
+
+    Attributes
+    ----------
+    symbol
+        Metal.
+    crystals, snapshots
+        What the parameters are fitted to.
+    held_out
+        Snapshots that no fit sees.
+    dense
+        Some of `held_out` on more k-points; empty for metals outside the reference set.
+    """
 
     symbol: str
     crystals: tuple[Sample, ...]
     snapshots: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
+    dense: tuple[Sample, ...] = ()
 
 
 def load_samples(symbol: str, electrons: float, folder: Path | None = None) -> Samples:
@@ -111,14 +125,13 @@ def load_samples(symbol: str, electrons: float, folder: Path | None = None) -> S
     records = read_data(symbol) if folder is None else read_data(symbol, folder)
     read = [(one, _sample(one, electrons)) for one in records]
     crystals = tuple(sample for one, sample in read if one.kind == "crystal")
+    fit, test, dense = (
+        tuple(sample for one, sample in read if one.kind == "snapshot" and one.role == role)
+        for role in ("fit", "test", "dense")
+    )
     if symbol in reference_metals():
         fit, test = _reference(symbol)
-        return Samples(symbol, crystals, fit, test)
-    parts = [
-        tuple(sample for one, sample in read if one.kind == "snapshot" and one.role == role)
-        for role in ("fit", "test")
-    ]
-    return Samples(symbol, crystals, *parts)
+    return Samples(symbol, crystals, fit, test, dense)
 
 
 def _sample(record: Record, electrons: float) -> Sample:

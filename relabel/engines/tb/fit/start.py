@@ -81,6 +81,7 @@ def transferred(parameters: TbParameters, symbol: str) -> TbParameters:
         hopping=stretched(parameters.hopping),
         overlap=stretched(parameters.overlap),
         short_range=(inner * scale, outer * scale),
+        level_zero=(),
         kpoint_spacing=None,
         warnings=(),
         provenance={},

@@ -17,10 +17,45 @@ _HEAD = (
 )
 
 
+_DENSE_HEAD = (
+    *("metal", "frames", "r, 0.2 eV", "error", "r, 2 eV", "error"),
+    *("r of change", "slope of change", "r of change, mesh of the fit, all held-out frames"),
+)
+
+
 def markdown_table(metals: Sequence[str] | None = None) -> str:
     """Return one row a metal: held-out forces by tier, their change, and the crystal."""
     rows = [_row(metal) for metal in (shipped_metals() if metals is None else metals)]
-    lines = [_HEAD, ("---",) * len(_HEAD), *rows]
+    return _markdown(_HEAD, rows)
+
+
+def dense_table() -> str:
+    """Return one row for each metal whose forces are known on `plan.DENSE_GRID`."""
+    cards = {metal: load_parameters(metal).card for metal in shipped_metals()}
+    rows = []
+    for metal, card in cards.items():
+        if "forces_dense" not in card:
+            continue
+        dense = {name: tiers["all"] for name, tiers in card["forces_dense"].items()}
+        forces = [dense[f"{one.width:g}"] for one in SMEARINGS]
+        rows.append(
+            (
+                metal,
+                ", ".join(tier for tier in card["forces_dense"]["change"] if tier != "all"),
+                *(
+                    part
+                    for one in forces
+                    for part in (f"{one['r']:.3f}", f"{100 * one['relative']:.1f} %")
+                ),
+                *(f"{dense['change'][name]:.2f}" for name in ("r", "slope")),
+                f"{card['forces']['change']['all']['r']:.2f}",
+            )
+        )
+    return _markdown(_DENSE_HEAD, rows)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
