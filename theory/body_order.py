@@ -6,7 +6,7 @@ terms of all sets of k atoms is the k-body energy of a cluster of N atoms,
 
     E_k = sum_{m <= k} (-1)^(k - m) C(N - m, k - m) S_m,   S_m = sum_{|T| = m} E(T),
 
-and E_1 + ... + E_N = E. Up to K, E_1 + ... + E_K = sum_{m <= K} (-1)^(K - m) C(N - m - 1, K - m) S_m.
+and E_1 + ... + E_N = E.
 Chong et al., J. Chem. Phys. 164, 064121 (2026), arXiv:2509.14146.
 
 A sub-cluster is a number whose bit a says whether atom a is in it.
@@ -56,7 +56,10 @@ def term(cluster: int, values: Mapping[int, NDArray[np.float64] | float]) -> NDA
     """Term e(T) of one set of atoms, from the values of all its parts."""
     size = cluster.bit_count()
     return np.sum(
-        [(-1) ** (size - part.bit_count()) * np.asarray(values[part]) for part in parts_of(cluster)],
+        [
+            (-1) ** (size - part.bit_count()) * np.asarray(values[part])
+            for part in parts_of(cluster)
+        ],
         axis=0,
     )
 
@@ -109,9 +112,7 @@ def order_sums(
         sums.append(np.sum(bound, axis=0))
     orders = [sums[0]]
     for k in range(2, last + 1):
-        parts = [
-            (-1) ** (k - m) * comb(n_atoms - m, k - m) * sums[m - 1] for m in range(2, k + 1)
-        ]
+        parts = [(-1) ** (k - m) * comb(n_atoms - m, k - m) * sums[m - 1] for m in range(2, k + 1)]
         orders.append(np.sum(parts, axis=0))
     return np.array(orders)
 

@@ -45,10 +45,9 @@ def body_order_figures(
             "convergence",
             "Body orders against smearing",
             (
-                "Left: mean effective body order of the largest clusters (the smallest number of "
-                "bodies that holds the share of the binding energy), with its 95 % interval over "
-                "clusters. Middle: mean share of the binding energy that is missing over all "
-                "truncations. Right: chi_4 of the clusters' own d-DOS."
+                "The largest clusters, means with 95 % intervals over clusters: the smallest "
+                "number of bodies that holds the share of the binding energy; the same for forces; "
+                "what the forces lack, mean over all truncations K; chi_4 of the clusters' d-DOS."
             ),
             convergence_figure(summary),
         )
@@ -95,22 +94,24 @@ def order_figure(orders: pd.DataFrame) -> Figure:
 
 
 def convergence_figure(summary: pd.DataFrame) -> Figure:
-    """Draw effective body order, remainder and chi_4 against the smearing width."""
+    """Draw effective orders of energy and forces, and chi_4, against the smearing width."""
     has_chi = _CHI in summary and summary[_CHI].notna().any()
     measures = [
-        ("effective_body_order", "effective body order"),
-        ("remainder", "missing share, mean over K"),
-        *([(_CHI, "chi_4 (states²/eV/atom²)")] if has_chi else []),
+        ("effective_body_order", "bodies, binding energy"),
+        ("effective_force_order", "bodies, forces"),
+        ("force_remainder", "missing of forces, mean over K"),
+        *([(_CHI, "$\\chi_4$ (states²/eV/atom²)")] if has_chi else []),
     ]
-    figure = new_figure(1.0 + 2.3 * len(measures), 3.2)
-    panels = figure.subplots(1, len(measures))
+    figure = new_figure(7.2, 5.2)
+    panels = figure.subplots(2, 2).ravel()
+    panels[-1].set_visible(has_chi)
     neutral = summary[
         summary["electrons_per_atom_shift"]
         == min(summary["electrons_per_atom_shift"].unique(), key=abs)
     ]
     largest = neutral.groupby("subject")["n_atoms"].transform("max")
     shown = neutral[(neutral["n_atoms"] == largest) & neutral["sigma_ev"].notna()]
-    for axes, (name, label) in zip(np.atleast_1d(panels), measures, strict=True):
+    for axes, (name, label) in zip(panels, measures, strict=False):
         for number, (key, one) in enumerate(shown.groupby(["source", "subject"], sort=False)):
             _curve(axes, one.sort_values("sigma_ev"), name, key, number)
         axes.set_xlabel("smearing width σ (eV)")
@@ -119,7 +120,7 @@ def convergence_figure(summary: pd.DataFrame) -> Figure:
             axes.set_yscale("log")
         else:
             from_zero(axes)
-    handles, labels = np.atleast_1d(panels)[0].get_legend_handles_labels()
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Names of the tables of the study, without their endings.
 ORDERS, CLUSTERS, SUMMARY, PARTS = "body_orders", "clusters", "body_order", "part_errors"
 _MEV = 1000.0
+#: Binding energies of less than this share of the largest one of the same source and subject.
+_WEAK = 0.3
 _COLUMNS = (
     Column("source", "source", "", "Engine, or force field."),
     Column("setting", "setting", "", "Electronic setting, or label set of a force field."),
@@ -45,6 +47,14 @@ _COLUMNS = (
         "Mean over K = 2 ... N - 1 of what the sum up to K lacks, over the binding energy.",
         3,
     ),
+    Column(
+        "effective_force_order",
+        "force order",
+        "",
+        "The same for forces: what the sum lacks is at most 1 - share of them (RMS).",
+        2,
+    ),
+    Column("force_remainder", "missing of forces", "", "Mean over K of that ratio.", 3),
     Column("mean_abs_e2_ev_per_atom", "|E_2|", "eV/atom", "Mean of the two-body energies.", 3),
     Column("mean_abs_e3_ev_per_atom", "|E_3|", "eV/atom", "Mean of the three-body energies.", 3),
     Column("mean_abs_e4_ev_per_atom", "|E_4|", "eV/atom", "Mean of the four-body energies.", 3),
@@ -54,9 +64,7 @@ _COLUMNS = (
     Column(
         "force_sum_rmse_3_ev_per_angstrom", "force error up to 3", "eV/Å", "The same, forces.", 3
     ),
-    Column(
-        "chi_4_states2_per_ev_atom2", "chi_4", "states²/eV/atom²", "Of the clusters' d-DOS.", 3
-    ),
+    Column("chi_4_states2_per_ev_atom2", "chi_4", "states²/eV/atom²", "Of the clusters' d-DOS.", 3),
 )
 _PART_COLUMNS = (
     Column("source", "force field", "", "Learner."),
@@ -82,49 +90,68 @@ def body_order_sentences(
     sentences = []
     for source, mine in clusters.groupby("source", sort=False):
         for axis in ("sigma_ev", "electrons_per_atom_shift"):
-            sentences += _along(str(source), mine, axis, share)
+            for measure in _MEASURES:
+                sentences += _along(str(source), mine, axis, measure, share)
     if not sentences:
         sentences = [_level(row, share) for _, row in summary.iterrows()]
-    sentences += _beyond(clusters)
-    for (source, setting), mine in parts.groupby(["source", "setting"], sort=False) if len(
-        parts
-    ) else ():
-        errors = ", ".join(
-            f"{_MEV * row['energy_rmse_ev_per_atom']:.0f} for {row['part_atoms']:.0f}"
-            for _, row in mine.groupby("part_atoms", as_index=False).mean(numeric_only=True).iterrows()
-        )
-        sentences.append(
-            f"{source}, {setting}: energy error of parts by their number of atoms, meV/atom: "
-            f"{errors}."
-        )
+    sentences += [*_weak(summary), *_beyond(clusters)]
+    if len(parts):
+        sentences += [
+            _parts_words(str(source), str(setting), mine)
+            for (source, setting), mine in parts.groupby(["source", "setting"], sort=False)
+        ]
     return sentences
 
 
-def _along(source: str, clusters: pd.DataFrame, axis: str, share: float) -> list[str]:
-    """What an axis does to the effective body order: of all subjects first, then of each."""
-    found = changes(clusters, axis)
+#: Measure -> what is held by so many bodies, in words.
+_MEASURES = {
+    "effective_body_order": "{share:g} % of the binding energy",
+    "effective_force_order": "{share:g} % of the forces",
+}
+
+
+def _along(source: str, clusters: pd.DataFrame, axis: str, measure: str, share: float) -> list[str]:
+    """Say what an axis does to a measure: of all subjects first, then of each."""
+    found = changes(clusters, axis, measure)
     ordered = [*(one for one in found if not one.subject), *(one for one in found if one.subject)]
-    return [_change_words(source, one, share) for one in ordered]
+    held = _MEASURES[measure].format(share=100 * share)
+    return [_change_words(source, one, held) for one in ordered]
 
 
-def _change_words(source: str, one: Change, share: float) -> str:
-    where = one.subject or "all subjects together"
+def _change_words(source: str, one: Change, held: str) -> str:
     interval = (
         f" (95 %: {one.low:+.2f} to {one.high:+.2f})"
         if math.isfinite(one.low)
         else " (no interval: too few clusters)"
     )
-    if not math.isfinite(one.low):
-        verdict = "the effective body order moves"
-    elif not one.shown:
-        verdict = "no change of the effective body order is shown"
-    else:
-        verdict = f"the effective body order {'falls' if one.mean < 0 else 'rises'}"
+    verdict = f"{'fewer' if one.mean < 0 else 'more'} bodies are needed"
+    if math.isfinite(one.low) and not one.shown:
+        verdict = "no change is shown"
     return (
-        f"{source}, {where}: {verdict} from {one.first} to {one.last}, {one.before:.2f} to "
-        f"{one.after:.2f} bodies for {100 * share:g} % of the binding energy, {one.mean:+.2f}"
+        f"{source}, {one.subject or 'all subjects together'}: {verdict} for {held} from "
+        f"{one.first} to {one.last}, {one.before:.2f} to {one.after:.2f}, {one.mean:+.2f}"
         f"{interval}, {one.n} clusters."
     )
+
+
+def _weak(summary: pd.DataFrame) -> list[str]:
+    """Warn of settings at which clusters hardly bind, or not at all."""
+    strong = summary.groupby(["source", "subject"])["binding_ev_per_atom"].transform("min")
+    weak = summary[summary["binding_ev_per_atom"] > _WEAK * strong]
+    return [
+        (
+            f"{row['source']}, {row['setting']}, {row['subject']}, {row['n_atoms']} atoms: the "
+            f"clusters hardly bind ({row['binding_ev_per_atom']:+.2f} eV/atom), so shares of the "
+            "binding energy say little there; those of the forces do."
+        )
+        for _, row in weak.iterrows()
+    ]
+
+
+def _parts_words(source: str, setting: str, parts: pd.DataFrame) -> str:
+    means = parts.groupby("part_atoms")["energy_rmse_ev_per_atom"].mean()
+    errors = ", ".join(f"{_MEV * error:.0f} for {size}" for size, error in means.items())
+    return f"{source}, {setting}: energy error by atoms of a part, meV/atom: {errors}."
 
 
 def _level(row: pd.Series, share: float) -> str:
@@ -187,7 +214,9 @@ def body_order_section(
         If the tables cannot be used.
     """
     words = {"setting": str, "subject": str, "source": str}
-    names = [name for name in (ORDERS, CLUSTERS, SUMMARY, PARTS) if (place / f"{name}.csv").exists()]
+    names = [
+        name for name in (ORDERS, CLUSTERS, SUMMARY, PARTS) if (place / f"{name}.csv").exists()
+    ]
     tables = {
         name: pd.read_csv(place / f"{name}.csv", dtype=words, keep_default_na=False, na_values=[""])
         for name in names

@@ -1,7 +1,7 @@
 """Studies of trainings beside a scan as sections of its report: learning curves and transfer.
 
-`dosml learning-curve`, `transfer` and `body-order` leave a copy of their tables in the folder `studies` of
-the campaign whose labels they used; the report is made from that.
+`dosml learning-curve`, `transfer` and `body-order` leave a copy of their tables in the folder
+`studies` of the campaign whose labels they used; the report is made from that.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHARE = 0.95
 #: What tells rows apart that are averaged over clusters.
 BY = ("source", "setting", "subject", "n_atoms")
+#: Columns of clusters whose means have intervals.
+MEASURES = ("effective_body_order", "remainder", "effective_force_order", "force_remainder")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,24 @@ class Expansion:
             return float("nan")
         return float(np.abs(self.left[1:-1]).mean() / abs(self.binding))
 
+    def effective_for_forces(self, share: float) -> float:
+        """Smallest K from which on the forces lack at most 1 - share of their size (RMS).
+
+        Atoms alone feel nothing, so the forces lack all of it at K = 1. NaN where forces were not
+        expanded or do not reach the share.
+        """
+        if not len(self.force_left) or not self.force_left[0]:
+            return float("nan")
+        last = int(np.flatnonzero(self.force_left > (1 - share) * self.force_left[0])[-1])
+        return float(last + 2) if last + 1 < len(self.force_left) else float("nan")
+
+    @property
+    def force_remainder(self) -> float:
+        """Mean over K = 2 ... N - 1 of what the forces lack, over their size (both RMS)."""
+        if len(self.force_left) < self.n_atoms or self.n_atoms < 3 or not self.force_left[0]:
+            return float("nan")
+        return float(self.force_left[1:-1].mean() / self.force_left[0])
+
     def known(self) -> dict[str, Any]:
         """Give what tells it apart, as columns."""
         return {
@@ -131,6 +151,8 @@ def cluster_table(expansions: Iterable[Expansion], share: float = SHARE) -> pd.D
                 "binding_ev_per_atom": one.binding / one.n_atoms,
                 "effective_body_order": one.effective(share),
                 "remainder": one.remainder,
+                "effective_force_order": one.effective_for_forces(share),
+                "force_remainder": one.force_remainder,
             }
             for one in expansions
         ]
@@ -148,8 +170,8 @@ def summary_table(orders: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Mean effective body order and remainder with "_low" and "_high" (Student's t over clusters),
-        and for every order the mean |E_k| per atom and the root mean square error of the sum.
+        Means of `MEASURES` with "_low" and "_high" (Student's t over clusters), and for every order
+        the mean |E_k| per atom and the root mean square error of the sum.
     """
     rows = []
     for key, group in clusters.groupby(list(BY), sort=False):
@@ -158,7 +180,7 @@ def summary_table(orders: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
         row["electrons_per_atom_shift"] = group["electrons_per_atom_shift"].iloc[0]
         row["n_clusters"] = len(group)
         row["binding_ev_per_atom"] = group["binding_ev_per_atom"].mean()
-        for name in ("effective_body_order", "remainder"):
+        for name in MEASURES:
             row[name], row[f"{name}_low"], row[f"{name}_high"] = mean_interval(group[name])
         mine = orders
         for name, value in zip(BY, key, strict=True):

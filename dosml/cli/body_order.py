@@ -110,20 +110,20 @@ def body_order(
         "share": share,
         "vacuum": vacuum,
     }
-    settings = join_settings(
-        BodyOrderSettings, options, given["config"], required=None, nothing=""
-    )
+    settings = join_settings(BodyOrderSettings, options, given["config"], required=None, nothing="")
     _run(settings, make_reporter())
 
 
 def _run(settings: BodyOrderSettings, reporter: Reporter) -> None:
-    from dosml.studies.body_order import body_order as run
+    """Run the study that the target asks for, and say what it found."""
     from dosml.studies.body_order_settings import HYDROGEN
-    from dosml.studies.hydrogen import hydrogen_study
 
-    result = hydrogen_study(settings, reporter) if settings.target == HYDROGEN else run(
-        settings, reporter
-    )
+    if settings.target == HYDROGEN:
+        from dosml.studies.hydrogen import hydrogen_study as run
+    else:
+        from dosml.studies.body_order import body_order as run
+
+    result = run(settings, reporter)
     for line in result.sentences:
         reporter.say(line)
     for path in result.files:

@@ -225,7 +225,7 @@ def expand(
         )
         for column, by_cluster in zip(source.columns, computed, strict=True):
             for cluster, plan, parts in zip(clusters, plans, by_cluster, strict=True):
-                _expand_one(source, column, cluster, plan, parts, found)
+                expand_one(source, column, cluster, plan, parts, found)
             known = [
                 {part: one.energy for part, one in parts.items() if not one.reason}
                 for parts in by_cluster
@@ -240,7 +240,7 @@ def expand(
                 found.parts.append(errors)
 
 
-def _expand_one(
+def expand_one(
     source: EnergySource,
     column: str,
     cluster: Cluster,
@@ -248,6 +248,19 @@ def _expand_one(
     parts: Mapping[int, Part],
     found: Found,
 ) -> None:
+    """Expand one cluster from the energies of its parts.
+
+    Parameters
+    ----------
+    source, column
+        What gave the energies, and at which of its settings.
+    cluster, plan
+        What was asked for.
+    parts
+        Of the plan; where the whole has no forces only energies are expanded.
+    found
+        Is added to: an expansion, or why there is none.
+    """
     failed = [(part, one.reason) for part, one in parts.items() if one.reason]
     if failed:
         found.failures.append(
@@ -263,9 +276,10 @@ def _expand_one(
     if plan.samples is None:
         orders = order_sums(n, energies, plan.max_order)
         errors = np.zeros_like(orders)
-        forces = order_sums(n, {part: one.forces for part, one in parts.items()}, plan.max_order)
-        lacks = np.cumsum(forces, axis=0) - whole.forces
-        force_left = np.sqrt(np.mean(lacks**2, axis=(1, 2)))
+        if whole.forces.size:
+            forces = order_sums(n, {part: p.forces for part, p in parts.items()}, plan.max_order)
+            lacks = np.cumsum(forces, axis=0) - whole.forces
+            force_left = np.sqrt(np.mean(lacks**2, axis=(1, 2)))
     else:
         estimate = estimate_orders(plan.samples, energies)
         orders, errors = estimate.orders, estimate.errors
@@ -295,7 +309,10 @@ def _write(
     sources: Mapping[str, Sequence[EnergySource]],
     reporter: Reporter,
 ) -> BodyOrderResult:
-    orders, clusters = order_table(found.expansions), cluster_table(found.expansions, settings.share)
+    orders, clusters = (
+        order_table(found.expansions),
+        cluster_table(found.expansions, settings.share),
+    )
     summary = summary_table(orders, clusters)
     if found.chi_4:
         by = ["source", "setting", "subject", "n_atoms"]

@@ -84,7 +84,7 @@ class EnergySource:
     reference: str = ""
 
     def setting_of(self, column: str) -> ElectronicSetting | None:
-        """Setting of a column; None where nobody says."""
+        """Give the setting of a column; None where nobody says."""
         if self.engine is None:
             return self.of
         return self.settings[self.columns.index(column)]
@@ -93,8 +93,7 @@ class EnergySource:
         """Folder of the batches of each column."""
         asked = self.settings or (None,)
         return [
-            root
-            / f"{self.name.replace(':', '-')}-"
+            root / f"{self.name.replace(':', '-')}-"
             f"{content_hash({**self.key, **({} if one is None else one.as_dict())})}"
             for one in asked
         ]

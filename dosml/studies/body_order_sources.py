@@ -18,9 +18,9 @@ from dosml.relabel.ase_factory import PREFIX
 from dosml.relabel.clusters import environment, in_vacuum, is_isolated
 from dosml.relabel.dataset import REFERENCE, load, reference_dataset, reference_metals
 from dosml.relabel.engines.registry import engine_entry, engine_names, make_engine
+from dosml.relabel.frame_files import iter_file
 from dosml.relabel.frames import TRAINING, canonical, check_frames
 from dosml.relabel.hydrogen import DENSITIES, hydrogen_dataset
-from dosml.relabel.frame_files import iter_file
 from dosml.studies.body_order_energies import EnergySource
 from dosml.studies.labels import subject_names
 from dosml.studies.scan import LABEL_SETS, MODELS_FILE, ModelsRecord
@@ -124,9 +124,7 @@ def subjects_of_target(target: str, frames: str | None, metals: Collection[str])
         wanted = [one for one in reference_metals() if not metals or one in metals]
         found = [Subject(one, _held_out(reference_dataset(one))) for one in wanted]
     elif frames == HYDROGEN:
-        found = [
-            Subject(f"H, {one:g} Å⁻³", _held_out(hydrogen_dataset(one))) for one in DENSITIES
-        ]
+        found = [Subject(f"H, {one:g} Å⁻³", _held_out(hydrogen_dataset(one))) for one in DENSITIES]
     else:
         path = Path(frames)
         given = [canonical(_boxed(atoms)) for atoms in iter_file(path)]
@@ -270,7 +268,7 @@ def sources_of_target(
     if path.is_file():
         load_model(path, device)  # what is none is refused before there is a folder
         label_set = path.name.removesuffix(path.suffix)
-        return [_model_source(path, path.parent.name, label_set, device)]
+        return [model_source(path, path.parent.name, label_set, device)]
     if is_scan(target):
         return _scan_sources(path, subject, options, device)
     if target not in engine_names() and not target.startswith(PREFIX):
@@ -323,16 +321,25 @@ def engine_source(engine: Engine, settings: Sequence[ElectronicSetting]) -> Ener
     )
 
 
-def _model_source(
-    path: Path, name: str, label_set: str, device: str | None
-) -> EnergySource:
+def model_source(path: Path, name: str, label_set: str, device: str | None) -> EnergySource:
+    """Give a saved model as a source.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    name, label_set
+        In tables: its learner, and what it was trained on.
+    device
+        Where it runs; None: where it was trained.
+    """
     return EnergySource(
         name=name,
         key={"model": file_hash(path)},
         columns=(label_set,),
         model=path.resolve(),
         device=device,
-        reference="A model knows no electrons: fragments are what its training frames make of them.",
+        reference="A model knows no electrons: fragments are what it makes of them.",
     )
 
 
@@ -358,7 +365,7 @@ def _scan_sources(
         for learner, files in record.items():
             by_set = {one: inside(folder, file) for one, file in files.items()}
             for label_set, file in by_set.items():
-                source = _model_source(file, learner, label_set, device)
+                source = model_source(file, learner, label_set, device)
                 setting = next(
                     (one.setting for one in data.label_sets if one.name == label_set), None
                 )

@@ -192,5 +192,6 @@ ENTRY = EngineEntry(
     options=GpawOptions,
     make=lambda options: GpawEngine(options.preset, options.kpoints),
     fragments="Levels are filled in pairs with fractional occupations, whatever the number of "
-    "electrons: no spin, so an odd fragment is no doublet. The box is periodic: dipoles see images.",
+    "electrons: no spin, so an odd fragment is no doublet. The box is periodic: dipoles and "
+    "charges see images.",
 )

@@ -74,9 +74,7 @@ def density_energy(positions: np.ndarray, *, zeta: int, normalised: bool) -> flo
 
 def energies(function, positions: np.ndarray, order: int | None = None, **options) -> dict:
     n = len(positions)
-    return {
-        one: function(positions[list(members(one))], **options) for one in up_to(n, order or n)
-    }
+    return {one: function(positions[list(members(one))], **options) for one in up_to(n, order or n)}
 
 
 def test_sub_clusters_are_all_there_once():
@@ -134,9 +132,7 @@ def test_forces_are_expanded_like_energies():
 
 @pytest.mark.parametrize(("zeta", "last"), [(1, 3), (2, 5)])
 def test_a_density_model_ends_with_its_power(zeta, last):
-    orders = order_sums(
-        7, energies(density_energy, cluster(7), zeta=zeta, normalised=False)
-    )
+    orders = order_sums(7, energies(density_energy, cluster(7), zeta=zeta, normalised=False))
     scale = np.abs(orders).max()
     assert abs(orders[last - 1]) > 1e-6 * scale
     assert np.abs(orders[last:]).max() < 1e-10 * scale
@@ -221,7 +217,9 @@ def test_samples_take_what_they_need_and_no_more():
     assert [len(sample.chosen) for sample in samples] == [20, 10, 10]
     wanted = needed(samples)
     assert len(wanted) == len(set(wanted)) <= 20 + 10 + 10 * 4
-    assert all(part in wanted for sample in samples for one in sample.chosen for part in parts_of(one))
+    assert all(
+        part in wanted for sample in samples for one in sample.chosen for part in parts_of(one)
+    )
     with pytest.raises(ValueError, match="2 sets of an order"):
         draw_samples(20, 3, 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="orders 1 to 20"):
