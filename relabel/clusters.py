@@ -30,14 +30,19 @@ def in_vacuum(cluster: Atoms, vacuum: float = VACUUM) -> Atoms:
     extent = np.ptp(cluster.positions, axis=0)
     box = np.round(extent + vacuum, POSITION_DECIMALS)
     middle = (cluster.positions.max(axis=0) + cluster.positions.min(axis=0)) / 2
-    boxed = Atoms(
+    placed = Atoms(
         numbers=cluster.numbers,
         positions=cluster.positions - middle + box / 2,
         cell=box,
         pbc=True,
     )
-    boxed.info = {key: cluster.info[key] for key in KEPT_INFO if key in cluster.info}
-    return boxed
+    placed.info = {key: cluster.info[key] for key in KEPT_INFO if key in cluster.info}
+    return placed
+
+
+def boxed(atoms: Atoms) -> Atoms:
+    """Give a cluster without a periodic cell its box; other frames are left alone."""
+    return atoms if atoms.pbc.any() or not len(atoms) else in_vacuum(atoms)
 
 
 def is_isolated(frame: Atoms) -> bool:

@@ -38,6 +38,11 @@ def density_name(density: float) -> str:
     return f"density_{density:g}"
 
 
+def density_words(density: float) -> str:
+    """Name of the clusters of a density, for people and tables."""
+    return f"H {density:g} Å⁻³"
+
+
 def hydrogen_dataset(density: float, folder: Path = FOLDER) -> Dataset:
     """Read the clusters of one density, with roles; their tiers are their sizes.
 

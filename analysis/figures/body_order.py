@@ -45,9 +45,10 @@ def body_order_figures(
             "convergence",
             "Body orders against smearing",
             (
-                "The largest clusters, means with 95 % intervals over clusters: the smallest "
-                "number of bodies that holds the share of the binding energy; the same for forces; "
-                "what the forces lack, mean over all truncations K; chi_4 of the clusters' d-DOS."
+                "The largest clusters, means with 95 % intervals over clusters: |E_N| over the "
+                "largest |E_k|; what forces lack, relative, mean over all truncations K; the "
+                "smallest number of bodies that holds the share of the binding energy; chi_4 of "
+                "the clusters' d-DOS."
             ),
             convergence_figure(summary),
         )
@@ -94,12 +95,12 @@ def order_figure(orders: pd.DataFrame) -> Figure:
 
 
 def convergence_figure(summary: pd.DataFrame) -> Figure:
-    """Draw effective orders of energy and forces, and chi_4, against the smearing width."""
+    """Draw how terms fall off, what forces lack, effective order and chi_4 against σ."""
     has_chi = _CHI in summary and summary[_CHI].notna().any()
     measures = [
-        ("effective_body_order", "bodies, binding energy"),
-        ("effective_force_order", "bodies, forces"),
+        ("tail", "last order / largest order"),
         ("force_remainder", "missing of forces, mean over K"),
+        ("effective_body_order", "bodies for the share of the energy"),
         *([(_CHI, "$\\chi_4$ (states²/eV/atom²)")] if has_chi else []),
     ]
     figure = new_figure(7.2, 5.2)
@@ -116,7 +117,7 @@ def convergence_figure(summary: pd.DataFrame) -> Figure:
             _curve(axes, one.sort_values("sigma_ev"), name, key, number)
         axes.set_xlabel("smearing width σ (eV)")
         axes.set_title(label, fontsize=9)
-        if name == _CHI:
+        if name in {_CHI, "tail"}:
             axes.set_yscale("log")
         else:
             from_zero(axes)

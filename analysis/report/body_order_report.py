@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Names of the tables of the study, without their endings.
 ORDERS, CLUSTERS, SUMMARY, PARTS = "body_orders", "clusters", "body_order", "part_errors"
 _MEV = 1000.0
+_CHI = "chi_4_states2_per_ev_atom2"
 #: Binding energies of less than this share of the largest one of the same source and subject.
 _WEAK = 0.3
 _COLUMNS = (
@@ -55,6 +56,7 @@ _COLUMNS = (
         2,
     ),
     Column("force_remainder", "missing of forces", "", "Mean over K of that ratio.", 3),
+    Column("tail", "last / largest", "", "|E_N| over the largest |E_k|, geometric mean.", 4),
     Column("mean_abs_e2_ev_per_atom", "|E_2|", "eV/atom", "Mean of the two-body energies.", 3),
     Column("mean_abs_e3_ev_per_atom", "|E_3|", "eV/atom", "Mean of the three-body energies.", 3),
     Column("mean_abs_e4_ev_per_atom", "|E_4|", "eV/atom", "Mean of the four-body energies.", 3),
@@ -90,11 +92,10 @@ def body_order_sentences(
     sentences = []
     for source, mine in clusters.groupby("source", sort=False):
         for axis in ("sigma_ev", "electrons_per_atom_shift"):
-            for measure in _MEASURES:
-                sentences += _along(str(source), mine, axis, measure, share)
+            sentences += _along(str(source), mine, axis, share)
     if not sentences:
         sentences = [_level(row, share) for _, row in summary.iterrows()]
-    sentences += [*_weak(summary), *_beyond(clusters)]
+    sentences += [*_chi(summary), *_weak(summary), *_beyond(clusters)]
     if len(parts):
         sentences += [
             _parts_words(str(source), str(setting), mine)
@@ -103,49 +104,85 @@ def body_order_sentences(
     return sentences
 
 
-#: Measure -> what is held by so many bodies, in words.
-_MEASURES = {
-    "effective_body_order": "{share:g} % of the binding energy",
-    "effective_force_order": "{share:g} % of the forces",
+def _along(source: str, clusters: pd.DataFrame, axis: str, share: float) -> list[str]:
+    """Say what an axis does, in one sentence for all subjects and one for each."""
+    found = {measure: changes(clusters, axis, measure) for measure in _WORDS}
+    subjects = dict.fromkeys(one.subject for some in found.values() for one in some)
+    sentences = []
+    for subject in sorted(subjects, key=bool):  # all together first
+        mine = {
+            measure: one
+            for measure, some in found.items()
+            for one in some
+            if one.subject == subject
+        }
+        first = next(iter(mine.values()))
+        parts = [_change_words(one, _WORDS[name], share) for name, one in mine.items()]
+        sentences.append(
+            f"{source}, {subject or 'all subjects together'}, from {first.first} to {first.last}: "
+            f"{'; '.join(parts)} ({first.n} clusters)."
+        )
+    return sentences
+
+
+#: Measure of a cluster -> what it is, in words, and the digits that it is given with.
+_WORDS = {
+    "tail": ("the last order over the largest one", ".2g"),
+    "force_remainder": ("what truncated sums lack of the forces, mean over K", ".2f"),
+    "effective_body_order": ("bodies for {share:g} % of the binding energy", ".2f"),
 }
 
 
-def _along(source: str, clusters: pd.DataFrame, axis: str, measure: str, share: float) -> list[str]:
-    """Say what an axis does to a measure: of all subjects first, then of each."""
-    found = changes(clusters, axis, measure)
-    ordered = [*(one for one in found if not one.subject), *(one for one in found if one.subject)]
-    held = _MEASURES[measure].format(share=100 * share)
-    return [_change_words(source, one, held) for one in ordered]
-
-
-def _change_words(source: str, one: Change, held: str) -> str:
-    interval = (
-        f" (95 %: {one.low:+.2f} to {one.high:+.2f})"
-        if math.isfinite(one.low)
-        else " (no interval: too few clusters)"
-    )
-    verdict = f"{'fewer' if one.mean < 0 else 'more'} bodies are needed"
-    if math.isfinite(one.low) and not one.shown:
-        verdict = "no change is shown"
-    return (
-        f"{source}, {one.subject or 'all subjects together'}: {verdict} for {held} from "
-        f"{one.first} to {one.last}, {one.before:.2f} to {one.after:.2f}, {one.mean:+.2f}"
-        f"{interval}, {one.n} clusters."
-    )
+def _change_words(one: Change, words: tuple[str, str], share: float) -> str:
+    name, digits = words[0].format(share=100 * share), words[1]
+    factor = one.none == 1
+    sign = "" if factor else "+"
+    change = f"{'factor ' if factor else ''}{one.mean:{sign}{digits}}"
+    if not math.isfinite(one.low):
+        interval = ", no interval: too few clusters"
+    else:
+        interval = f", 95 %: {one.low:{sign}{digits}} to {one.high:{sign}{digits}}"
+        interval += "" if one.shown else ", no change is shown"
+    return f"{name} {one.before:{digits}} to {one.after:{digits}} ({change}{interval})"
 
 
 def _weak(summary: pd.DataFrame) -> list[str]:
     """Warn of settings at which clusters hardly bind, or not at all."""
     strong = summary.groupby(["source", "subject"])["binding_ev_per_atom"].transform("min")
     weak = summary[summary["binding_ev_per_atom"] > _WEAK * strong]
+    if weak.empty:
+        return []
+    where = dict.fromkeys(f"{row['subject']} at {row['setting']}" for _, row in weak.iterrows())
     return [
         (
-            f"{row['source']}, {row['setting']}, {row['subject']}, {row['n_atoms']} atoms: the "
-            f"clusters hardly bind ({row['binding_ev_per_atom']:+.2f} eV/atom), so shares of the "
-            "binding energy say little there; those of the forces do."
+            f"Clusters hardly bind, or not at all, as free energies: {', '.join(where)}. Shares of "
+            "a binding energy near zero say little; forces and the fall of the terms do."
         )
-        for _, row in weak.iterrows()
     ]
+
+
+def _chi(summary: pd.DataFrame) -> list[str]:
+    """Put chi_4 beside the convergence of the largest clusters at the narrowest smearing."""
+    if _CHI not in summary:
+        return []
+    sentences = []
+    known = summary[summary[_CHI].notna()]
+    for source, mine in known.groupby("source", sort=False):
+        at = mine[mine["sigma_ev"] == mine["sigma_ev"].min()]
+        at = at[at["electrons_per_atom_shift"].abs() == at["electrons_per_atom_shift"].abs().min()]
+        at = at[at["n_atoms"] == at["n_atoms"].max()].sort_values(_CHI, ascending=False)
+        if len(at) > 1:
+            texts = [
+                f"{row['subject']} {row[_CHI]:.2g} "
+                f"({row['force_remainder']:.2f}, {row['tail']:.2g})"
+                for _, row in at.iterrows()
+            ]
+            sentences.append(
+                f"{source}, {at['setting'].iloc[0]}: chi_4 of the d-DOS, falling, with what "
+                f"truncated sums lack of the forces and the last order over the largest one: "
+                f"{', '.join(texts)}."
+            )
+    return sentences
 
 
 def _parts_words(source: str, setting: str, parts: pd.DataFrame) -> str:

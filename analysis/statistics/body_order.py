@@ -21,7 +21,12 @@ SHARE = 0.95
 #: What tells rows apart that are averaged over clusters.
 BY = ("source", "setting", "subject", "n_atoms")
 #: Columns of clusters whose means have intervals.
-MEASURES = ("effective_body_order", "remainder", "effective_force_order", "force_remainder")
+MEASURES = (
+    *("effective_body_order", "remainder", "effective_force_order", "force_remainder"),
+    "tail",
+)
+#: Of these the one that spans powers of ten: its mean is geometric, its change a factor.
+LOGARITHMIC = "tail"
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,17 @@ class Expansion:
             return float("nan")
         return float(self.force_left[1:-1].mean() / self.force_left[0])
 
+    @property
+    def tail(self) -> float:
+        """Size of the last order over that of the largest one from two bodies on, no unit.
+
+        How fast the terms fall off, whatever cancels in their sum; NaN where orders are missing.
+        """
+        sizes = np.abs(self.orders[1:])
+        if len(self.orders) < self.n_atoms or self.n_atoms < 3 or not sizes.any():
+            return float("nan")
+        return float(sizes[-1] / sizes.max())
+
     def known(self) -> dict[str, Any]:
         """Give what tells it apart, as columns."""
         return {
@@ -153,6 +169,7 @@ def cluster_table(expansions: Iterable[Expansion], share: float = SHARE) -> pd.D
                 "remainder": one.remainder,
                 "effective_force_order": one.effective_for_forces(share),
                 "force_remainder": one.force_remainder,
+                "tail": one.tail,
             }
             for one in expansions
         ]
@@ -181,7 +198,8 @@ def summary_table(orders: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
         row["n_clusters"] = len(group)
         row["binding_ev_per_atom"] = group["binding_ev_per_atom"].mean()
         for name in MEASURES:
-            row[name], row[f"{name}_low"], row[f"{name}_high"] = mean_interval(group[name])
+            found = mean_interval(_scaled(group[name], name))
+            row[name], row[f"{name}_low"], row[f"{name}_high"] = (_back(one, name) for one in found)
         mine = orders
         for name, value in zip(BY, key, strict=True):
             mine = mine[mine[name] == value]
@@ -219,11 +237,14 @@ class Change:
     first, last
         Words for the settings.
     mean, low, high
-        Mean of the differences, cluster by cluster, and its 95 % interval.
+        Mean of the differences, cluster by cluster, and its 95 % interval; of a measure that is
+        `LOGARITHMIC` the mean factor.
     before, after
-        Mean at each setting.
+        Mean at each setting, of a measure that is `LOGARITHMIC` the geometric one.
     n
         Clusters.
+    none
+        What stands for no change: 0 of a difference, 1 of a factor.
     """
 
     subject: str
@@ -235,11 +256,12 @@ class Change:
     before: float
     after: float
     n: int
+    none: float = 0.0
 
     @property
     def shown(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval excludes no change, where there is one."""
+        return self.low > self.none or self.high < self.none
 
 
 def changes(
@@ -265,7 +287,8 @@ def changes(
     mine = clusters[clusters[other] == fixed]
     keys = ["subject", "n_atoms", "cluster"]
     sides = [
-        mine[mine[axis] == value].set_index(keys)[measure] for value in (values[0], values[-1])
+        _scaled(mine[mine[axis] == value].set_index(keys)[measure], measure)
+        for value in (values[0], values[-1])
     ]
     both = pd.concat(sides, axis=1, keys=["before", "after"]).dropna()
     both["change"] = both["after"] - both["before"]
@@ -278,13 +301,23 @@ def changes(
             subject,
             words[0],
             words[1],
-            *mean_interval(one["change"]),
-            before=float(one["before"].mean()),
-            after=float(one["after"].mean()),
+            *(_back(value, measure) for value in mean_interval(one["change"])),
+            before=_back(float(one["before"].mean()), measure),
+            after=_back(float(one["after"].mean()), measure),
             n=len(one),
+            none=_back(0.0, measure),
         )
         for subject, one in groups
     ]
+
+
+def _scaled(values: pd.Series, measure: str) -> pd.Series:
+    """Put a measure on the scale of its means; what has no logarithm is left out."""
+    return np.log10(values.where(values > 0)) if measure == LOGARITHMIC else values
+
+
+def _back(value: float, measure: str) -> float:
+    return float(10**value) if measure == LOGARITHMIC else value
 
 
 def _axis_words(axis: str, value: float) -> str:

@@ -15,12 +15,12 @@ from dosml.learners.registry import load_model
 from dosml.limits import WIDEST_SMEARING
 from dosml.records import CampaignRecord, read_record
 from dosml.relabel.ase_factory import PREFIX
-from dosml.relabel.clusters import environment, in_vacuum, is_isolated
+from dosml.relabel.clusters import boxed, environment, in_vacuum, is_isolated
 from dosml.relabel.dataset import REFERENCE, load, reference_dataset, reference_metals
 from dosml.relabel.engines.registry import engine_entry, engine_names, make_engine
 from dosml.relabel.frame_files import iter_file
 from dosml.relabel.frames import TRAINING, canonical, check_frames
-from dosml.relabel.hydrogen import DENSITIES, hydrogen_dataset
+from dosml.relabel.hydrogen import DENSITIES, density_words, hydrogen_dataset
 from dosml.studies.body_order_energies import EnergySource
 from dosml.studies.labels import subject_names
 from dosml.studies.scan import LABEL_SETS, MODELS_FILE, ModelsRecord
@@ -124,10 +124,10 @@ def subjects_of_target(target: str, frames: str | None, metals: Collection[str])
         wanted = [one for one in reference_metals() if not metals or one in metals]
         found = [Subject(one, _held_out(reference_dataset(one))) for one in wanted]
     elif frames == HYDROGEN:
-        found = [Subject(f"H, {one:g} Å⁻³", _held_out(hydrogen_dataset(one))) for one in DENSITIES]
+        found = [Subject(density_words(one), _held_out(hydrogen_dataset(one))) for one in DENSITIES]
     else:
         path = Path(frames)
-        given = [canonical(_boxed(atoms)) for atoms in iter_file(path)]
+        given = [canonical(boxed(atoms)) for atoms in iter_file(path)]
         check_frames(given, path, TRAINING)
         names = ["-".join(sorted(set(frame.symbols))) for frame in given]
         found = [
@@ -141,11 +141,6 @@ def subjects_of_target(target: str, frames: str | None, metals: Collection[str])
             f"{', '.join(one.name for one in found) or ', '.join(reference_metals())}"
         )
     return kept
-
-
-def _boxed(atoms: Atoms) -> Atoms:
-    """Give a cluster without a cell its box; other frames are left alone."""
-    return atoms if atoms.pbc.any() or not len(atoms) else in_vacuum(atoms)
 
 
 def _subjects_of(data: Dataset) -> list[Subject]:
@@ -207,6 +202,11 @@ def draw_clusters_of(
     if len(alone) == len(subject.frames):
         there = sorted({len(frame) for frame in alone if len(frame) > 1})
         wanted = [size for size in there if not chosen or size in chosen]
+        if not there:
+            raise InputError(
+                f"{subject.name}: the frames are single atoms, which have no body orders: give "
+                "clusters of two atoms and more"
+            )
         if not wanted:
             raise InputError(
                 f"{subject.name}: the frames are clusters of {', '.join(map(str, there))} atoms, "

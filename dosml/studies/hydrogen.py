@@ -30,7 +30,13 @@ from dosml.learners.registry import make_learner, options_by_learner
 from dosml.paths import check_output
 from dosml.plan import long_trainings
 from dosml.relabel.execution.runner import open_runner
-from dosml.relabel.hydrogen import DENSITIES, LABELS, hydrogen_dataset, read_parts
+from dosml.relabel.hydrogen import (
+    DENSITIES,
+    LABELS,
+    density_words,
+    hydrogen_dataset,
+    read_parts,
+)
 from dosml.studies.body_order import BodyOrderResult, Found, expand_one
 from dosml.studies.body_order_energies import EnergySource, Part, part_energies
 from dosml.studies.body_order_settings import PartPlan
@@ -179,13 +185,9 @@ def _clusters(
         number = seen.get(len(frame), 0)
         seen[len(frame)] = number + 1
         if number < count:
-            clusters.append(Cluster(_subject(density), number, frame, frame))
+            clusters.append(Cluster(density_words(density), number, frame, frame))
             reference.append(parts)
     return clusters, reference
-
-
-def _subject(density: float) -> str:
-    return f"H, {density:g} Å⁻³"
 
 
 def _train(
