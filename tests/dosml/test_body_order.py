@@ -251,7 +251,7 @@ def test_a_scan_gives_engine_and_models_of_every_setting(scan, tmp_path, monkeyp
     assert result.summary["chi_4_states2_per_ev_atom2"].notna().sum() == 2  # the engine's
     report = scan.report.read_text(encoding="utf-8")
     assert "Body orders" in report
-    assert "convergence" in report
+    assert "Body orders against smearing" in report
     # a model in a scan's folder finds the frames of the scan
     model = scan.models.files["sigma_2"]
     alone = study(model, size=(3,), count=2, out="alone")
