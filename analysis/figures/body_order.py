@@ -116,6 +116,8 @@ def convergence_figure(summary: pd.DataFrame) -> Figure:
         for number, (key, one) in enumerate(shown.groupby(["source", "subject"], sort=False)):
             _curve(axes, one.sort_values("sigma_ev"), name, key, number)
         axes.set_xlabel("smearing width σ (eV)")
+        widths = sorted(set(shown["sigma_ev"]))
+        axes.set_xticks(widths, [f"{one:g}" for one in widths])
         axes.set_title(label, fontsize=9)
         if name in {_CHI, "tail"}:
             axes.set_yscale("log")

@@ -25,6 +25,7 @@ from dosml.analysis.statistics.body_order import (
 )
 from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign, logger
+from dosml.errors import InputError
 from dosml.learners.base import KeepsTrainings
 from dosml.learners.registry import make_learner, options_by_learner
 from dosml.paths import check_output
@@ -90,7 +91,8 @@ def hydrogen_study(settings: BodyOrderSettings, reporter: Reporter) -> BodyOrder
     Parameters
     ----------
     settings
-        `learner` and its options, `count` clusters of each size for the expansions.
+        `learner` and its options, `count` clusters of each size for the expansions, `metals` the
+        densities to train on.
     reporter
         Where lines go.
 
@@ -100,6 +102,7 @@ def hydrogen_study(settings: BodyOrderSettings, reporter: Reporter) -> BodyOrder
         With one line for the user; everything finished stays in the folder.
     """
     check_output(settings.folder)
+    densities = _densities(settings.metals)
     variants = _variants(settings)
     data, places = _joined()
     found = Found()
@@ -108,13 +111,13 @@ def hydrogen_study(settings: BodyOrderSettings, reporter: Reporter) -> BodyOrder
         logger.info("command: %s", reporter.command)
         campaign.record(settings.model_dump(mode="json"))
         reporter.say(f"folder: {campaign.folder}")
-        for line in long_trainings([one.learner for one in variants], len(DENSITIES)):
+        for line in long_trainings([one.learner for one in variants], len(densities)):
             reporter.say(line)
         with open_runner(
             settings.run, campaign.folder, workers=settings.workers, say=reporter.say
         ) as runner:
             store = TrainingStore(campaign.folder / "models")
-            for density in DENSITIES:
+            for density in densities:
                 clusters, reference = _clusters(data, places[density], density, settings.count)
                 plans = [
                     PartPlan(tuple(one), len(c.atoms))
@@ -142,6 +145,22 @@ def hydrogen_study(settings: BodyOrderSettings, reporter: Reporter) -> BodyOrder
 
 #: The reference as a source: its energies ship, nothing computes them here.
 _EXACT = EnergySource(REFERENCE, {}, (LABELS,))
+
+
+def _densities(subjects: Sequence[str]) -> list[float]:
+    """Densities to train on: all, or those that are named.
+
+    Raises
+    ------
+    InputError
+        If one is none.
+    """
+    named = {density_words(density): density for density in DENSITIES}
+    if unknown := [one for one in subjects if one not in named]:
+        raise InputError(
+            f"--metals {unknown[0]}: the target hydrogen has {', '.join(named)}: name one of those"
+        )
+    return [density for name, density in named.items() if not subjects or name in subjects]
 
 
 def _variants(settings: BodyOrderSettings) -> list[_Variant]:

@@ -277,6 +277,7 @@ def test_a_scan_gives_engine_and_models_of_every_setting(scan, tmp_path, monkeyp
         ("xtb", {"frames": "reference", "scheme": "cold"}, "smears with fermi-dirac only"),
         ("tb", {"frames": "hydrogen"}, "ships no parameters for H|no parameters for H"),
         ("hydrogen", {"learner": ("nobody",)}, "nobody"),
+        ("hydrogen", {"metals": ("Ti",)}, "has H 0.02 Å⁻³, H 0.1 Å⁻³, H 0.3 Å⁻³: name one"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_there_is_a_folder(
