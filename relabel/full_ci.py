@@ -98,7 +98,9 @@ class FullCi(HydrogenCalculator):
             )
         solver = fci.direct_spin1.FCISolver(molecule)
         solver.pspace_size = _DENSE
-        solver.nroots = 1 if determinants <= _DENSE else _STATES
+        # several states even of a space that is diagonalised whole: for one state of a degenerate
+        # ground state pyscf turns to Davidson's method, which ended in excited states, eV too high
+        solver.nroots = min(_STATES, determinants)
         solver.conv_tol, solver.max_cycle, solver.max_space = 1e-10, 300, _VECTORS
         energies, states = solver.kernel(
             orbitals.T @ core @ orbitals,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from dosml.cli.shared_options import (
+    DescriptorOptions,
     Number,
     PlaceOptions,
     Text,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dosml.studies.body_order_settings import BodyOrderSettings
 
 
-class BodyOptions(TrainingOptions, PlaceOptions, total=False):
+class BodyOptions(TrainingOptions, DescriptorOptions, PlaceOptions, total=False):
     """Options in the order of --help."""
 
 

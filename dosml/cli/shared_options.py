@@ -291,10 +291,12 @@ def named_options(option: str, texts: Iterable[str] | None) -> dict[str, Any]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
             raise InputError(f"{option} {text!r}: write NAME=VALUE")
+        learner, dot, own = name.rpartition(".")
+        key = f"{learner}{dot}{own.replace('-', '_')}"  # learners' names may hold a dash
         try:
-            found[name.replace("-", "_")] = tomllib.loads(f"value = {value}")["value"]
+            found[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            found[name.replace("-", "_")] = value
+            found[key] = value
     return found
 
 

@@ -49,6 +49,14 @@ def test_atom_and_molecule_are_those_of_the_textbook(full_ci):
     assert energy(full_ci.cc_pvdz, molecule) < energy(full_ci.six_31g, molecule)
 
 
+def test_atoms_far_apart_add_up_though_their_ground_state_is_degenerate(full_ci):
+    pair = [[0, 0, 0], [0, 0, 0.9]]
+    spread = Atoms("H5", [*pair, [0, 9, 0], [9, 0, 0], [0, 0, 10]])
+    alone = energy(full_ci.sto_3g, Atoms("H"))
+    expected = energy(full_ci.sto_3g, Atoms("H2", pair)) + 3 * alone
+    assert energy(full_ci.sto_3g, spread) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("size", [3, 4])
 @pytest.mark.parametrize("make", ["sto_3g", "pbe_sto_3g"])
 def test_forces_are_derivatives(full_ci, size, make):
@@ -107,6 +115,10 @@ def test_orders_have_the_pattern_of_the_published_ones():
     # published for one cluster each, E_4: 0, -0.47, -10.4 eV
     assert means[0][2] < means[1][2] < means[2][2]
     assert 3 < means[2][2] < 30
+    # in thin clusters high orders vanish: a part in an excited state would show up here first
+    for one in read_parts(0.02):
+        last = order_sums(len(one).bit_length(), one)[-1]
+        assert abs(last) < 0.05 or len(one) <= 2**4
 
 
 def test_a_shipped_energy_is_computed_again(full_ci):
