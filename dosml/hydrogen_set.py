@@ -30,6 +30,7 @@ from dosml.relabel.hydrogen import (
     SHORTEST,
     SIZES,
     density_name,
+    expanded,
     write_parts,
 )
 from dosml.settings import available_cores
@@ -66,7 +67,7 @@ def clusters(density: float, seed: int) -> list[Atoms]:
 
 
 def ship(density: float, seed: int, work: Path, target: Path, runner: Runner) -> Path:
-    """Label the clusters of one density and write them, with all parts of the held-out ones.
+    """Label the clusters of one density and write them, with the parts of some.
 
     Raises
     ------
@@ -74,9 +75,11 @@ def ship(density: float, seed: int, work: Path, target: Path, runner: Runner) ->
         If a cluster has no energy.
     """
     frames = clusters(density, seed)
+    held = [n for n, one in enumerate(frames) if one.info["split"] == "test"]
+    some = expanded(frames, held)
     wanted = [
-        [(1 << len(one)) - 1] if one.info["split"] == "train" else up_to(len(one), len(one))
-        for one in frames
+        up_to(len(one), len(one)) if n in some else [(1 << len(one)) - 1]
+        for n, one in enumerate(frames)
     ]
     (found,) = part_energies(
         source(), frames, wanted, work / "energies", runner=runner, reporter=Reporter()
@@ -101,11 +104,7 @@ def ship(density: float, seed: int, work: Path, target: Path, runner: Runner) ->
         ),
     )
     place = save(data, target / density_name(density), compact=True)
-    held = [n for n, frame in enumerate(frames) if frame.info["split"] == "test"]
-    write_parts(
-        place,
-        [[found[n][part].energy for part in wanted[n]] for n in held],
-    )
+    write_parts(place, [[found[n][part].energy for part in wanted[n]] for n in some])
     return place
 
 

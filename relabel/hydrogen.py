@@ -1,10 +1,11 @@
-"""The hydrogen clusters that ship: three densities, exact labels, all parts of the held-out ones.
+"""The hydrogen clusters that ship: three densities, exact labels, all parts of some.
 
 `dosml.relabel.hydrogen_clusters` holds one dataset folder per density; its README.md is the card.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from dosml.theory.body_order import up_to
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ase import Atoms
+
     from dosml.relabel.dataset.value import Dataset
 
 #: Atoms per Å^3, of the sphere in which a cluster is drawn.
@@ -26,6 +29,8 @@ SIZES = (2, 3, 4, 5, 6, 7, 8)
 #: Å.
 SHORTEST = 0.7
 N_TRAIN, N_TEST = 200, 50
+#: Held-out clusters of each size whose parts have energies too.
+EXPANDED = 3
 #: Name of the label set.
 LABELS = "full_ci_sto-3g"
 #: Where the set lies.
@@ -59,8 +64,27 @@ def hydrogen_dataset(density: float, folder: Path = FOLDER) -> Dataset:
     return load_folder(folder / density_name(density))
 
 
+def expanded(frames: Sequence[Atoms], held: Sequence[int]) -> list[int]:
+    """Give the clusters whose parts have energies: the first held-out ones of each size.
+
+    Parameters
+    ----------
+    frames
+        All clusters of a density.
+    held
+        Which of them are held out.
+    """
+    seen: Counter[int] = Counter()
+    found = []
+    for n in held:
+        seen[len(frames[n])] += 1
+        if seen[len(frames[n])] <= EXPANDED:
+            found.append(n)
+    return found
+
+
 def write_parts(place: Path, energies: Sequence[Sequence[float]]) -> None:
-    """Write the energies (eV) of all parts of the held-out clusters, in the order of `up_to`."""
+    """Write the energies (eV) of all parts of `expanded` clusters, in the order of `up_to`."""
     with whole_file(place / PARTS) as partial:
         np.savez_compressed(
             partial,
@@ -71,7 +95,7 @@ def write_parts(place: Path, energies: Sequence[Sequence[float]]) -> None:
 
 
 def read_parts(density: float, folder: Path = FOLDER) -> list[dict[int, float]]:
-    """Read the energies (eV) of all parts of every held-out cluster, in their order.
+    """Read the energies (eV) of all parts of the `expanded` clusters, in their order.
 
     Raises
     ------

@@ -55,13 +55,10 @@ def parts_of(cluster: int) -> list[int]:
 def term(cluster: int, values: Mapping[int, NDArray[np.float64] | float]) -> NDArray[np.float64]:
     """Term e(T) of one set of atoms, from the values of all its parts."""
     size = cluster.bit_count()
-    return np.sum(
-        [
-            (-1) ** (size - part.bit_count()) * np.asarray(values[part])
-            for part in parts_of(cluster)
-        ],
-        axis=0,
-    )
+    signed = [
+        (-1) ** (size - part.bit_count()) * np.asarray(values[part]) for part in parts_of(cluster)
+    ]
+    return np.asarray(np.sum(signed, axis=0), dtype=np.float64)
 
 
 def order_sums(

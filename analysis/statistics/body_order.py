@@ -296,19 +296,23 @@ def changes(
     groups = [(str(subject), one) for subject, one in both.groupby(level="subject", sort=False)]
     if len(groups) > 1:
         groups.append(("", both))
-    return [
-        Change(
-            subject,
-            words[0],
-            words[1],
-            *(_back(value, measure) for value in mean_interval(one["change"])),
-            before=_back(float(one["before"].mean()), measure),
-            after=_back(float(one["after"].mean()), measure),
-            n=len(one),
-            none=_back(0.0, measure),
-        )
-        for subject, one in groups
-    ]
+    return [_change(subject, words, one, measure) for subject, one in groups]
+
+
+def _change(subject: str, words: Sequence[str], both: pd.DataFrame, measure: str) -> Change:
+    mean, low, high = mean_interval(both["change"])
+    return Change(
+        subject=subject,
+        first=words[0],
+        last=words[1],
+        mean=_back(mean, measure),
+        low=_back(low, measure),
+        high=_back(high, measure),
+        before=_back(float(both["before"].mean()), measure),
+        after=_back(float(both["after"].mean()), measure),
+        n=len(both),
+        none=_back(0.0, measure),
+    )
 
 
 def _scaled(values: pd.Series, measure: str) -> pd.Series:

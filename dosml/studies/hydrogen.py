@@ -6,6 +6,7 @@ body orders depends on the force field and on the density of its training cluste
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from dosml.relabel.hydrogen import (
     DENSITIES,
     LABELS,
     density_words,
+    expanded,
     hydrogen_dataset,
     read_parts,
 )
@@ -196,13 +198,13 @@ def _clusters(
     data: Dataset, place: range, density: float, count: int
 ) -> tuple[list[Cluster], list[dict[int, float]]]:
     """Take the first held-out clusters of every size, with the exact energies of all parts."""
-    held = [n for n in data.test if n in place]
-    seen: dict[int, int] = {}
+    some = expanded(data.frames, [n for n in data.test if n in place])
+    seen: Counter[int] = Counter()
     clusters, reference = [], []
-    for n, parts in zip(held, read_parts(density), strict=True):
+    for n, parts in zip(some, read_parts(density), strict=True):
         frame = data.frames[n]
-        number = seen.get(len(frame), 0)
-        seen[len(frame)] = number + 1
+        number = seen[len(frame)]
+        seen[len(frame)] += 1
         if number < count:
             clusters.append(Cluster(density_words(density), number, frame, frame))
             reference.append(parts)

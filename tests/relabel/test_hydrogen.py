@@ -10,11 +10,13 @@ from dosml.errors import DamagedFileError, EngineError, InputError
 from dosml.relabel.clusters import draw_clusters
 from dosml.relabel.hydrogen import (
     DENSITIES,
+    EXPANDED,
     N_TEST,
     N_TRAIN,
     PARTS,
     SIZES,
     density_name,
+    expanded,
     hydrogen_dataset,
     read_parts,
     write_parts,
@@ -89,10 +91,11 @@ def test_the_set_is_what_its_card_says(density):
     assert len(data.test) == N_TEST
     for role in (data.train, data.test):
         assert {len(data.frames[n]) for n in role} == set(SIZES)
-    parts = read_parts(density)
-    assert [len(one) for one in parts] == [2 ** len(data.frames[n]) - 1 for n in data.test]
+    parts, some = read_parts(density), expanded(data.frames, data.test)
+    assert len(some) == EXPANDED * len(SIZES)
+    assert [len(one) for one in parts] == [2 ** len(data.frames[n]) - 1 for n in some]
     (labels,) = data.label_sets
-    for n, one in zip(data.test, parts, strict=True):
+    for n, one in zip(some, parts, strict=True):
         # the whole cluster is a part, and its energy the label
         size = len(data.frames[n])
         assert one[2**size - 1] == pytest.approx(labels.energies[n], abs=1e-6)
@@ -123,9 +126,8 @@ def test_orders_have_the_pattern_of_the_published_ones():
 
 def test_a_shipped_energy_is_computed_again(full_ci):
     data, parts = hydrogen_dataset(0.1), read_parts(0.1)
-    n, one = next(
-        (n, one) for n, one in zip(data.test, parts, strict=True) if len(data.frames[n]) == 5
-    )
+    some = expanded(data.frames, data.test)
+    n, one = next((n, one) for n, one in zip(some, parts, strict=True) if len(one) == 2**5 - 1)
     frame = data.frames[n]
     for part in (0b11, 0b10110, 0b11111):
         atoms = frame[[a for a in range(5) if part >> a & 1]]
