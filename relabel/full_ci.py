@@ -125,13 +125,16 @@ class FullCi(HydrogenCalculator):
 
 
 class UnrestrictedPbe(HydrogenCalculator):
-    """Spin-polarised PBE at the smallest |M_s|, from a guess that may break the spin symmetry."""
+    """Spin-polarised PBE at the smallest |M_s|.
+
+    In one function an atom it keeps the spin symmetry where atoms are apart, eV above atoms.
+    """
 
     def _solve(self, molecule: Any) -> tuple[float, Any]:
         from pyscf import dft
 
         field = dft.UKS(molecule, xc="PBE")
-        field.max_cycle, field.init_guess_breaksym = 200, 1
+        field.max_cycle = 200
         energy = field.kernel()
         if not field.converged:
             field = field.newton()
