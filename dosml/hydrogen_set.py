@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
     from dosml.relabel.execution.runner import Runner
 
-ENGINE = "ase:dosml.relabel.full_ci:sto_3g"
+CALCULATORS = "dosml.relabel.full_ci"
+ENGINE = f"ase:{CALCULATORS}:sto_3g"
 #: Has no meaning for this engine, which knows no smearing: an engine is asked with a setting.
 _SETTING = ElectronicSetting(Smearing("fermi-dirac", 0.1))
 

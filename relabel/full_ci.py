@@ -127,14 +127,15 @@ class FullCi(HydrogenCalculator):
 class UnrestrictedPbe(HydrogenCalculator):
     """Spin-polarised PBE at the smallest |M_s|.
 
-    In one function an atom it keeps the spin symmetry where atoms are apart, eV above atoms.
+    In one function an atom it keeps the spin symmetry where atoms are apart, eV above atoms, and
+    which solution is found may change from one cluster to its neighbour: forces are of that found.
     """
 
     def _solve(self, molecule: Any) -> tuple[float, Any]:
         from pyscf import dft
 
         field = dft.UKS(molecule, xc="PBE")
-        field.max_cycle = 200
+        field.max_cycle, field.init_guess_breaksym = 200, 1
         energy = field.kernel()
         if not field.converged:
             field = field.newton()
