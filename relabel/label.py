@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.records import json_object
 from dosml.theory.dos import ElectronicDos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+
+#: Arrays of the d part of one element's atoms: this and the symbol.
+_OF_ELEMENT = "dos_d_of_"
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Label:
             arrays["dos_d"] = self.dos.d.astype(np.float32)
             if self.dos.d_m is not None:
                 arrays["dos_d_m"] = self.dos.d_m.astype(np.float32)
+            for symbol, part in self.dos.d_by_element.items():
+                arrays[f"{_OF_ELEMENT}{symbol}"] = part.astype(np.float32)
         return arrays
 
     @classmethod
@@ -90,7 +97,7 @@ class Label:
             n_electrons=float(arrays["n_electrons"]),
             top_occupation=float(arrays["top_occupation"]),
             dos=_dos(arrays),
-            facts=dict(json.loads(str(arrays["facts"]))),
+            facts=json_object(str(arrays["facts"])),
         )
 
 
@@ -121,6 +128,7 @@ def check_label(label: Label, n_atoms: int | None = None) -> None:
         numbers |= {"total DOS": label.dos.total, "d-DOS": label.dos.d}
         if label.dos.d_m is not None:
             numbers["d-DOS by orbital"] = label.dos.d_m
+        numbers |= {f"d-DOS of {one}": part for one, part in label.dos.d_by_element.items()}
     for name, values in numbers.items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name}: not all values are finite")
@@ -138,4 +146,9 @@ def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
         d=arrays["dos_d"].astype(np.float64),
         d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
         broadening=float(arrays["dos_broadening"]),
+        d_by_element={
+            name.removeprefix(_OF_ELEMENT): values.astype(np.float64)
+            for name, values in arrays.items()
+            if name.startswith(_OF_ELEMENT)
+        },
     )

@@ -12,11 +12,11 @@ from helpers.made_up_campaigns import METALS, write_campaign
 from typer.testing import CliRunner
 
 from dosml.analysis.measures.columns import result_columns
+from dosml.analysis.measures.measure import Measure
 from dosml.analysis.measures.reading import DosWindows
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import (
     MEASURES,
-    Measure,
     measure_all,
     measure_markdown,
     ranked,
@@ -63,7 +63,7 @@ def doscar(path, d, total):
     path.write_text("\n".join([*head, *whole, frame, *parts]) + "\n")
 
 
-@pytest.mark.usefixtures("added")
+@pytest.mark.usefixtures("added", "words_only")
 def test_a_new_measure_is_in_results_report_and_ranking(make_scan, tmp_path):
     scan = make_scan(sigmas=(0.2, 2.0), train=6, test=6)
     table = summarise(scan)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dosml.learners.peers.base import Adapter, PeerSettings
+from dosml.learners.peers.curves import metatrain_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +167,7 @@ def epochs_done(folder: Path) -> int:
     """Read the last epoch from the log table, two lines of which are the heading."""
     last = -1
     for path in (folder / "outputs").glob("*/*/train.csv"):
-        lines = path.read_text().splitlines()[2:]
+        lines = path.read_text(encoding="utf-8").splitlines()[2:]
         last = max([last, *(int(line.split(",")[0]) for line in lines)])
     return last + 1
 
@@ -182,6 +183,7 @@ SOAP_BPNN = Adapter(
     model_file="model.pt",
     configure=configure_soap,
     epochs_done=epochs_done,
+    curve=metatrain_curve,
 )
 PET = Adapter(
     name="pet",
@@ -193,4 +195,5 @@ PET = Adapter(
     model_file="model.pt",
     configure=configure_pet,
     epochs_done=epochs_done,
+    curve=metatrain_curve,
 )

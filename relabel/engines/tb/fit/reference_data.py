@@ -98,7 +98,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
                 write_record(path, compute(cell))
             except (KohnShamConvergenceError, EngineError) as error:
                 failure.parent.mkdir(parents=True, exist_ok=True)
-                failure.write_text(f"{type(error).__name__}: {error}\n")
+                failure.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
             say(f"{symbol} {cell.name}: {time.perf_counter() - start:.0f} s")
         if path.is_file():
             records.append(read_record(path))
@@ -234,7 +234,7 @@ def _levels(cell: Cell, calculator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Levels and their d character without semicore, shapes (n_k, n_bands)."""
     levels, weights, _ = levels_and_weights(calculator)
     shape = (len(calculator.get_ibz_k_points()), -1)
-    d_weights = (weights[1:].sum(axis=0) / weights[0]).reshape(shape)
+    d_weights = (weights[1:6].sum(axis=0) / weights[0]).reshape(shape)
     levels = levels.reshape(shape)
     first = len(cell.atoms) * _semicore(cell.atoms.get_chemical_symbols()[0])
     keep = levels.min(axis=0) < calculator.get_fermi_level() + LEVELS_ABOVE
