@@ -109,7 +109,7 @@ def test_a_pair_potential_takes_two_bodies(potentials, tmp_path):
         "--workers", 1,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "no change is shown for 95 % of the binding energy" in " ".join(done.output.split())
+    assert "95 % of the binding energy 2.00 to 2.00 (+0.00" in " ".join(done.output.split())
     table = pd.read_csv("pairs/clusters.csv")
     assert (table["effective_body_order"] == 2).all()
     assert (table["effective_force_order"] == 2).all()
