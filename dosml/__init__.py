@@ -17,6 +17,7 @@ from dosml.version import __version__
 if TYPE_CHECKING:
     from dosml.api import (
         LammpsForceField,
+        body_order,
         electron_map,
         grid,
         label_more,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LammpsForceField",
     "__version__",
+    "body_order",
     "electron_map",
     "grid",
     "label_more",

@@ -21,10 +21,12 @@ from dosml.learners.lammps import LammpsForceField, start_lammps
 from dosml.learners.registry import load_model
 from dosml.paths import expand_home
 from dosml.plan import resolve
+from dosml.relabel.clusters import boxed
 from dosml.relabel.dataset import load as load_labels
-from dosml.relabel.frames import SCAN, canonical, check_frames, frame_id
+from dosml.relabel.frames import SCAN, TRAINING, canonical, check_frames, frame_id
 from dosml.relabel.store import content_hash
 from dosml.results import Models, Scan, Survey, Trained
+from dosml.settings import join_settings
 from dosml.studies.open_study import CurveSettings, GridSettings, TrainSettings
 from dosml.studies.open_study import load_study_settings as read_study
 from dosml.studies.scan import run_scan
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.relabel.dataset import Dataset
+    from dosml.relabel.frames import Purpose
+    from dosml.studies.body_order import BodyOrderResult
     from dosml.studies.scan_settings import ScanSettings
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "Scan",
     "Survey",
     "Trained",
+    "body_order",
     "electron_map",
     "grid",
     "label_more",
@@ -225,6 +230,50 @@ def grid(
     return _trained(run(settings, reporter_for("grid", progress=progress)))
 
 
+def body_order(
+    target: str | Path,
+    *,
+    frames: str | Path | Sequence[Atoms] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> BodyOrderResult:
+    """Expand energies of clusters into body orders; options of `dosml body-order`.
+
+    Parameters
+    ----------
+    target
+        The folder of a scan, a saved model, an engine, or "hydrogen".
+    frames
+        Frames, a file of them, "reference" or "hydrogen".
+    progress
+        Whether to print lines and progress bars.
+    options
+        Such as `sigma=(0.2, 1.0)`, `size=(4, 6)`, `count=10`, `max_order=4`, `out="folder"`.
+
+    Returns
+    -------
+    BodyOrderResult
+        With `orders`, `clusters`, `summary`, `parts`, `sentences`, `files`.
+
+    Raises
+    ------
+    DosmlError
+        With one line that says what to do.
+    """
+    from dosml.studies.body_order import body_order as run
+    from dosml.studies.body_order_settings import HYDROGEN, BodyOrderSettings
+    from dosml.studies.hydrogen import hydrogen_study
+
+    given = {**options, "target": str(target)}
+    if frames is not None and not isinstance(frames, (str, Path)):
+        path, given = _own_frames([boxed(one) for one in frames], given, "body-order", TRAINING)
+        frames = path
+    given["frames"] = None if frames is None else str(frames)
+    settings = join_settings(BodyOrderSettings, given, None, required=None, nothing="")
+    study = hydrogen_study if settings.target == HYDROGEN else run
+    return study(settings, reporter_for("body-order", progress=progress))
+
+
 def load(folder: str | Path, *, metal: str | None = None) -> Scan | Survey | Dataset:
     """Read what lies in a folder: a finished scan, a survey of scans, or labels.
 
@@ -275,11 +324,11 @@ def _scan(
 
 
 def _own_frames(
-    frames: Sequence[Atoms], options: Mapping[str, Any], command: str
+    frames: Sequence[Atoms], options: Mapping[str, Any], command: str, purpose: Purpose = SCAN
 ) -> tuple[Path, dict[str, Any]]:
     """Write frames beside what the campaign makes, named by content."""
     kept = [canonical(frame) for frame in frames]
-    check_frames(kept, "the frames given", SCAN)
+    check_frames(kept, "the frames given", purpose)
     name = content_hash({"frames": [frame_id(frame) for frame in kept]})
     out = Path(options.get("out") or f"dosml-{command}-{name}")
     path = out / "given" / f"{name}.extxyz"

@@ -1,7 +1,7 @@
 """Studies of trainings beside a scan as sections of its report: learning curves and transfer.
 
-`dosml learning-curve` and `dosml transfer` leave a copy of their tables in the folder `studies` of
-the campaign whose labels they used; the report is made from that.
+`dosml learning-curve`, `transfer` and `body-order` leave a copy of their tables in the folder
+`studies` of the campaign whose labels they used; the report is made from that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.analysis.measures.column import Column
+from dosml.analysis.report.body_order_report import body_order_section
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.report.study_record import StudyRecord
 from dosml.analysis.statistics.errors import FEWEST
@@ -112,12 +113,16 @@ def study_section(place: Path, record: StudyRecord, *, prefix: str = "") -> dict
     OSError, ValueError, KeyError, TypeError
         If record or tables cannot be used.
     """
-    make = {"learning-curve": _curves, "transfer": _transfer}[record.study]
+    make = {"learning-curve": _curves, "transfer": _transfer, "body-order": _bodies}[record.study]
     section = make(place, record)
     section["links"] = [
         {"name": one["name"], "target": f"{prefix}{one['name']}"} for one in section["links"]
     ]
     return section
+
+
+def _bodies(place: Path, record: StudyRecord) -> dict[str, Any]:
+    return body_order_section(place, record.command, record.figures)
 
 
 def _check_tables(place: Path, record: StudyRecord) -> None:

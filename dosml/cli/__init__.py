@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from dosml.cli import (
     about,
     angular_need,
+    body_order,
     dos,
     electron_series,
     env,
@@ -82,6 +83,7 @@ app.command("structures")(structures.structures)
 app.command("label-more")(label_more.label_more)
 app.command("transfer")(transfer.transfer)
 app.command("angular-need")(angular_need.angular_need)
+app.command("body-order")(body_order.body_order)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
 app.add_typer(about.datasets, name="datasets")

@@ -319,10 +319,12 @@ def named_options(option: str, texts: Iterable[str] | None) -> dict[str, Any]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
             raise InputError(f"{option} {text!r}: write NAME=VALUE")
+        learner, dot, own = name.rpartition(".")
+        key = f"{learner}{dot}{own.replace('-', '_')}"  # learners' names may hold a dash
         try:
-            found[name.replace("-", "_")] = parse_toml(f"value = {value}")["value"]
+            found[key] = parse_toml(f"value = {value}")["value"]
         except ValueError:
-            found[name.replace("-", "_")] = value
+            found[key] = value
     return found
 
 

@@ -53,17 +53,55 @@ def attach_study(
     list of Path
         The report, where it was rewritten.
     """
-    campaign, own = study.source, study.folder
-    if campaign is None:
+    if study.source is None:
         return []
+    return attach_record(
+        study.source,
+        study.folder,
+        study_record(settings, study, reporter),
+        study.data.names,
+        tables=tables,
+        figures=figures,
+        reporter=reporter,
+    )
+
+
+def attach_record(
+    campaign: Path,
+    own: Path,
+    record: StudyRecord,
+    label_sets: Sequence[str],
+    *,
+    tables: Sequence[Path],
+    figures: Sequence[FigureRecord] = (),
+    reporter: Reporter,
+) -> list[Path]:
+    """Copy the results of a finished study into a campaign, and rewrite its report.
+
+    Parameters
+    ----------
+    campaign, own
+        Folders of the campaign and of the study.
+    record
+        What the report says of the study; its files are filled in here.
+    label_sets
+        Of the campaign: the section tells when one of them has changed.
+    tables, figures
+        What the report shows of it.
+
+    Returns
+    -------
+    list of Path
+        The report, where it was rewritten.
+    """
     try:
         place = _place(campaign / STUDIES, own)
         drawn = [path for figure in figures for path in (figure.png, *drawings(figure.png))]
         for path in [*tables, *(path for path in drawn if path.is_file())]:
             with whole_file(place / path.name) as partial:
                 shutil.copyfile(path, partial)
-        labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in study.data.names}
-        content = study_record(settings, study, reporter).model_copy(
+        labels = {name: campaign / LABEL_SETS / f"{name}.extxyz" for name in label_sets}
+        content = record.model_copy(
             update={
                 "label_files": {name: label_file_hash(path) for name, path in labels.items()},
                 "tables": {path.name: file_hash(path) for path in tables},

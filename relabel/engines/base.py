@@ -128,6 +128,9 @@ class EngineEntry(Entry):
         Whether each of its frames must be of one element.
     card
         Metal -> lines that say how good its labels of this metal are; None where it does not know.
+    fragments
+        What it takes for a cluster that stands alone: spin state and charge; empty where it does
+        not know.
     """
 
     make: Callable[[Any], Engine]
@@ -135,6 +138,7 @@ class EngineEntry(Entry):
     lacks: Callable[[Collection[str]], str] = _nothing
     one_element: bool = False
     card: Callable[[str], Sequence[str]] | None = None
+    fragments: str = ""
 
 
 _Count = Annotated[int, Field(ge=1, le=MOST_KPOINTS)]

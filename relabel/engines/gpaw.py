@@ -191,4 +191,7 @@ ENTRY = EngineEntry(
     help="PBE with plane waves and PAW, k-points, every smearing, a minute a label",
     options=GpawOptions,
     make=lambda options: GpawEngine(options.preset, options.kpoints),
+    fragments="Levels are filled in pairs with fractional occupations, whatever the number of "
+    "electrons: no spin, so an odd fragment is no doublet. The box is periodic: dipoles and "
+    "charges see images.",
 )

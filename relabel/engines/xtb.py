@@ -374,4 +374,7 @@ ENTRY = EngineEntry(
     options=XtbOptions,
     make=lambda options: XtbEngine(accuracy=options.accuracy),
     make_for=_make_for,
+    fragments="Levels are filled in pairs with fractional occupations, whatever the number of "
+    "electrons: no spin, so an odd fragment is no doublet. The box is periodic: dipoles and "
+    "charges see images.",
 )

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dosml.cli import app
+from dosml.cli.body_order import body_order
 from dosml.cli.grid import grid
 from dosml.cli.learning_curve import learning_curve
 from dosml.cli.map import electron_map
@@ -19,6 +20,7 @@ from dosml.cli.transfer import transfer
 from dosml.errors import InputError
 from dosml.learners.registry import learner_names
 from dosml.relabel.engines.registry import engine_names
+from dosml.studies.body_order_settings import BodyOrderSettings
 from dosml.studies.open_study import (
     CurveSettings,
     GridSettings,
@@ -37,6 +39,7 @@ STUDIES = [
     (grid, GridSettings),
     (learning_curve, CurveSettings),
     (transfer, TransferSettings),
+    (body_order, BodyOrderSettings),
 ]
 #: Options under another name than their setting: given one by one, or the other way round.
 NAMES = {
@@ -83,6 +86,8 @@ def test_a_survey_takes_what_its_scans_take() -> None:
 def test_options_by_name_are_read_as_in_toml() -> None:
     read = named_options("--engine-option", ["a=1", "b = 2.5", "c=true", "d=word", "e-f=[1, 2]"])
     assert read == {"a": 1, "b": 2.5, "c": True, "d": "word", "e_f": [1, 2]}
+    # the name of a learner keeps its dash
+    assert named_options("--x", ["soap-bpnn.batch-size=8"]) == {"soap-bpnn.batch_size": 8}
     for text in ("a", "=1", "a="):
         with pytest.raises(InputError, match="write NAME=VALUE"):
             named_options("--engine-option", [text])

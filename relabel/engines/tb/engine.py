@@ -350,4 +350,6 @@ ENTRY = EngineEntry(
     lacks=_lacks,
     one_element=True,
     card=card_lines,
+    fragments="Levels are filled in pairs with fractional occupations, whatever the number of "
+    "electrons: no spin, so an odd fragment is no doublet. Charge moves no level.",
 )
