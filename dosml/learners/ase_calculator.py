@@ -372,4 +372,5 @@ def _entry(factory: AseFactory, text: str) -> LearnerEntry:
         make=make,
         suffix=AseModels.suffix,
         load=load_ase_model,
+        trained=False,
     )

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from dosml.learners.base import Learner
-    from dosml.learners.peers.base import Adapter, PeerSettings
+    from dosml.learners.peers.base import Adapter, AnySettings
 
 
-def _make(name: str, settings: PeerSettings, workers: int) -> Learner:
+def _make(name: str, settings: AnySettings, workers: int) -> Learner:
     from dosml.learners.peers.learner import PeerLearner
 
     peer = adapter(name)
@@ -40,6 +40,7 @@ def entry(peer: Adapter) -> LearnerEntry:
         make=partial(_make, peer.name),
         suffix=".zip",
         load=_load,
+        trained=peer.trained,
     )
 
 

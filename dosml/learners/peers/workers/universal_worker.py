@@ -1,0 +1,134 @@
+"""Universal potentials and regressions on their features, inside their own environment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from worker_common import choose_device, count_parameters, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+
+
+def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """Fit what the labels decide; the potential itself stays as it is."""
+    import ase.io
+
+    config = json.loads((folder / "config.json").read_text())
+    device = choose_device(job["device"])
+    frames = ase.io.read(folder / "train.extxyz", ":")
+    if job["learner"] == "chgnet-rf":
+        from random_features import fit
+
+        facts, arrays = fit(frames, config, device)
+    else:
+        facts, arrays = _offsets(job["learner"], frames, config, device)
+    head = {"learner": job["learner"], "weights": config["weights"]}
+    with (folder / ".model.partial").open("wb") as handle:
+        np.savez(handle, head=np.array(json.dumps(head)), **arrays)
+    (folder / ".model.partial").replace(folder / "model.npz")
+    return {"device": device, "epochs": 0, "weights": config["weights"], **facts}
+
+
+def load(model: Path, device: str) -> Calculator:
+    """Give the ase calculator of a model."""
+    with np.load(model, allow_pickle=False) as held:
+        arrays = {name: held[name] for name in held.files}
+    head = json.loads(str(arrays.pop("head")))
+    device = choose_device(device)
+    if head["learner"] == "chgnet-rf":
+        from random_features import RandomFeatureCalculator
+
+        return RandomFeatureCalculator(head["weights"], arrays, device)
+    calculator, _ = _potential(head["learner"], head["weights"], device)
+    return Shifted(calculator, arrays["numbers"], arrays["offsets"])
+
+
+class Shifted(Calculator):
+    """A potential whose energies are moved by one constant per element.
+
+    Parameters
+    ----------
+    calculator
+        The potential.
+    numbers, offsets
+        Atomic numbers, eV.
+    """
+
+    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012 (ase)
+
+    def __init__(self, calculator: Calculator, numbers: Any, offsets: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._calculator = calculator
+        self._offsets = dict(zip(numbers.tolist(), offsets.tolist(), strict=True))
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill `results`, as ase asks."""
+        super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        asked = self.atoms.copy()
+        asked.calc = self._calculator
+        shift = sum(self._offsets[int(number)] for number in asked.numbers)
+        self.results = {
+            "energy": asked.get_potential_energy() + shift,
+            "forces": asked.get_forces(),
+        }
+        if asked.pbc.all():
+            self.results["stress"] = asked.get_stress()
+
+
+def _potential(learner: str, weights: str, device: str) -> tuple[Calculator, Any]:
+    """Calculator of a potential, and its torch module."""
+    if learner == "chgnet":
+        from chgnet.model import CHGNet, CHGNetCalculator
+
+        module = CHGNet.load(model_name=weights, use_device=device, verbose=False)
+        # the package warns of atoms without neighbours; ours are looked at before
+        return CHGNetCalculator(module, use_device=device, on_isolated_atoms="ignore"), module
+    from sevenn.calculator import SevenNetCalculator
+
+    # of several fidelities the one of PBE
+    more = {"modal": "PBE"} if weights == "7net-mf-0" else {}
+    calculator = SevenNetCalculator(weights, device=device, **more)
+    return calculator, calculator.model
+
+
+def _offsets(
+    learner: str, frames: list[Atoms], config: dict[str, Any], device: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit one energy per element to some frames, spread over the training frames."""
+    calculator, module = _potential(learner, config["weights"], device)
+    count = min(len(frames), config["energy_frames"])
+    chosen = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
+    numbers = np.unique(np.concatenate([frame.numbers for frame in frames]))
+    if len(chosen) < len(numbers):
+        chosen = np.arange(len(frames))
+    shares, missing = [], []
+    for index in chosen:
+        frame = frames[index].copy()
+        label = frame.info["REF_energy"]
+        frame.calc = calculator
+        shares.append([(frame.numbers == number).mean() for number in numbers])
+        missing.append((label - frame.get_potential_energy()) / len(frame))
+    best = np.linalg.lstsq(np.array(shares), np.array(missing), rcond=None)[0]
+    misfit = np.array(missing) - np.array(shares) @ best
+    facts = {
+        "n_parameters": count_parameters(module),
+        "energy_frames": len(chosen),
+        "energy_misfit_ev_per_atom": float(np.sqrt(np.mean(misfit**2))),
+    }
+    return facts, {"numbers": numbers, "offsets": best}
+
+
+if __name__ == "__main__":
+    run(train, load)
