@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from dosml.cli import (
     about,
     angular_need,
+    benchmark,
+    data,
     dos,
     electron_series,
     env,
@@ -70,10 +72,11 @@ app.command("train")(train.train)
 app.command("grid")(grid.grid)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("transfer")(transfer.transfer)
+app.command("benchmark")(benchmark.benchmark)
 app.command("angular-need")(angular_need.angular_need)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
-app.add_typer(about.datasets, name="datasets")
+app.add_typer(data.app, name="data")
 app.command("cite")(about.cite)
 app.command("info")(about.info)
 app.add_typer(env.app, name="env")
