@@ -16,6 +16,7 @@ from dosml.version import __version__
 
 if TYPE_CHECKING:
     from dosml.api import (
+        benchmark,
         electron_map,
         grid,
         learning_curve,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "benchmark",
     "electron_map",
     "grid",
     "learning_curve",

@@ -175,8 +175,8 @@ def curves_figure(table: pd.DataFrame) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, learner in zip(panels, learners, strict=False):
         mine = table[table["learner"] == learner]
-        for k, (subject, points) in enumerate(mine.groupby("subject")):
-            points = points.sort_values("n_train")
+        for k, (subject, unsorted) in enumerate(mine.groupby("subject")):
+            points = unsorted.sort_values("n_train")
             axes.plot(
                 points["n_train"],
                 points[TARGET],

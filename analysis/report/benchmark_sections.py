@@ -96,13 +96,12 @@ def table_section(
     return section
 
 
-def ranking_section(ranking: pd.DataFrame, figures: Sequence[FigureRecord]) -> dict[str, Any]:
+def ranking_section(ranking: pd.DataFrame) -> dict[str, Any]:
     """Make the section of the ranking."""
     section = new_section("Ranking", "ranking")
     shown = in_mev(ranking)
     columns = [one for one in _RANKING if one.name in shown and _tells(shown[one.name])]
     section["table"] = sortable_table(shown, columns)
-    section["figures"] = [picture(one.title, one.caption, one.png) for one in figures]
     section["open"] = True
     return section
 
@@ -158,7 +157,7 @@ def latex_table(rows: pd.DataFrame) -> str:
         One per metal, label set and learner, of all tiers together.
     """
     learners = list(dict.fromkeys(rows["learner"]))
-    several = rows["label_set"].nunique() > 1
+    several = len(set(rows["label_set"])) > 1
     heads = ["metal", *(["labels"] if several else []), *learners]
     lines = [
         r"% force error in %, 100 MAE/MAV, with MAE in meV/Å in brackets; written by dosml",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 _COORDINATES = ("cartes_x", "cartes_y", "cartes_z")
 _FORCES = ("fx", "fy", "fz")
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -79,45 +81,49 @@ def _configuration(lines: list[list[str]], types: Sequence[str], where: str) -> 
 
 
 def _read(lines: list[list[str]], types: Sequence[str]) -> ForeignFrame:
-    size, cell, stress, energy = 0, None, None, None
-    columns: list[str] = []
-    table = np.empty((0, 0))
-    feed = iter(lines)
-    for words in feed:
-        head = words[0].rstrip(":")
-        if head == "Size":
-            size = int(next(feed)[0])
-            if not 0 < size <= MOST_COUNTED:
-                raise ValueError(f"Size is {size}")
-        elif head == "Supercell":
-            cell = np.array([[float(one) for one in next(feed)[:3]] for _ in range(3)])
-        elif head == "AtomData":
-            columns = words[1:]
-            table = np.array([[float(one) for one in next(feed)] for _ in range(size)])
-        elif head == "Energy":
-            energy = float(next(feed)[0])
-        elif head == "PlusStress":
-            named = dict(zip(words[1:], map(float, next(feed)), strict=True))
-            stress = np.array([named[one] for one in _VOIGT])
-    if cell is None or energy is None or table.shape != (size, len(columns)):
-        raise ValueError("Supercell, Energy or AtomData is missing or has too few rows")
+    at = {words[0].rstrip(":"): k for k, words in reversed(list(enumerate(lines)))}
+    if missing := [name for name in ("Size", "Supercell", "AtomData", "Energy") if name not in at]:
+        raise ValueError(f"it has no {missing[0]}")
+    size = int(lines[at["Size"] + 1][0])
+    if not 0 < size <= MOST_COUNTED:
+        raise ValueError(f"Size is {size}")
+    begin = at["Supercell"] + 1
+    cell = np.array([[float(one) for one in words[:3]] for words in lines[begin : begin + 3]])
+    begin = at["AtomData"]
+    rows = lines[begin + 1 : begin + 1 + size]
+    table = np.array([[float(one) for one in words] for words in rows])
+    columns = lines[begin][1:]
+    if cell.shape != (3, 3) or table.shape != (size, len(columns)):
+        raise ValueError(
+            f"Supercell has shape {cell.shape}, AtomData {table.shape}, expected (3, 3) and "
+            f"({size}, {len(columns)})"
+        )
     place = {name: table[:, k] for k, name in enumerate(columns)}
     if not set(_FORCES) <= set(place):
         raise ValueError("AtomData has no fx fy fz: these are no labels")
-    kinds = place["type"].astype(int)
-    if kinds.max() >= len(types) or kinds.min() < 0:
-        raise ValueError(
-            f"it holds the type {kinds.max()}, and {len(types)} elements are named: give "
-            "--types, such as Ta,V,Cr,W for the types 0 to 3"
-        )
     order = np.argsort(place["id"]) if "id" in place else np.arange(size)
     atoms = Atoms(
-        [types[kind] for kind in kinds[order]],
+        [types[kind] for kind in _kinds(place["type"], types)[order]],
         positions=np.column_stack([place[one] for one in _COORDINATES])[order],
         cell=cell,
         pbc=True,
     )
+    stress = None
+    if "PlusStress" in at:
+        begin = at["PlusStress"]
+        named = dict(zip(lines[begin][1:], map(float, lines[begin + 1]), strict=True))
+        stress = -np.array([named[one] for one in _VOIGT]) / atoms.get_volume()
     forces = np.column_stack([place[one] for one in _FORCES])[order]
-    if stress is not None:
-        stress = -stress / atoms.get_volume()
+    energy = float(lines[at["Energy"] + 1][0])
     return ForeignFrame(atoms, energy, forces, stress, stress_known=True)
+
+
+def _kinds(column: NDArray[np.float64], types: Sequence[str]) -> NDArray[np.int_]:
+    """Types of the atoms, all of which have a name."""
+    kinds = column.astype(int)
+    if kinds.min() < 0 or kinds.max() >= len(types):
+        raise ValueError(
+            f"it holds the type {kinds.max()}, and {len(types)} elements are named: give --types, "
+            "such as Ta,V,Cr,W for the types 0 to 3"
+        )
+    return kinds

@@ -25,6 +25,7 @@ UNITS = {
 #: A unit is sure where the slope is as near to it as this, as a factor.
 _NEAR = 2.5
 _ASE, _VASP = "ase", "vasp"
+_KEEP = "(left out): give --stress-unit and --stress-sign to keep them"
 #: Whose sign and order a stress may have.
 SIGNS = (_ASE, _VASP)
 
@@ -57,32 +58,35 @@ def as_ase(
     if unit is not None or sign is not None:
         factor = UNITS[unit or "eV/A^3"]
         return _turned(frames, factor, vasp=sign == _VASP, minus=sign == _VASP), []
+    return _judged(list(frames))
+
+
+def _judged(frames: list[ForeignFrame]) -> tuple[list[ForeignFrame], list[str]]:
+    """Compare stresses with what the forces say."""
     found = stress_slope(
-        [one.atoms for one in having],
-        [one.forces for one in having],
-        np.array([one.stress for one in having]),
+        [one.atoms for one in frames],
+        [one.forces for one in frames],
+        np.array([one.stress for one in frames]),
     )
-    if found is None and all(one.stress_known for one in having):
-        return list(frames), []
     if found is None:
-        return _bare(frames), [
-            "unit and sign of the stresses cannot be judged from these frames: stresses are left "
-            "out; give --stress-unit and --stress-sign to keep them"
-        ]
+        if all(one.stress_known for one in frames):
+            return frames, []
+        return _bare(frames), [f"unit and sign of the stresses cannot be judged {_KEEP}"]
     name, factor = min(UNITS.items(), key=lambda one: abs(np.log(abs(found.slope) * one[1])))
     if abs(np.log(abs(found.slope) * factor)) > np.log(_NEAR):
         return _bare(frames), [
-            f"stresses are {found.slope:.3g} times what the forces say in eV/Å^3, which no unit "
-            "explains: they are left out; give --stress-unit and --stress-sign to keep them"
+            f"stresses are {found.slope:.3g} times what the forces say in eV/Å^3, no unit {_KEEP}"
         ]
     minus = found.slope < 0
-    said = "compression positive, as VASP" if minus else "tension positive, as ase"
-    order = "xx yy zz xy yz zx" if found.vasp_order else "xx yy zz yz xz xy"
-    notes = [
-        f"stresses are taken for {name.replace('A^3', 'Å^3')}, {said}, in the order {order} (slope "
+    note = (
+        f"stresses are taken for {name.replace('A^3', 'Å^3')}, "
+        f"{'compression' if minus else 'tension'} positive, in the order "
+        f"{'xx yy zz xy yz zx' if found.vasp_order else 'xx yy zz yz xz xy'} (slope "
         f"{found.slope:.3g} against the forces)"
-    ]
-    return _turned(frames, factor, vasp=found.vasp_order, minus=minus), notes
+    )
+    plain = name == "eV/A^3" and not minus and not found.vasp_order
+    turned = _turned(frames, factor, vasp=found.vasp_order, minus=minus)
+    return turned, [] if plain else [note]
 
 
 def _bare(frames: Sequence[ForeignFrame]) -> list[ForeignFrame]:

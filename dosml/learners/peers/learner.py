@@ -110,6 +110,8 @@ class PeerLearner:
         """Say how much there is to train for so many label sets, and where it runs."""
         gpus = self._gpus
         counted = self._adapter.counted
+        if not self._adapter.trained:
+            return f"{n_models} times a finished potential, whose energy per element is fitted"
         where = "on the CPU" if not gpus else "on the GPU" if len(gpus) == 1 else "on the GPUs"
         return (
             f"{n_models} force fields of at most {self.settings.epochs} {counted} each, "

@@ -9,13 +9,14 @@ atom features under random Fourier features and a ridge regression, after Novell
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from dosml.learners.peers.base import Adapter, UniversalSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dosml.learners.peers.base import TrainingData
@@ -93,13 +94,19 @@ def _done(folder: Path) -> int:
 
 
 def _adapter(
-    name: str, text: str, settings: type[UniversalSettings], package: str, *, trained: bool
+    name: str,
+    text: str,
+    settings: type[UniversalSettings],
+    package: str,
+    quick: Mapping[str, Any],
+    *,
+    trained: bool,
 ) -> Adapter:
     return Adapter(
         name=name,
         help=text,
         settings=settings,
-        presets={},
+        presets={"quick": quick},
         packages=(package, "torch"),
         worker=_WORKER,
         model_file="model.npz",
@@ -111,14 +118,21 @@ def _adapter(
     )
 
 
+_FEW = {"energy_frames": 5}
 CHGNET = _adapter(
-    "chgnet", "CHGNet as it is, a universal potential", ChgnetSettings, "chgnet", trained=False
+    "chgnet",
+    "CHGNet as it is, a universal potential",
+    ChgnetSettings,
+    "chgnet",
+    _FEW,
+    trained=False,
 )
 SEVENNET = _adapter(
     "sevennet",
     "SevenNet as it is, a universal potential",
     SevennetSettings,
     "sevenn",
+    _FEW,
     trained=False,
 )
 CHGNET_RF = _adapter(
@@ -126,5 +140,6 @@ CHGNET_RF = _adapter(
     "ridge regression on random features of CHGNet, in closed form",
     RandomFeatureSettings,
     "chgnet",
+    {"directions": 300, "features": 256},
     trained=True,
 )

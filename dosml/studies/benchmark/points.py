@@ -162,7 +162,7 @@ def _point(
 
 def _transfer(metal: str, learner: Learner, data: Dataset) -> Point:
     """Train on the coldest tier; the rows of the others are the transfer."""
-    tiers = set(data.tiers[n] for n in data.train)
+    tiers = {data.tiers[n] for n in data.train}
     if len(tiers) < 2:
         raise InputError(
             f"{metal}: the labels name {len(tiers)} tier ({', '.join(sorted(tiers))}): --protocol "

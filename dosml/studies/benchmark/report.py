@@ -60,12 +60,18 @@ _TEXTS = {
     "size": "Tested on the larger cells: trained on the small ones, and on the larger ones.",
 }
 _LIMITS = (
-    "The intervals hold the scatter of the held-out frames only; frames of one molecular-dynamics "
-    "run resemble each other, and the true ones may be wider.",
-    "One draw of the training frames, one seed and, but for the protocol grid, one set of options "
-    "per learner: another would move the errors.",
-    "Finished potentials were trained on other calculations: part of their error is that of "
-    "another program, functional or smearing.",
+    (
+        "The intervals hold the scatter of the held-out frames only; frames of one "
+        "molecular-dynamics run resemble each other, and the true ones may be wider."
+    ),
+    (
+        "One draw of the training frames, one seed and, but for the protocol grid, one set of "
+        "options per learner: another would move the errors."
+    ),
+    (
+        "Finished potentials were trained on other calculations: part of their error is that of "
+        "another program, functional or smearing."
+    ),
 )
 
 
@@ -122,7 +128,7 @@ def write_benchmark_report(
         name: save_figures(made, folder / "figures")
         for name, made in _figures(table, main, first, dos).items()
     }
-    sections = [ranking_section(ranked, drawn["ranking"])]
+    sections = [ranking_section(ranked)]
     for protocol in settings.protocol:
         rows = table[table["protocol"] == protocol]
         if len(rows):
@@ -211,7 +217,7 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
 
 def _subjects(rows: pd.DataFrame) -> pd.DataFrame:
     """Name every metal, with its label set where there are several."""
-    if rows["label_set"].nunique() == 1:
+    if len(set(rows["label_set"])) == 1:
         return rows.assign(subject=rows["metal"])
     labels = rows["label_set"].str.replace("sigma_", "σ ")
     return rows.assign(subject=rows["metal"] + ", " + labels)
@@ -227,8 +233,10 @@ def _figures(
             (
                 "errors",
                 "Force error of every learner on every metal",
-                "100 MAE/MAV of the held-out forces with 95 % intervals over frames; the hardest "
-                "metal stands last.",
+                (
+                    "100 MAE/MAV of the held-out forces with 95 % intervals over frames; the "
+                    "hardest metal stands last."
+                ),
                 errors_figure(_subjects(main)),
             )
         ],
@@ -263,14 +271,16 @@ def _figures(
             )
         ]
     factors = main.dropna(subset=["force_factor", "sigma_ev"])
-    if factors["sigma_ev"].nunique() > 1:
+    if len(set(factors["sigma_ev"])) > 1:
         made["softening"] = [
             (
                 "softening",
                 "Softening against smearing",
-                "The factor that brings the forces of a universal potential nearest to the labels "
-                "(training frames, least squares) against their smearing width; beside it the "
-                "d response chi_4 of the same labels.",
+                (
+                    "The factor that brings the forces of a universal potential nearest to the "
+                    "labels (training frames, least squares) against their smearing width; beside it the "
+                    "d response chi_4 of the same labels."
+                ),
                 softening_figure(factors, dos),
             )
         ]
@@ -281,8 +291,10 @@ def _figures(
                 (
                     "why",
                     "Force error against the d response",
-                    "Force error of every learner against unsmeared chi_4 of three molten test "
-                    "frames.",
+                    (
+                        "Force error of every learner against unsmeared chi_4 of three molten test "
+                        "frames."
+                    ),
                     why_figure(joined),
                 )
             ]
@@ -307,8 +319,10 @@ def _answer(
         sentence = "No metal was tested with every learner: there is no ranking."
     hard = main.groupby("metal")[TARGET].median().sort_values()
     findings = [
-        f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %, median over learners); easiest: "
-        f"{hard.index[0]} ({hard.iloc[0]:.1f} %).",
+        (
+            f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %, median over learners); easiest: "
+            f"{hard.index[0]} ({hard.iloc[0]:.1f} %)."
+        ),
         *why_sentences(why)[:3],
     ]
     how = "; ".join(dict.fromkeys(splits.values()))
@@ -316,8 +330,10 @@ def _answer(
         question="Which force field learns which metal, and why?",
         sentence=sentence,
         limits=(
-            f"n = {len(metals)} metals, {int(main['n_test'].min())} held-out frames each at least "
-            f"({how}).",
+            (
+                f"n = {len(metals)} metals, {int(main['n_test'].min())} held-out frames each at "
+                f"least ({how})."
+            ),
         ),
         findings=tuple(findings),
         figure=figures[0].png.stem,

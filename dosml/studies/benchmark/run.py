@@ -25,7 +25,7 @@ from dosml.studies.scan import MODELS
 from dosml.trainings import TrainingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from dosml.learners.base import Learner
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dosml.studies.benchmark.points import Point
     from dosml.studies.benchmark.settings import BenchmarkSettings
     from dosml.studies.benchmark.source import Source
+    from dosml.trainings import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class _Run:
     left_out: dict[str, str] = field(default_factory=dict)
     failed: dict[Path, str] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
+    #: What a grid has chosen: (metal, learner) -> options.
+    chosen: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def metals(self) -> Iterator[tuple[str, Dataset, Dataset | None]]:
         """Read one metal after the other; what cannot be read is left out, with a warning."""
@@ -147,17 +150,17 @@ def run_benchmark(settings: BenchmarkSettings, reporter: Reporter) -> BenchmarkR
             store = TrainingStore(campaign.folder / MODELS)
             run = _Run(settings, source, larger, learners, store, runner, reporter)
             _train(run, lambda: (one.task(store) for one in run.points()))
-            chosen = _grid_choices(run) if "grid" in settings.protocol else {}
-            if chosen:
-                _train(run, lambda: (one.task(store) for one in _chosen(run, chosen)))
-            return _finish(run, campaign, chosen)
+            if "grid" in settings.protocol:
+                run.chosen.update(_grid_choices(run))
+                _train(run, lambda: (one.task(store) for one in _chosen(run)))
+            return _finish(run, campaign.folder)
 
 
 #: What a benchmark writes at the top of its folder.
 _OWN_NAMES = ("benchmark", "ranking", "dos", "why", "costs", "benchmark.tex")
 
 
-def _train(run: _Run, tasks: Any) -> None:
+def _train(run: _Run, tasks: Callable[[], Iterable[TrainingTask]]) -> None:
     """Do the trainings, counted first: that reads the labels of every metal once."""
     total = sum(1 for _ in tasks())
     with run.reporter.bar("trainings", total) as update:
@@ -184,57 +187,62 @@ def _grid_choices(run: _Run) -> dict[tuple[str, str], dict[str, Any]]:
     return {key: options for key, (_, options) in best.items()}
 
 
-def _chosen(run: _Run, chosen: dict[tuple[str, str], dict[str, Any]]) -> Iterator[Point]:
+def _chosen(run: _Run) -> Iterator[Point]:
     for metal, data, _ in run.metals():
-        for (of, learner), options in chosen.items():
+        for (of, learner), options in run.chosen.items():
             if of == metal:
                 yield from best_points(run.settings, metal, data, learner, options)
 
 
-def _finish(
-    run: _Run, campaign: Campaign, chosen: dict[tuple[str, str], dict[str, Any]]
-) -> BenchmarkResult:
-    """Read back what was trained, take the DOS, and write everything."""
+def _every(run: _Run, metal: str, data: Dataset, larger: Dataset | None) -> Iterator[Point]:
+    """Points of a metal that are results: what a grid tries is none, what it chooses is."""
+    with contextlib.suppress(InputError):
+        for one in points(run.settings, metal, data, run.learners, larger):
+            if not one.options:
+                yield one
+    for (of, learner), options in run.chosen.items():
+        if of == metal:
+            yield from best_points(run.settings, metal, data, learner, options)
+
+
+def _collect(run: _Run, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Read back what was trained and take the DOS: rows, measures, warnings of engines."""
     rows: list[dict[str, Any]] = []
     measures: list[dict[str, Any]] = []
     warnings: dict[str, str] = {}
-
-    def add(one: Point) -> None:
-        task = one.task(run.store)
-        training = run.store.find(task)
-        if training is not None:
-            rows.extend(point_rows(one, training))
-        elif task.place not in run.failed:
-            raise LearnerError(f"{task.place} cannot be read: run the same command again")
-
     for metal, data, larger in run.metals():
-        with contextlib.suppress(InputError):
-            for one in points(run.settings, metal, data, run.learners, larger):
-                if not one.options:
-                    add(one)
-        for (of, learner), options in chosen.items():
-            if of == metal:
-                for one in best_points(run.settings, metal, data, learner, options):
-                    add(one)
-        if run.settings.dos_engine != NO_DOS:
-            found = metal_dos(run.settings, metal, data, campaign.folder, run.runner, run.reporter)
-            if found is not None:
-                measures.extend(found.rows)
-                warnings[found.engine] = found.warning
+        for one in _every(run, metal, data, larger):
+            task = one.task(run.store)
+            training = run.store.find(task)
+            if training is not None:
+                rows.extend(point_rows(one, training))
+            elif task.place not in run.failed:
+                raise LearnerError(f"{task.place} cannot be read: run the same command again")
+        if run.settings.dos_engine == NO_DOS:
+            continue
+        found = metal_dos(run.settings, metal, data, folder, run.runner, run.reporter)
+        if found is not None:
+            measures.extend(found.rows)
+            warnings[found.engine] = found.warning
     if not rows:
         reasons = [*run.left_out.values(), *run.failed.values()] or ["no metal was left"]
         raise LearnerError(f"nothing could be trained: {reasons[0]}")
-    table, dos = pd.DataFrame(rows), pd.DataFrame(measures)
+    return pd.DataFrame(rows), pd.DataFrame(measures), warnings
+
+
+def _finish(run: _Run, folder: Path) -> BenchmarkResult:
+    """Write tables, figures and the report of what was trained."""
+    table, dos, warnings = _collect(run, folder)
     failures = [
         *(f"{metal}: {reason}" for metal, reason in run.left_out.items()),
         *dict.fromkeys(run.failed.values()),
     ]
-    written = write_tables(table, campaign.folder, "benchmark")
+    written = write_tables(table, folder, "benchmark")
     if len(dos):
-        written += write_tables(dos, campaign.folder, "dos")
+        written += write_tables(dos, folder, "dos")
     report = write_benchmark_report(
         run.settings,
-        campaign.folder,
+        folder,
         table,
         dos,
         splits=run.splits,
@@ -243,7 +251,7 @@ def _finish(
         reporter=run.reporter,
     )
     return BenchmarkResult(
-        campaign.folder,
+        folder,
         table,
         report.ranking,
         dos,

@@ -22,7 +22,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     config = json.loads((folder / "config.json").read_text())
     device = choose_device(job["device"])
-    frames = ase.io.read(folder / "train.extxyz", ":")
+    frames: list[Atoms] = list(ase.io.iread(folder / "train.extxyz"))
     if job["learner"] == "chgnet-rf":
         from random_features import fit
 
@@ -45,7 +45,8 @@ def load(model: Path, device: str) -> Calculator:
     if head["learner"] == "chgnet-rf":
         from random_features import RandomFeatureCalculator
 
-        return RandomFeatureCalculator(head["weights"], arrays, device)
+        made: Calculator = RandomFeatureCalculator(head["weights"], arrays, device)
+        return made
     calculator, _ = _potential(head["learner"], head["weights"], device)
     return Shifted(calculator, arrays["numbers"], arrays["offsets"])
 
@@ -76,6 +77,7 @@ class Shifted(Calculator):
     ) -> None:
         """Fill `results`, as ase asks."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
         asked = self.atoms.copy()
         asked.calc = self._calculator
         shift = sum(self._offsets[int(number)] for number in asked.numbers)
@@ -88,7 +90,7 @@ class Shifted(Calculator):
 
 
 def _potential(learner: str, weights: str, device: str) -> tuple[Calculator, Any]:
-    """Calculator of a potential, and its torch module."""
+    """Give the calculator of a potential, and its torch module."""
     if learner == "chgnet":
         from chgnet.model import CHGNet, CHGNetCalculator
 
