@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: Bytes read at a time.
-_BLOCK = 1 << 20
+#: Bytes read at a time: a connection that is cut loses less than that.
+_BLOCK = 1 << 16
 #: Seconds until a connection, or a server that has gone quiet, is given up.
 _TIMEOUT = (20.0, 60.0)
 #: A connection that is cut so often in a row, without one byte more, is given up.

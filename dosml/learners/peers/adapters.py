@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
-from dosml.learners.peers import flare, mace, metatrain, nequip, universal
+from dosml.learners.peers import flare, mace, metatrain, nequip, tace, universal
 
 if TYPE_CHECKING:
     from dosml.learners.peers.base import Adapter
@@ -22,6 +22,7 @@ ADAPTERS: dict[str, Adapter] = {
         metatrain.PET,
         universal.SEVENNET,
         metatrain.SOAP_BPNN,
+        tace.ADAPTER,
     )
 }
 

@@ -278,8 +278,8 @@ def _figures(
                 "Softening against smearing",
                 (
                     "The factor that brings the forces of a universal potential nearest to the "
-                    "labels (training frames, least squares) against their smearing width; beside it the "
-                    "d response chi_4 of the same labels."
+                    "labels (training frames, least squares) against their smearing width; "
+                    "beside it the d response chi_4 of the same labels."
                 ),
                 softening_figure(factors, dos),
             )
