@@ -105,7 +105,7 @@ def configure(settings: TaceSettings, data: TrainingData) -> dict[str, str]:
             "precision": 64 if settings.dtype == "float64" else 32,
             "strategy": "auto",
             "gradient_clip_val": 10.0,
-            "enable_progress_bar": False,
+            "enable_progress_bar": True,  # it brings a bar of its own
             "log_every_n_steps": 1,
             "enable_model_summary": False,
             "check_val_every_n_epoch": 1,
