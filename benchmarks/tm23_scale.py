@@ -29,7 +29,35 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 from dosml.trainings import TrainingStore
 
-METALS = "Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Tc Ru Rh Pd Ag Cd Hf Ta W Re Os Ir Pt Au Hg".split()
+METALS = [
+    "Ti",
+    "V",
+    "Cr",
+    "Mn",
+    "Fe",
+    "Co",
+    "Ni",
+    "Cu",
+    "Zn",
+    "Zr",
+    "Nb",
+    "Mo",
+    "Tc",
+    "Ru",
+    "Rh",
+    "Pd",
+    "Ag",
+    "Cd",
+    "Hf",
+    "Ta",
+    "W",
+    "Re",
+    "Os",
+    "Ir",
+    "Pt",
+    "Au",
+    "Hg",
+]
 #: Atoms per frame that are known.
 ATOMS = {"Cu": 71, "Ti": 80, "Hf": 35, "Zr": 35}
 #: Å: displacements of the tiers.

@@ -96,9 +96,10 @@ def table_section(
     return section
 
 
-def ranking_section(ranking: pd.DataFrame) -> dict[str, Any]:
-    """Make the section of the ranking."""
+def ranking_section(ranking: pd.DataFrame, cost: str) -> dict[str, Any]:
+    """Make the section of the ranking, with what it cost."""
     section = new_section("Ranking", "ranking")
+    section["text"] = [cost]
     shown = in_mev(ranking)
     columns = [one for one in _RANKING if one.name in shown and _tells(shown[one.name])]
     section["table"] = sortable_table(shown, columns)

@@ -31,6 +31,7 @@ from dosml.analysis.statistics.benchmark import TARGET, ranking, why_hard, with_
 from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
+from dosml.progress import duration
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def write_benchmark_report(
     ranked, first = ranking(main), first_labels(main)
     why = why_hard(first, first_dos(dos)) if len(dos) else {}
     files = write_tables(ranked, folder, "ranking")
-    files += write_tables(costs(table), folder, "costs")
+    cost = costs(table)
+    files += write_tables(cost, folder, "costs")
     files += write_tables(why_table(why), folder, "why") if why else []
     tex = folder / "benchmark.tex"
     with whole_file(tex) as partial:
@@ -128,7 +130,7 @@ def write_benchmark_report(
         name: save_figures(made, folder / "figures")
         for name, made in _figures(table, main, first, dos).items()
     }
-    sections = [ranking_section(ranked)]
+    sections = [ranking_section(ranked, _cost_words(cost))]
     for protocol in settings.protocol:
         rows = table[table["protocol"] == protocol]
         if len(rows):
@@ -213,6 +215,15 @@ def costs(table: pd.DataFrame) -> pd.DataFrame:
     sums["trainings"] = once.groupby("learner", sort=False)["training"].nunique()
     total = sums.sum().rename("all")
     return pd.concat([sums, total.to_frame().T]).rename_axis("learner").reset_index()
+
+
+def _cost_words(cost: pd.DataFrame) -> str:
+    """Say what all trainings took together."""
+    total = cost.iloc[-1]
+    return (
+        f"All {total['trainings']:.0f} trainings took {duration(total['seconds_training'])}"
+        f" of wall time and {duration(total['cpu_seconds'])} of processor time."
+    )
 
 
 def _subjects(rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
+from dosml.records import find_record
 from dosml.relabel.dataset import REFERENCE, load, reference_metals
 from dosml.relabel.dataset.files import RECORD as DATASET
 from dosml.studies.benchmark.settings import ALL
-from dosml.studies.data import collection_folder
+from dosml.studies.data import RECORD as COLLECTION
+from dosml.studies.data import CollectionRecord, collection_folder
 from dosml.studies.labels import labels_of, split_labels, subjects_of
 
 if TYPE_CHECKING:
@@ -115,7 +117,12 @@ def _find(where: str) -> Source:
             )
         folder = here
     if folder.is_dir():
-        names = sorted(path.parent.name for path in folder.glob(f"*/{DATASET}"))
+        record = find_record(folder / COLLECTION, CollectionRecord)
+        names = (
+            sorted(path.parent.name for path in folder.glob(f"*/{DATASET}"))
+            if record is None
+            else record.metals
+        )
         if names and not (folder / DATASET).is_file():
             return Source(where, folder, tuple(names))
     return Source(where, None, tuple(subjects_of(where)))
