@@ -16,6 +16,7 @@ from dosml.version import __version__
 
 if TYPE_CHECKING:
     from dosml.api import (
+        LammpsForceField,
         benchmark,
         electron_map,
         grid,
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
         load_model,
         nelect_scan,
         smear_scan,
+        start_lammps,
         survey,
         train,
     )
 
 __all__ = [
+    "LammpsForceField",
     "__version__",
     "benchmark",
     "electron_map",
@@ -38,6 +41,7 @@ __all__ = [
     "load_model",
     "nelect_scan",
     "smear_scan",
+    "start_lammps",
     "survey",
     "train",
 ]
