@@ -216,9 +216,9 @@ class ScanPlan:
 def long_trainings(learners: Sequence[Learner], n_models: int) -> list[str]:
     """Say before a study starts which of its learners train for long, one line each."""
     return [
-        f"{learner.name} trains for long: {words}"
+        f"{learner.name} trains for long: {learner.effort(n_models)}"
         for learner in learners
-        if isinstance(learner, KeepsTrainings) and (words := learner.effort(n_models))
+        if isinstance(learner, KeepsTrainings)
     ]
 
 

@@ -83,7 +83,7 @@ def errors_figure(table: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(order)), [plain(one) for one in order], rotation=0)
     if len(order) > 8:
         axes.tick_params(axis="x", rotation=90)
-    legend_above(axes, columns=3)
+    legend_above(axes)
     return figure
 
 

@@ -121,16 +121,8 @@ class AseLearner:
             energies.append(_evaluate(self.factory.name, frame, calculator).energy)
         if progress is not None:
             progress("energies", len(frames), len(frames))
-        sizes = np.array([len(frame) for frame in frames])
-        elements = tuple(sorted({symbol for frame in frames for symbol in frame.symbols}))
-        counts = composition(frames, elements)
-        offsets, misfits = [], []
-        for labels in label_sets:
-            missing = (labels.energies - np.array(energies)) / sizes
-            best = np.linalg.lstsq(counts / sizes[:, None], missing, rcond=None)[0]
-            offsets.append(dict(zip(elements, best.tolist(), strict=True)))
-            misfit = missing - counts @ best / sizes
-            misfits.append(float(np.sqrt(np.mean(misfit**2))))
+        fitted = [fit_offsets(frames, labels.energies, np.array(energies)) for labels in label_sets]
+        offsets = [one for one, _ in fitted]
         known = {
             "learner": self.name,
             "n_frames": len(frames),
@@ -141,7 +133,7 @@ class AseLearner:
             "cpu_seconds": round(time.process_time() - cpu_began, 3),
             "device": str(getattr(calculator, "device", "not known")),
             "peak_memory_mib": peak_memory_mib(),
-            "n_parameters": len(elements),
+            "n_parameters": len(offsets[0]),
             "epochs": 0,
         }
         facts = [
@@ -150,7 +142,7 @@ class AseLearner:
                 "energy_misfit_ev_per_atom": misfit,
                 **{f"energy_offset_{symbol}_ev": value for symbol, value in one.items()},
             }
-            for one, misfit in zip(offsets, misfits, strict=True)
+            for one, misfit in fitted
         ]
         return AseModels(self.factory, offsets, facts)
 
@@ -196,7 +188,7 @@ class AseModels:
             Prediction(
                 energies=np.array(
                     [
-                        one.energy + _offset(frame, offsets)
+                        one.energy + offset_of(frame, offsets)
                         for frame, one in zip(frames, found, strict=True)
                     ]
                 ),
@@ -300,7 +292,7 @@ class OffsetCalculator(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         found = _evaluate(self._name, self.atoms, self._calculator)
-        energy = found.energy + _offset(self.atoms, self._offsets)
+        energy = found.energy + offset_of(self.atoms, self._offsets)
         self.results = {"energy": energy, "free_energy": energy, "forces": found.forces}
         if found.stress is not None:
             self.results["stress"] = found.stress
@@ -312,7 +304,40 @@ def composition(frames: Sequence[Atoms], elements: Sequence[str]) -> NDArray[np.
     return np.array([[one.count(element) for element in elements] for one in symbols], dtype=float)
 
 
-def _offset(frame: Atoms, offsets: Mapping[str, float]) -> float:
+def fit_offsets(
+    frames: Sequence[Atoms], labelled: NDArray[np.float64], said: NDArray[np.float64]
+) -> tuple[dict[str, float], float]:
+    """Fit one energy per element to what a calculator's energies miss of the labels.
+
+    Parameters
+    ----------
+    frames
+        Labelled frames.
+    labelled, said
+        Energies of the labels and of the calculator, shape (n_frames,), eV.
+
+    Returns
+    -------
+    offsets, misfit
+        eV by element; root mean square of what is left, eV/atom.
+    """
+    sizes = np.array([len(frame) for frame in frames])
+    elements = tuple(sorted({symbol for frame in frames for symbol in frame.symbols}))
+    shares = composition(frames, elements) / sizes[:, None]
+    missing = (labelled - said) / sizes
+    best = np.linalg.lstsq(shares, missing, rcond=None)[0]
+    misfit = float(np.sqrt(np.mean((missing - shares @ best) ** 2)))
+    return dict(zip(elements, best.tolist(), strict=True)), misfit
+
+
+def offset_of(frame: Atoms, offsets: Mapping[str, float]) -> float:
+    """Give the energy (eV) that the offsets of its atoms come to.
+
+    Raises
+    ------
+    LearnerError
+        If an element has none.
+    """
     symbols = frame.get_chemical_symbols()
     unknown = sorted(set(symbols) - set(offsets))
     if unknown:

@@ -142,7 +142,7 @@ class KeepsTrainings(Protocol):
         ...
 
     def effort(self, n_models: int) -> str:
-        """Say how much there is to train for so many label sets, and where; empty: seconds."""
+        """Say how much there is to train for so many label sets, and where it runs."""
         ...
 
 

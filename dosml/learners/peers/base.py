@@ -30,7 +30,7 @@ class WorkerSettings(BaseModel):
 
 
 class UniversalSettings(WorkerSettings):
-    """Settings of potentials that are trained already: no passes over the data."""
+    """Settings of what rests on potentials that are trained already: no passes over the data."""
 
     #: What the learner of all peers asks for.
     epochs: ClassVar[int] = 1

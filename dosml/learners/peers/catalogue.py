@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def _make(name: str, settings: AnySettings, workers: int) -> Learner:
+    from dosml.learners.peers.finished import FinishedLearner
     from dosml.learners.peers.learner import PeerLearner
+    from dosml.learners.peers.universal import ZeroShotSettings
 
     peer = adapter(name)
     given = settings.model_dump(exclude_unset=True)  # a preset decides the others
-    return PeerLearner(peer, peer.make_settings(given), workers=workers)
+    made = peer.make_settings(given)
+    if isinstance(made, ZeroShotSettings):
+        return FinishedLearner(peer, made, workers=workers)
+    return PeerLearner(peer, made, workers=workers)
 
 
 def _load(path: Path, device: str | None) -> Calculator:

@@ -107,14 +107,9 @@ class PeerLearner:
         return PeerLearner(self._adapter, self.settings, workers=self._workers, folder=folder)
 
     def effort(self, n_models: int) -> str:
-        """Say how much there is to train for so many label sets, and where it runs.
-
-        Nothing for finished potentials: what is fitted to the labels takes seconds.
-        """
+        """Say how much there is to train for so many label sets, and where it runs."""
         gpus = self._gpus
         counted = self._adapter.counted
-        if not self._adapter.trained:
-            return ""
         where = "on the CPU" if not gpus else "on the GPU" if len(gpus) == 1 else "on the GPUs"
         return (
             f"{n_models} force fields of at most {self.settings.epochs} {counted} each, "

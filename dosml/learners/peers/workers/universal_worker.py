@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
-from worker_common import choose_device, count_parameters, run
+from worker_common import choose_device, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,18 +17,13 @@ if TYPE_CHECKING:
 
 
 def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Fit what the labels decide; the potential itself stays as it is."""
+    """Fit a regression on the features of a potential, which stays as it is."""
     import ase.io
+    from random_features import fit
 
     config = json.loads((folder / "config.json").read_text())
     device = choose_device(job["device"])
-    frames: list[Atoms] = list(ase.io.iread(folder / "train.extxyz"))
-    if job["learner"] == "chgnet-rf":
-        from random_features import fit
-
-        facts, arrays = fit(frames, config, device)
-    else:
-        facts, arrays = _offsets(job["learner"], frames, config, device)
+    facts, arrays = fit(list(ase.io.iread(folder / "train.extxyz")), config, device)
     head = {"learner": job["learner"], "weights": config["weights"]}
     with (folder / ".model.partial").open("wb") as handle:
         np.savez(handle, head=np.array(json.dumps(head)), **arrays)
@@ -47,7 +42,7 @@ def load(model: Path, device: str) -> Calculator:
 
         made: Calculator = RandomFeatureCalculator(head["weights"], arrays, device)
         return made
-    calculator, _ = _potential(head["learner"], head["weights"], device)
+    calculator = _potential(head["learner"], head["weights"], device)
     return Shifted(calculator, arrays["numbers"], arrays["offsets"])
 
 
@@ -89,47 +84,22 @@ class Shifted(Calculator):
             self.results["stress"] = asked.get_stress()
 
 
-def _potential(learner: str, weights: str, device: str) -> tuple[Calculator, Any]:
-    """Give the calculator of a potential, and its torch module."""
+def _potential(learner: str, weights: str, device: str) -> Calculator:
+    """Give the calculator of a potential."""
+    made: Calculator
     if learner == "chgnet":
         from chgnet.model import CHGNet, CHGNetCalculator
 
         module = CHGNet.load(model_name=weights, use_device=device, verbose=False)
         # the package warns of atoms without neighbours; ours are looked at before
-        return CHGNetCalculator(module, use_device=device, on_isolated_atoms="ignore"), module
-    from sevenn.calculator import SevenNetCalculator
+        made = CHGNetCalculator(module, use_device=device, on_isolated_atoms="ignore")
+    else:
+        from sevenn.calculator import SevenNetCalculator
 
-    # of several fidelities the one of PBE
-    more = {"modal": "PBE"} if weights == "7net-mf-0" else {}
-    calculator = SevenNetCalculator(weights, device=device, **more)
-    return calculator, calculator.model
-
-
-def _offsets(
-    learner: str, frames: list[Atoms], config: dict[str, Any], device: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fit one energy per element to some frames, spread over the training frames."""
-    calculator, module = _potential(learner, config["weights"], device)
-    count = min(len(frames), config["energy_frames"])
-    chosen = np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
-    numbers = np.unique(np.concatenate([frame.numbers for frame in frames]))
-    if len(chosen) < len(numbers):
-        chosen = np.arange(len(frames))
-    shares, missing = [], []
-    for index in chosen:
-        frame = frames[index].copy()
-        label = frame.info["REF_energy"]
-        frame.calc = calculator
-        shares.append([(frame.numbers == number).mean() for number in numbers])
-        missing.append((label - frame.get_potential_energy()) / len(frame))
-    best = np.linalg.lstsq(np.array(shares), np.array(missing), rcond=None)[0]
-    misfit = np.array(missing) - np.array(shares) @ best
-    facts = {
-        "n_parameters": count_parameters(module),
-        "energy_frames": len(chosen),
-        "energy_misfit_ev_per_atom": float(np.sqrt(np.mean(misfit**2))),
-    }
-    return facts, {"numbers": numbers, "offsets": best}
+        # of several fidelities the one of PBE
+        more = {"modal": "PBE"} if weights == "7net-mf-0" else {}
+        made = SevenNetCalculator(weights, device=device, **more)
+    return made
 
 
 if __name__ == "__main__":
