@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.files import whole_file
-from dosml.learners.ase_calculator import fit_offsets, offset_of
-from dosml.learners.base import Prediction, check_training_data
+from dosml.learners.base import check_training_data
+from dosml.learners.offsets import fit_offsets, shifted_predictions
 from dosml.learners.peers.calculator import pack_model
 from dosml.learners.peers.devices import usable_gpus
 from dosml.learners.peers.environments import require
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
-    from dosml.learners.base import Progress
+    from dosml.learners.base import Prediction, Progress
     from dosml.learners.peers.base import Adapter
     from dosml.learners.peers.environments import Environment
     from dosml.learners.peers.universal import ZeroShotSettings
@@ -181,21 +181,7 @@ class FinishedModels:
         """
         with self.process(sorted({int(z) for one in frames for z in one.numbers})) as process:
             answers = [process.evaluate(frame) for frame in frames]
-        empty = np.full(6, np.nan)
-        stresses = [empty if stress is None else stress for _, _, stress in answers]
-        return [
-            Prediction(
-                energies=np.array(
-                    [
-                        energy + offset_of(frame, offsets)
-                        for frame, (energy, _, _) in zip(frames, answers, strict=True)
-                    ]
-                ),
-                forces=[forces for _, forces, _ in answers],
-                stresses=np.array(stresses).reshape(-1, 6),
-            )
-            for offsets in self._offsets
-        ]
+        return shifted_predictions(frames, answers, self._offsets)
 
     def facts(self) -> list[dict[str, Any]]:
         """Give what the potential is and what fitting the energies cost."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dosml.analysis.statistics.benchmark import SCALED, benchmark_rows, part_of, scaled
-from dosml.learners.ase_calculator import composition
+from dosml.learners.offsets import composition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
