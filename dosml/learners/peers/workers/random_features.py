@@ -292,6 +292,7 @@ class RandomFeatureCalculator(Calculator):
     ) -> None:
         """Fill `results`, as ase asks."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
         frame, held = self.atoms, self._held
         graph = self._features.graph(frame)
         graph.atom_frac_coord.requires_grad_()
