@@ -127,12 +127,12 @@ def collect(
     read = [(path, list(iter_foreign(path, options))) for path in files]
     pure = all(len(set(one.atoms.numbers)) == 1 for _, frames in read for one in frames)
     every = sorted({s for _, frames in read for one in frames for s in set(one.atoms.symbols)})
-    told = (tiers or {}), (roles or {})
+    known_roles, known_tiers = roles or {}, tiers or {}
     for path, frames in read:
         if not frames:
             raise FrameError(f"{path} holds no frame")
-        tier = told[0].get(path, tier_of(path))
-        role = told[1][path] if path in told[1] else role_of(path)
+        tier = known_tiers.get(path, tier_of(path))
+        role = known_roles[path] if path in known_roles else role_of(path)
         for number, one in enumerate(frames):
             name = str(one.atoms.symbols[0]) if pure else "-".join(every)
             group = groups.setdefault(name, _Group())
