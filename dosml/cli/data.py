@@ -55,7 +55,7 @@ def show_data(name: Annotated[str, typer.Argument(help="Name of a set.")]) -> No
 
     console = make_reporter().console
     if name == REFERENCE:
-        each = [(metal, load(name, metal=metal)) for metal in reference_metals()]
+        each = ((metal, load(name, metal=metal)) for metal in reference_metals())
     else:
         folder = collection_folder(name)
         if folder is None:
@@ -66,8 +66,8 @@ def show_data(name: Annotated[str, typer.Argument(help="Name of a set.")]) -> No
         for key, value in (("cite", record.citation), ("licence", record.licence)):
             if value:
                 _line(console, key, value)
-        each = [(metal, load(folder / metal)) for metal in record.metals]
-    for metal, data in each:
+        each = ((metal, load(folder / metal)) for metal in record.metals)
+    for metal, data in each:  # one in memory at a time
         sizes = sorted({len(frame) for frame in data.frames})
         atoms = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         text = f"{len(data.frames)} frames of {atoms} atoms ({len(data.test)} held out)"
@@ -79,7 +79,7 @@ def show_data(name: Annotated[str, typer.Argument(help="Name of a set.")]) -> No
         if noise:
             text += f"; mesh noise {max(one.percent for one in noise):.2g} % at most"
         _line(console, metal, text)
-    _, data = each[-1]
+    # what was done to one was done to all
     for key, value in data.provenance.protocol.items():
         _line(console, key.replace("_", " "), str(value))
     for line in (data.provenance.warning, *data.provenance.limits):
