@@ -26,7 +26,7 @@ def _make(name: str, settings: AnySettings, workers: int) -> Learner:
     given = settings.model_dump(exclude_unset=True)  # a preset decides the others
     made = peer.make_settings(given)
     if isinstance(made, ZeroShotSettings):
-        return FinishedLearner(peer, made, workers=workers)
+        return FinishedLearner(peer, made)
     return PeerLearner(peer, made, workers=workers)
 
 

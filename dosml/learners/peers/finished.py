@@ -49,8 +49,6 @@ class FinishedLearner:
         Which one.
     settings
         Its weights, and how many frames the energies are fitted to.
-    workers
-        Threads of its process.
 
     Raises
     ------
@@ -60,8 +58,8 @@ class FinishedLearner:
         If a GPU is asked for and there is none that its torch can use.
     """
 
-    def __init__(self, adapter: Adapter, settings: ZeroShotSettings, *, workers: int = 1) -> None:
-        self._adapter, self.settings, self._workers = adapter, settings, workers
+    def __init__(self, adapter: Adapter, settings: ZeroShotSettings) -> None:
+        self._adapter, self.settings = adapter, settings
         self._environment: Environment = require(adapter.name)
         usable_gpus(settings.device, self._environment)
 
@@ -105,7 +103,7 @@ class FinishedLearner:
         check_training_data(frames, label_sets)
         began = time.perf_counter()
         chosen = _spread(frames, self.settings.energy_frames)
-        models = FinishedModels(self._adapter, self._environment, self.settings, self._workers)
+        models = FinishedModels(self._adapter, self._environment, self.settings)
         energies = []
         with models.process(sorted({int(z) for one in frames for z in one.numbers})) as process:
             for number, index in enumerate(chosen):
@@ -140,14 +138,9 @@ class FinishedModels:
     suffix = ".zip"
 
     def __init__(
-        self,
-        adapter: Adapter,
-        environment: Environment,
-        settings: ZeroShotSettings,
-        workers: int,
+        self, adapter: Adapter, environment: Environment, settings: ZeroShotSettings
     ) -> None:
         self._adapter, self._environment, self._settings = adapter, environment, settings
-        self._workers = workers
         self._offsets: list[dict[str, float]] = []
         self._facts: list[dict[str, Any]] = []
 
@@ -162,12 +155,9 @@ class FinishedModels:
         with tempfile.TemporaryDirectory(prefix=f"dosml-{self._adapter.name}-") as folder:
             model = Path(folder) / self._adapter.model_file
             self._write(model, dict.fromkeys(numbers, 0.0))
+            # one thread: studies evaluate as many metals at a time as there are cores
             with ModelProcess(
-                self._adapter,
-                self._environment,
-                model,
-                device=self._settings.device,
-                threads=self._workers,
+                self._adapter, self._environment, model, device=self._settings.device
             ) as process:
                 yield process
 
