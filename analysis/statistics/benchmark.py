@@ -153,7 +153,10 @@ def ranking(rows: pd.DataFrame) -> pd.DataFrame:
             TARGET: wide.mean(),
             "mean_rank": ranks.mean(),
             "wins": (ranks == 1).sum(),
-            "seconds_training": mine.groupby("learner")["seconds_training"].sum(),
+            # the label sets of one training share its time
+            "seconds_training": mine.drop_duplicates(["learner", "training"])
+            .groupby("learner")["seconds_training"]
+            .sum(),
         }
     ).join(means)
     table.index.name = "learner"

@@ -20,7 +20,7 @@ from dosml.relabel.foreign.extxyz_keys import Keys, iter_extxyz
 from dosml.relabel.foreign.ml_ab import iter_ml_ab
 from dosml.relabel.foreign.mtp import iter_mtp
 from dosml.relabel.foreign.stress_form import as_ase
-from dosml.relabel.frames import ORIGIN, TRAINING, canonical, check_frames, frame_id, name_of
+from dosml.relabel.frames import ORIGIN, TRAINING, canonical, check_frames, name_of, twins
 from dosml.relabel.label_units import check_units
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _FORCE_OUTLIER = 10.0
 #: An energy so many times the usual distance from the median is listed, and farther than this (eV
 #: per atom).
 _ENERGY_OUTLIER, _ENERGY_LEAST = 10.0, 1.0
+#: eV/Å by which forces of twins, whose positions differ by rounding, may differ.
+_SAME_FORCE = 0.05
 #: Lines of a list that are shown.
 _MOST_SHOWN = 5
 #: Bytes in which a format shows.
@@ -202,29 +204,22 @@ def _dataset(name: str, group: _Group, options: ImportOptions, provenance: Prove
 
 def _distinct(group: _Group) -> tuple[list[ForeignFrame], list[str | None], list[str]]:
     """Drop frames that stand twice: of a held-out frame and its twin the held-out one stays."""
-    first: dict[str, int] = {}
-    twins: list[str] = []
+    lines: list[str] = []
     drop: set[int] = set()
     odd = 0
-    for number, one in enumerate(group.frames):
-        here = frame_id(canonical(one.atoms))
-        if here not in first:
-            first[here] = number
+    for before, number in twins([canonical(one.atoms) for one in group.frames]):
+        if drop & {before, number}:
             continue
-        before = first[here]
-        other = group.frames[before]
-        odd += not np.allclose(other.forces, one.forces, atol=1e-4)
-        lost = before if group.roles[number] == "test" != group.roles[before] else number
-        drop.add(lost)
-        if lost == before:
-            first[here] = number
-        twins.append(f"{name_of(one.atoms, number)} = {name_of(other.atoms, before)}")
+        other, one = group.frames[before], group.frames[number]
+        odd += not np.allclose(other.forces, one.forces, atol=_SAME_FORCE)
+        drop.add(before if group.roles[number] == "test" != group.roles[before] else number)
+        lines.append(f"{name_of(one.atoms, number)} = {name_of(other.atoms, before)}")
     kept = [n for n in range(len(group.frames)) if n not in drop]
     notes = []
-    if twins:
-        more = f" and {len(twins) - _MOST_SHOWN} more" if len(twins) > _MOST_SHOWN else ""
+    if lines:
+        more = f" and {len(lines) - _MOST_SHOWN} more" if len(lines) > _MOST_SHOWN else ""
         notes.append(
-            f"{len(twins)} frames stand twice and are dropped: {'; '.join(twins[:_MOST_SHOWN])}"
+            f"{len(lines)} frames stand twice and are dropped: {'; '.join(lines[:_MOST_SHOWN])}"
             f"{more}"
         )
     if odd:

@@ -75,6 +75,7 @@ def table(errors: dict[str, dict[str, float]]) -> pd.DataFrame:
             "energy_mae_ev_per_atom": 0.001,
             "stress_percent_error": np.nan,
             "seconds_training": 1.0,
+            "training": f"{learner}-{metal}",
         }
         for learner, by_metal in errors.items()
         for metal, value in by_metal.items()

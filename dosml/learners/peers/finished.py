@@ -8,6 +8,7 @@ frame serves all label sets.
 from __future__ import annotations
 
 import json
+import resource
 import tempfile
 import time
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ class FinishedLearner:
             If frames and labels do not fit together, or the potential fails.
         """
         check_training_data(frames, label_sets)
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), _children_seconds()
         chosen = _spread(frames, self.settings.energy_frames)
         models = FinishedModels(self._adapter, self._environment, self.settings)
         energies = []
@@ -117,6 +118,7 @@ class FinishedLearner:
             "weights": self.settings.model_dump()["weights"],
             "device": self.settings.device,
             "seconds_training": round(time.perf_counter() - began, 3),
+            "cpu_seconds": round(_children_seconds() - spent, 3),
             "peak_memory_mib": peak_memory_mib(),
             "epochs": 0,
             "versions": self._versions(),
@@ -205,6 +207,11 @@ class FinishedModels:
                 numbers=np.array(list(offsets), dtype=int),
                 offsets=np.array(list(offsets.values()), dtype=float),
             )
+
+
+def _children_seconds() -> float:
+    """Processor seconds of processes of ours that have ended."""
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _spread(frames: Sequence[Atoms], count: int) -> list[int]:
