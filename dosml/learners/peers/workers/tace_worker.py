@@ -28,7 +28,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     best = max((folder / "checkpoints").glob("best*.ckpt"), key=lambda path: path.stat().st_mtime)
     model = load_module(best)
     best.replace(folder / "tace.ckpt")
-    with (folder / "logs/version_0/metrics.csv").open() as handle:
+    with (folder / "logs/version_0/metrics.csv").open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     watched = [float(row["val/synth_metric"]) for row in rows if row.get("val/synth_metric")]
     return {

@@ -21,7 +21,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     import ase.io
     from random_features import fit
 
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     device = choose_device(job["device"])
     facts, arrays = fit(list(ase.io.iread(folder / "train.extxyz")), config, device)
     head = {"learner": job["learner"], "weights": config["weights"]}
