@@ -10,6 +10,7 @@ from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.table import MEASURES, PRIMARY
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.statistics.benchmark import TARGET
+from dosml.analysis.statistics.correlation import informative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,13 +134,18 @@ def why_table(why: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def why_sentences(why: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Say for every learner what chi_4, the primary measure, tells of its errors."""
+    """Say for every learner what chi_4, the primary measure, tells of its errors.
+
+    A coefficient whose interval leaves nothing out is none: it stands in the table only.
+    """
     lines = []
     for learner, ranking in why.items():
         rows = ranking[ranking["measure"] == PRIMARY]
         if rows.empty:
             continue
         row = rows.iloc[0]
+        if not informative(row["pearson_low"], row["pearson_high"]):
+            continue
         lines.append(
             f"{learner}: ln(force error) against unsmeared chi_4: r = {row['pearson']:+.2f} "
             f"({row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}), p = "
