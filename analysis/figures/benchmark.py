@@ -116,7 +116,7 @@ def softening_figure(table: pd.DataFrame, dos: pd.DataFrame) -> Figure:
             )
         axes.axhline(1.0, color=LINE_COLOUR, lw=0.8)
         axes.set(xlabel="smearing width σ (eV)", ylabel="factor on the forces")
-        legend_above(axes, plain(learner.removesuffix(f" {SCALED}")), columns=4)
+        legend_above(axes, plain(learner.removesuffix(f" {SCALED}")))
     if len(dos):
         axes = panels[-1]
         for k, metal in enumerate(metals):
@@ -133,7 +133,7 @@ def softening_figure(table: pd.DataFrame, dos: pd.DataFrame) -> Figure:
             ylabel=as_mathtext("chi_4 ((states/atom)²/eV)"),
         )
         from_zero(axes)
-        legend_above(axes, "d response of the labels", columns=4)
+        legend_above(axes, "d response of the labels")
     return figure
 
 
@@ -185,7 +185,7 @@ def curves_figure(table: pd.DataFrame) -> Figure:
                 label=plain(str(subject)),
             )
         axes.set(xscale="log", yscale="log", xlabel="training frames")
-        legend_above(axes, plain(learner), columns=4)
+        legend_above(axes, plain(learner))
     for axes in panels[::columns]:
         axes.set_ylabel("force error, 100 MAE/MAV (%)")
     for axes in panels[len(learners) :]:
