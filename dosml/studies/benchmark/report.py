@@ -15,7 +15,7 @@ from dosml.analysis.figures.benchmark import (
     softening_figure,
     why_figure,
 )
-from dosml.analysis.figures.style import save_figures
+from dosml.analysis.figures.style import house_style, save_figures
 from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.benchmark_sections import (
@@ -126,10 +126,9 @@ def write_benchmark_report(
     tex = folder / "benchmark.tex"
     with whole_file(tex) as partial:
         partial.write_text(latex_table(main), encoding="utf-8")
-    drawn = {
-        name: save_figures(made, folder / "figures")
-        for name, made in _figures(table, main, first, dos).items()
-    }
+    with house_style():
+        made = _figures(table, main, first, dos)
+    drawn = {name: save_figures(some, folder / "figures") for name, some in made.items()}
     sections = [ranking_section(ranked, _cost_words(cost))]
     for protocol in settings.protocol:
         rows = table[table["protocol"] == protocol]
