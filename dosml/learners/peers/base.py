@@ -11,7 +11,7 @@ from dosml.config_file import checked_options
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -55,6 +55,11 @@ class PeerSettings(WorkerSettings):
 
 #: What an adapter's settings are.
 AnySettings = PeerSettings | UniversalSettings
+
+
+def no_curve(_folder: Path) -> Sequence[Mapping[str, float]]:
+    """Training curve of a peer whose log tells none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,9 @@ class Adapter:
         Whether it watches frames that it does not train on; else it trains on all.
     counted
         What its epochs are called.
+    curve
+        What the log of a training in a folder tells of every epoch, see
+        `dosml.learners.peers.curves`; OSError, ValueError or LookupError if it cannot be read.
     definition
         Goes up whenever the same settings and data would give another model.
     trained
@@ -126,6 +134,7 @@ class Adapter:
     epochs_done: Callable[[Path], int]
     validates: bool = True
     counted: str = "epochs"
+    curve: Callable[[Path], Sequence[Mapping[str, float]]] = no_curve
     definition: int = 1
     trained: bool = True
 
