@@ -17,6 +17,7 @@ from dosml.version import __version__
 if TYPE_CHECKING:
     from dosml.api import (
         LammpsForceField,
+        benchmark,
         body_order,
         electron_map,
         grid,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LammpsForceField",
     "__version__",
+    "benchmark",
     "body_order",
     "electron_map",
     "grid",

@@ -27,6 +27,8 @@ from dosml.relabel.frames import SCAN, TRAINING, canonical, check_frames, frame_
 from dosml.relabel.store import content_hash
 from dosml.results import Models, Scan, Survey, Trained
 from dosml.settings import join_settings
+from dosml.studies.benchmark.run import run_benchmark
+from dosml.studies.benchmark.settings import BenchmarkSettings
 from dosml.studies.open_study import CurveSettings, GridSettings, TrainSettings
 from dosml.studies.open_study import load_study_settings as read_study
 from dosml.studies.scan import run_scan
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
     from dosml.relabel.dataset import Dataset
     from dosml.relabel.frames import Purpose
+    from dosml.studies.benchmark.run import BenchmarkResult
     from dosml.studies.body_order import BodyOrderResult
     from dosml.studies.scan_settings import ScanSettings
 
@@ -56,6 +59,7 @@ __all__ = [
     "Scan",
     "Survey",
     "Trained",
+    "benchmark",
     "body_order",
     "electron_map",
     "grid",
@@ -321,6 +325,35 @@ def _scan(
     )
     result = run_scan(resolve(settings), reporter_for(model.command, progress=progress))
     return Scan(result.folder)
+
+
+def benchmark(source: str | Path, *, progress: bool = False, **options: Any) -> BenchmarkResult:
+    """Train and test force fields on many metals and rank them; options of `dosml benchmark`.
+
+    Parameters
+    ----------
+    source
+        A collection (`dosml data list`), "reference", a folder or a file.
+    progress
+        Whether to print lines and progress bars.
+    options
+        By name, with underscores: `learner=("sgp", "chgnet")`, `metals=("Ti", "Cu")`,
+        `protocol=("full", "transfer")`, `train=200`, `dos_engine="none"`, `out="folder"`.
+
+    Returns
+    -------
+    BenchmarkResult
+        With `table`, `ranking`, `dos`, `why`, `report`.
+
+    Raises
+    ------
+    DosmlError
+        With one line that says what to do; everything finished stays in the folder.
+    """
+    settings = join_settings(
+        BenchmarkSettings, {**options, "source": str(source)}, None, required=None, nothing=""
+    )
+    return run_benchmark(settings, reporter_for("benchmark", progress=progress))
 
 
 def _own_frames(

@@ -92,3 +92,7 @@ class EnvironmentMissingError(LearnerError):
 
 class EnvironmentBuildError(LearnerError):
     """An environment of a peer that could not be made."""
+
+
+class FetchError(DosmlError):
+    """A file that cannot be fetched from the network."""

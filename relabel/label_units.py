@@ -74,7 +74,7 @@ _STRESS_FACTORS = {
     "rydberg/bohr^3": units.Bohr**3 / units.Rydberg,
 }
 #: Where VASP's xx yy zz xy yz zx has what ase's order yz xz xy asks for.
-_VASP_ORDER = (4, 5, 3)
+VASP_ORDER = (4, 5, 3)
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,41 @@ def _odd_energies(
     return [said]
 
 
-def _stresses(
-    frames: Sequence[Atoms], stresses: NDArray[np.float64], said: NDArray[np.float64], path: Path
-) -> list[str]:
+@dataclass(frozen=True)
+class StressSlope:
+    """Stresses against what the forces say.
+
+    Attributes
+    ----------
+    slope
+        1 where they are in eV/Å^3 with ase's sign.
+    vasp_order
+        Whether the shear stands in the order xy yz zx.
+    """
+
+    slope: float
+    vasp_order: bool
+
+
+def stress_slope(
+    frames: Sequence[Atoms],
+    forces: Sequence[NDArray[np.float64]],
+    stresses: NDArray[np.float64],
+) -> StressSlope | None:
+    """Compare stresses in any unit with forces in eV/Å; None where that cannot tell."""
+    chosen = _chosen(frames)
+    if len(chosen) < FEWEST_FRAMES:
+        return None
+    some = [frames[n] for n in chosen]
+    fit = fit_forces(some, [forces[n] for n in chosen])
+    if fit is None or fit.correlation < _FITTED:
+        return None
+    return _stress_slope(some, stresses[chosen], fit.stresses)
+
+
+def _stress_slope(
+    frames: Sequence[Atoms], stresses: NDArray[np.float64], said: NDArray[np.float64]
+) -> StressSlope | None:
     v = _volumes(frames)
     known = np.column_stack([np.ones(len(v)), v, v**2])
 
@@ -252,7 +284,7 @@ def _stresses(
         return np.asarray((of[:, :3] - of[:, :3].mean(axis=1, keepdims=True)).ravel())
 
     shear = _Slope.of(stresses[:, 3:].ravel(), said[:, 3:].ravel())
-    as_vasp = _Slope.of(stresses[:, _VASP_ORDER].ravel(), said[:, 3:].ravel())
+    as_vasp = _Slope.of(stresses[:, VASP_ORDER].ravel(), said[:, 3:].ravel())
     # in its own order shear follows the forces with 0.8 and more, in another with 0.2 and less
     turned = abs(as_vasp.correlation) > max(abs(shear.correlation) + 0.3, 0.6)
     found = [
@@ -262,8 +294,17 @@ def _stresses(
     ]
     sure = [one for one in found if abs(one.correlation) > _SURE]
     if not sure or len({one.value > 0 for one in sure}) > 1:
+        return None
+    return StressSlope(float(np.median([one.value for one in sure])), turned)
+
+
+def _stresses(
+    frames: Sequence[Atoms], stresses: NDArray[np.float64], said: NDArray[np.float64], path: Path
+) -> list[str]:
+    found = _stress_slope(frames, stresses, said)
+    if found is None:
         return []
-    slope = float(np.median([one.value for one in sure]))
+    slope, turned = found.slope, found.vasp_order
     if 1 / _STRESS_SLOPE <= slope <= _STRESS_SLOPE and not turned:
         return []
     volume = float(np.median([abs(frame.cell.volume) for frame in frames]))

@@ -11,7 +11,9 @@ from typer.core import TyperGroup
 from dosml.cli import (
     about,
     angular_need,
+    benchmark,
     body_order,
+    data,
     dos,
     electron_series,
     env,
@@ -82,11 +84,12 @@ app.command("learning-curve")(learning_curve.learning_curve)
 app.command("structures")(structures.structures)
 app.command("label-more")(label_more.label_more)
 app.command("transfer")(transfer.transfer)
+app.command("benchmark")(benchmark.benchmark)
 app.command("angular-need")(angular_need.angular_need)
 app.command("body-order")(body_order.body_order)
 app.add_typer(parts.engines, name="engines")
 app.add_typer(parts.learners, name="learners")
-app.add_typer(about.datasets, name="datasets")
+app.add_typer(data.app, name="data")
 app.command("cite")(about.cite)
 app.command("info")(about.info)
 app.add_typer(env.app, name="env")

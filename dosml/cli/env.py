@@ -17,7 +17,13 @@ app = typer.Typer(
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="flare, mace, metatrain (soap-bpnn, pet) or nequip.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="flare, mace, metatrain (soap-bpnn, pet), nequip, tace or universal (chgnet, "
+            "chgnet-rf, sevennet)."
+        ),
+    ],
     torch_index: Annotated[
         str | None,
         typer.Option(

@@ -50,7 +50,7 @@ def grid(
 
     own: dict[str, object] = {"targets": targets}
     if texts or vary:
-        own["vary"] = _values([*texts, *(vary or ())])
+        own["vary"] = read_values([*texts, *(vary or ())])
     settings = options.read_options(GridSettings, own, given)
     from dosml.cli.tables import training_table
     from dosml.studies.grid import grid as run
@@ -64,7 +64,7 @@ def grid(
         reporter.show(f"wrote {path}")
 
 
-def _values(texts: list[str]) -> dict[str, tuple[Any, ...]]:
+def read_values(texts: list[str]) -> dict[str, tuple[Any, ...]]:
     """Read NAME=VALUE,VALUE,...
 
     Raises

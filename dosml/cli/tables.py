@@ -126,3 +126,22 @@ def transfer_terminal(table: pd.DataFrame) -> Table:
         cells = [f"{errors[tier]:.1f}" for tier in tested]
         shown.add_row(*map(str, key), str(rows["n_train"].iloc[0]), *cells)
     return shown
+
+
+def ranking_table(ranking: pd.DataFrame) -> Table:
+    """Show the learners of a benchmark, the best first."""
+    shown = new_table("Learners by mean force error, 100 MAE/MAV, over tests that all have")
+    shown.add_column("learner", no_wrap=True)
+    for heading in ("tests", "force error\n%", "mean rank", "best on", "MAE\nmeV/Å", "training\ns"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for _, row in ranking.iterrows():
+        shown.add_row(
+            str(row["learner"]),
+            f"{row['n']}",
+            f"{row['force_percent_error']:.1f}",
+            f"{row['mean_rank']:.2f}",
+            f"{row['wins']}",
+            f"{_MEV * row['force_mae_ev_per_angstrom']:.1f}",
+            f"{row['seconds_training']:.0f}",
+        )
+    return shown

@@ -20,7 +20,8 @@ from pydantic import FiniteFloat  # noqa: TC002 - pydantic looks it up
 
 from dosml.errors import DosmlError, InputError, LearnerError
 from dosml.files import whole_file
-from dosml.learners.base import LearnerEntry, Prediction, check_training_data
+from dosml.learners.base import LearnerEntry, check_training_data
+from dosml.learners.offsets import fit_offsets, offset_of, shifted_predictions
 from dosml.memory import peak_memory_mib
 from dosml.records import Record, read_record
 from dosml.relabel.ase_factory import PREFIX, AseFactory, Evaluation, evaluate, lacking
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ase import Atoms
-    from numpy.typing import NDArray
 
-    from dosml.learners.base import Progress
+    from dosml.learners.base import Prediction, Progress
     from dosml.registry import NoOptions
     from dosml.relabel.dataset import LabelSet
 
@@ -121,16 +121,8 @@ class AseLearner:
             energies.append(_evaluate(self.factory.name, frame, calculator).energy)
         if progress is not None:
             progress("energies", len(frames), len(frames))
-        sizes = np.array([len(frame) for frame in frames])
-        elements = tuple(sorted({symbol for frame in frames for symbol in frame.symbols}))
-        counts = composition(frames, elements)
-        offsets, misfits = [], []
-        for labels in label_sets:
-            missing = (labels.energies - np.array(energies)) / sizes
-            best = np.linalg.lstsq(counts / sizes[:, None], missing, rcond=None)[0]
-            offsets.append(dict(zip(elements, best.tolist(), strict=True)))
-            misfit = missing - counts @ best / sizes
-            misfits.append(float(np.sqrt(np.mean(misfit**2))))
+        said = np.array(energies)
+        fitted = [fit_offsets(frames, labels.energies, said) for labels in label_sets]
         known = {
             "learner": self.name,
             "n_frames": len(frames),
@@ -141,7 +133,7 @@ class AseLearner:
             "cpu_seconds": round(time.process_time() - cpu_began, 3),
             "device": str(getattr(calculator, "device", "not known")),
             "peak_memory_mib": peak_memory_mib(),
-            "n_parameters": len(elements),
+            "n_parameters": len(fitted[0][0]),
             "epochs": 0,
         }
         facts = [
@@ -150,9 +142,9 @@ class AseLearner:
                 "energy_misfit_ev_per_atom": misfit,
                 **{f"energy_offset_{symbol}_ev": value for symbol, value in one.items()},
             }
-            for one, misfit in zip(offsets, misfits, strict=True)
+            for one, misfit in fitted
         ]
-        return AseModels(self.factory, offsets, facts)
+        return AseModels(self.factory, [one for one, _ in fitted], facts)
 
 
 class AseModels:
@@ -190,21 +182,9 @@ class AseModels:
         """
         calculator = make_calculator(self._factory)
         found = [_evaluate(self._factory.name, frame, calculator) for frame in frames]
-        empty = np.full(6, np.nan)
-        stresses = [empty if one.stress is None else one.stress for one in found]
-        return [
-            Prediction(
-                energies=np.array(
-                    [
-                        one.energy + _offset(frame, offsets)
-                        for frame, one in zip(frames, found, strict=True)
-                    ]
-                ),
-                forces=[one.forces for one in found],
-                stresses=np.array(stresses).reshape(-1, 6),
-            )
-            for offsets in self._offsets
-        ]
+        return shifted_predictions(
+            frames, [(one.energy, one.forces, one.stress) for one in found], self._offsets
+        )
 
     def facts(self) -> list[dict[str, Any]]:
         """Give what the calculator is, its energy offsets and what fitting them cost."""
@@ -305,27 +285,10 @@ class OffsetCalculator(Calculator):
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         found = _evaluate(self._name, self.atoms, self._calculator)
-        energy = found.energy + _offset(self.atoms, self._offsets)
+        energy = found.energy + offset_of(self.atoms, self._offsets)
         self.results = {"energy": energy, "free_energy": energy, "forces": found.forces}
         if found.stress is not None:
             self.results["stress"] = found.stress
-
-
-def composition(frames: Sequence[Atoms], elements: Sequence[str]) -> NDArray[np.float64]:
-    """Atoms of each element in each frame, shape (n_frames, n_elements)."""
-    symbols = [frame.get_chemical_symbols() for frame in frames]
-    return np.array([[one.count(element) for element in elements] for one in symbols], dtype=float)
-
-
-def _offset(frame: Atoms, offsets: Mapping[str, float]) -> float:
-    symbols = frame.get_chemical_symbols()
-    unknown = sorted(set(symbols) - set(offsets))
-    if unknown:
-        raise LearnerError(
-            f"a frame holds {', '.join(unknown)}, the training frames held "
-            f"{', '.join(sorted(offsets))}: the energy of an atom is not known"
-        )
-    return sum(offsets[symbol] for symbol in symbols)
 
 
 def _evaluate(name: str, frame: Atoms, calculator: Calculator) -> Evaluation:
@@ -377,4 +340,5 @@ def _entry(factory: AseFactory, text: str) -> LearnerEntry:
         make=make,
         suffix=AseModels.suffix,
         load=load_ase_model,
+        trained=False,
     )

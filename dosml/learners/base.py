@@ -203,6 +203,7 @@ class LearnerEntry(Entry):
     suffix: str
     load: Callable[[Path, str | None], Calculator]
     join: Callable[[Sequence[Path], Sequence[float], str], AcrossModel] | None = None
+    trained: bool = True
 
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

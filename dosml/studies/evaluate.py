@@ -20,7 +20,8 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.errors import InputError, LearnerError
 from dosml.files import whole_file
-from dosml.learners.ase_calculator import composition, make_calculator
+from dosml.learners.ase_calculator import make_calculator
+from dosml.learners.offsets import composition
 from dosml.learners.registry import load_model
 from dosml.relabel.ase_factory import PREFIX, AseFactory, evaluate
 from dosml.studies.labels import labels_of, subjects_of

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from dosml.learners.base import Learner
     from dosml.progress import Reporter
+    from dosml.relabel.dataset import Dataset
     from dosml.studies.open_study import GridSettings, OpenStudy
 
 #: Share of the training frames on which grid points are compared.
@@ -63,7 +64,7 @@ def grid(settings: GridSettings, reporter: Reporter) -> StudyResult:
         points = [dict(zip(values, point, strict=True)) for point in product(*values.values())]
         # a value out of range is told before the work begins
         learners = [settings.make_learners(**point)[0] for point in points]
-        train, validation = validation_split(study, settings.seed)
+        train, validation = validation_split(study.data, settings.seed)
         for line in long_trainings([learner], len(points) * len(study.data.names)):
             reporter.say(line)
         reporter.say(
@@ -119,7 +120,7 @@ def _values(
     return values
 
 
-def validation_split(study: OpenStudy, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def validation_split(data: Dataset, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Frames that the grid trains on and is compared on, out of the training frames.
 
     Raises
@@ -127,14 +128,14 @@ def validation_split(study: OpenStudy, seed: int) -> tuple[tuple[int, ...], tupl
     InputError
         If there are too few training frames.
     """
-    among = study.data.train
+    among = data.train
     count = max(1, round(VALIDATION * len(among)))
     if len(among) - count < 2:
         raise InputError(
             f"a grid needs a few training frames to compare its points on, got {len(among)} "
             "training frames in all"
         )
-    drawn = nested_subsets([study.data.tiers[n] for n in among], [count], seed=seed)[0]
+    drawn = nested_subsets([data.tiers[n] for n in among], [count], seed=seed)[0]
     validation = tuple(sorted(among[int(k)] for k in drawn))
     kept = set(validation)
     return tuple(n for n in among if n not in kept), validation

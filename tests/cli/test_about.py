@@ -81,11 +81,3 @@ def test_info_has_what_a_report_of_a_bug_needs():
     text = run("info")
     for word in ("dosml", "python", "torch", "system", "processor cores", "engines", "learners"):
         assert re.search(rf"^{word}\s+\S", text, flags=re.MULTILINE), word
-
-
-def test_datasets_are_listed_and_shown():
-    assert "PBE labels of Au, Cu, Os, Ti" in run("datasets")
-    shown = run("datasets", "show", "reference")
-    assert "52 frames of 8 atoms (12 held out)" in shown
-    assert "converged" in shown
-    assert CliRunner().invoke(app, ["datasets", "show", "tm23"]).exit_code != 0

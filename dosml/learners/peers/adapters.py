@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dosml.errors import InputError
-from dosml.learners.peers import flare, mace, metatrain, nequip
+from dosml.learners.peers import flare, mace, metatrain, nequip, tace, universal
 
 if TYPE_CHECKING:
     from dosml.learners.peers.base import Adapter
@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 #: Name of the learner -> its adapter.
 ADAPTERS: dict[str, Adapter] = {
     one.name: one
-    for one in (flare.ADAPTER, mace.ADAPTER, metatrain.PET, metatrain.SOAP_BPNN, nequip.ADAPTER)
+    for one in (
+        universal.CHGNET,
+        universal.CHGNET_RF,
+        flare.ADAPTER,
+        mace.ADAPTER,
+        nequip.ADAPTER,
+        metatrain.PET,
+        universal.SEVENNET,
+        metatrain.SOAP_BPNN,
+        tace.ADAPTER,
+    )
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,28 +15,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class PeerSettings(BaseModel):
-    """Settings that every peer has.
-
-    Numbers follow each project's own advice for small sets; a preset changes several at once, and
-    what is given beside it wins.
-    """
+class WorkerSettings(BaseModel):
+    """Settings of everything that runs in an environment of its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str = Field(
         default="default", description="default, or a preset of the peer: quick, paper"
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto: the GPUs where there are some"
+    )
+    seed: int = Field(default=0, ge=0, description="of the split and of the training")
+
+
+class UniversalSettings(WorkerSettings):
+    """Settings of what rests on potentials that are trained already: no passes over the data."""
+
+    #: What the learner of all peers asks for.
+    epochs: ClassVar[int] = 1
+    validation: ClassVar[float] = 0.0
+    use_stress: ClassVar[bool] = True
+
+
+class PeerSettings(WorkerSettings):
+    """Settings that every peer has that is trained from scratch.
+
+    Numbers follow each project's own advice for small sets; a preset changes several at once, and
+    what is given beside it wins.
+    """
+
     cutoff: float = Field(default=5.0, gt=0, description="Å")
     epochs: int = Field(default=500, ge=1, description="largest number of passes over the data")
     validation: float = Field(
         default=0.1, gt=0, lt=1, description="share of the training frames, at least one frame"
     )
     use_stress: bool = Field(default=True, description="train on stresses where there are labels")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto: the GPUs where there are some"
-    )
-    seed: int = Field(default=0, ge=0, description="of the split and of the training")
+
+
+#: What an adapter's settings are.
+AnySettings = PeerSettings | UniversalSettings
 
 
 def no_curve(_folder: Path) -> Sequence[Mapping[str, float]]:
@@ -101,11 +119,13 @@ class Adapter:
         `dosml.learners.peers.curves`; OSError, ValueError or LookupError if it cannot be read.
     definition
         Goes up whenever the same settings and data would give another model.
+    trained
+        Whether forces of the labels decide anything; else only energies per element do.
     """
 
     name: str
     help: str
-    settings: type[PeerSettings]
+    settings: type[PeerSettings | UniversalSettings]
     presets: Mapping[str, Mapping[str, Any]]
     packages: tuple[str, ...]
     worker: str
@@ -116,8 +136,9 @@ class Adapter:
     counted: str = "epochs"
     curve: Callable[[Path], Sequence[Mapping[str, float]]] = no_curve
     definition: int = 1
+    trained: bool = True
 
-    def make_settings(self, options: Mapping[str, Any]) -> PeerSettings:
+    def make_settings(self, options: Mapping[str, Any]) -> AnySettings:
         """Put options over their preset.
 
         Raises

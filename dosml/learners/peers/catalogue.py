@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
     from dosml.learners.base import Learner
-    from dosml.learners.peers.base import Adapter, PeerSettings
+    from dosml.learners.peers.base import Adapter, AnySettings
 
 
-def _make(name: str, settings: PeerSettings, workers: int) -> Learner:
+def _make(name: str, settings: AnySettings, workers: int) -> Learner:
+    from dosml.learners.peers.finished import FinishedLearner
     from dosml.learners.peers.learner import PeerLearner
+    from dosml.learners.peers.universal import ZeroShotSettings
 
     peer = adapter(name)
     given = settings.model_dump(exclude_unset=True)  # a preset decides the others
-    return PeerLearner(peer, peer.make_settings(given), workers=workers)
+    made = peer.make_settings(given)
+    if isinstance(made, ZeroShotSettings):
+        return FinishedLearner(peer, made)
+    return PeerLearner(peer, made, workers=workers)
 
 
 def _load(path: Path, device: str | None) -> Calculator:
@@ -40,6 +45,7 @@ def entry(peer: Adapter) -> LearnerEntry:
         make=partial(_make, peer.name),
         suffix=".zip",
         load=_load,
+        trained=peer.trained,
     )
 
 

@@ -55,6 +55,8 @@ RECIPES = {
     "mace": Recipe(("mace",), ("mace-torch", "e3nn", "torch")),
     "metatrain": Recipe(("soap-bpnn", "pet"), ("metatrain", "torch-spex", "torch")),
     "nequip": Recipe(("nequip",), ("nequip", "e3nn", "torch")),
+    "tace": Recipe(("tace",), ("tace", "e3nn", "torch")),
+    "universal": Recipe(("chgnet", "chgnet-rf", "sevennet"), ("chgnet", "sevenn", "torch")),
 }
 #: Name of a learner -> name of its environment.
 ENVIRONMENT_OF = {learner: name for name, recipe in RECIPES.items() for learner in recipe.learners}

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.learners.base import Progress
-    from dosml.learners.peers.base import Adapter, PeerSettings
+    from dosml.learners.peers.base import Adapter, AnySettings
     from dosml.learners.peers.environments import Environment
     from dosml.relabel.dataset import LabelSet
 
@@ -76,7 +76,7 @@ class PeerLearner:
     def __init__(
         self,
         adapter: Adapter,
-        settings: PeerSettings,
+        settings: AnySettings,
         *,
         workers: int = 1,
         folder: Path | None = None,
@@ -293,7 +293,7 @@ def _is_whole(place: Path) -> bool:
 
 
 def _anew(
-    adapter: Adapter, settings: PeerSettings, workers: int, folder: Path | None
+    adapter: Adapter, settings: AnySettings, workers: int, folder: Path | None
 ) -> PeerLearner:
     return PeerLearner(adapter, settings, workers=workers, folder=folder)
 
@@ -308,7 +308,7 @@ class PeerModels:
         self,
         adapter: Adapter,
         environment: Environment,
-        settings: PeerSettings,
+        settings: AnySettings,
         jobs: Sequence[Job],
         facts: Sequence[dict[str, Any]],
         temporary: tempfile.TemporaryDirectory[str] | None,

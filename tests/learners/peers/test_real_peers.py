@@ -11,6 +11,7 @@ import pytest
 from ase.calculators.emt import EMT
 
 from dosml.errors import EnvironmentMissingError
+from dosml.learners.base import KeepsTrainings
 from dosml.learners.peers.calculator import PeerCalculator
 from dosml.learners.registry import make_learner
 from dosml.relabel.dataset import LabelSet
@@ -22,9 +23,16 @@ OPTIONS = {
     "nequip": {"preset": "quick", "dtype": "float64", "epochs": 12},
     "pet": {"preset": "quick", "epochs": 12},
     "soap-bpnn": {"preset": "quick", "epochs": 12},
+    "tace": {"preset": "quick", "dtype": "float64", "epochs": 12},
+    "chgnet": {},
+    "sevennet": {},
+    "chgnet-rf": {"directions": 240, "features": 128},
 }
 #: Loosest plausible error (%) after so few epochs: 100 is a model that predicts no force at all.
-LEARNT = {"flare": 30, "mace": 60, "nequip": 60, "pet": 100, "soap-bpnn": 80}
+LEARNT = {"flare": 30, "mace": 60, "nequip": 60, "pet": 100, "soap-bpnn": 80, "tace": 100,
+          "chgnet": 60, "sevennet": 60, "chgnet-rf": 10}  # fmt: skip
+#: Tolerance of finite differences: the weights of these are of single precision.
+COARSE = {"chgnet": 0.05, "sevennet": 0.05}
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -52,9 +60,11 @@ def labels_of(frames) -> LabelSet:
 @pytest.mark.parametrize("name", list(OPTIONS))
 def test_trains_predicts_and_is_consistent(name, tmp_path) -> None:
     try:
-        learner = make_learner(name, OPTIONS[name], workers=1).at(tmp_path)
+        learner = make_learner(name, OPTIONS[name], workers=1)
     except EnvironmentMissingError as error:
         pytest.skip(str(error))
+    if isinstance(learner, KeepsTrainings):
+        learner = learner.at(tmp_path)
     frames, held = [frame(k) for k in range(10)], [frame(k) for k in range(50, 54)]
     models = learner.fit(frames, [labels_of(frames)])
     (predicted,) = models.predict(held)
@@ -74,10 +84,14 @@ def test_trains_predicts_and_is_consistent(name, tmp_path) -> None:
     step = 1e-3
     for index, axis in ((0, 0), (5, 2)):
         force = -_difference(atoms, calculator, step, index, axis)
-        assert force == pytest.approx(predicted.forces[0][index, axis], abs=2e-4, rel=2e-3)
+        assert force == pytest.approx(
+            predicted.forces[0][index, axis], abs=COARSE.get(name, 2e-4), rel=2e-3
+        )
     for number, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
         slope = _strain_difference(atoms, calculator, step, i, j) / atoms.get_volume()
-        assert slope == pytest.approx(predicted.stresses[0][number], abs=2e-5, rel=2e-3)
+        assert slope == pytest.approx(
+            predicted.stresses[0][number], abs=COARSE.get(name, 2e-4) / 10, rel=2e-3
+        )
     calculator.close()
 
 

@@ -98,6 +98,8 @@ def _train(train: Callable[..., dict[str, Any]], folder: Path) -> None:
     result = {
         **facts,
         "seconds_training": round(seconds, 2),
+        # of the attempt that came to the end: a killed one leaves no count
+        "cpu_seconds": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
         "attempts": attempt + 1,
         "peak_memory_mib": round(_peak_memory_mib(), 1),
         "versions": {name: version(name) for name in job["packages"]},
