@@ -5,8 +5,8 @@ With moments A, A', A'' of three channels,
     Cartesian   B_abc = sum_ijk w_i w'_j w''_k (n_i.n_j)^a (n_j.n_k)^b (n_i.n_k)^c,
     spherical   B3_l1l2l3 = sum over m of G A_l1m1 A'_l2m2 A''_l3m3,   G = integral of R R R.
 
-The degrees of the nodes are L1 = a + c, L2 = a + b, L3 = b + c, so every triple (L1, L2, L3) with an
-even sum that closes a triangle is one Cartesian invariant and one spherical one. Each Cartesian
+The degrees of the nodes are L1 = a + c, L2 = a + b, L3 = b + c, so every triple (L1, L2, L3) with
+an even sum that closes a triangle is one Cartesian invariant and one spherical one. Each Cartesian
 invariant is a sum of the spherical ones with l_i = L_i, L_i - 2, ...: the map between them is
 triangular, hence invertible, and both span the same.
 """

@@ -17,7 +17,6 @@ from __future__ import annotations
 from functools import cache
 from itertools import permutations
 from math import factorial, prod
-
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -18,7 +18,13 @@ from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.model import SgpModels
-from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, SgpSettings, with_cutoff
+from dosml.learners.sgp.settings import (
+    GRID_CUTOFFS,
+    GRID_VALUES,
+    LARGEST_DEGREE,
+    SgpSettings,
+    with_cutoff,
+)
 from dosml.learners.sgp.targets import Targets
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
 from dosml.memory import peak_memory_mib
@@ -84,10 +90,12 @@ class SgpLearner:
 
         The device is left out: it changes results by rounding only.
         """
+        # trainings of other descriptors stay valid
+        idle = set() if self.settings.descriptor == "cace" else {"nu"}
         return {
             "learner": self.name,
             "definition": DEFINITION,
-            "settings": self.settings.model_dump(exclude={"device"}),
+            "settings": self.settings.model_dump(exclude={"device", *idle}),
         }
 
     def settled(self, frames: Sequence[Atoms]) -> SgpLearner:
@@ -114,6 +122,9 @@ class SgpLearner:
         values: dict[str, tuple[Any, ...]] = {"cutoff": cutoffs, **GRID_VALUES}
         if self.settings.descriptor == "B1":  # no angular part
             del values["l_max"]
+        if self.settings.descriptor == "cace":
+            largest = LARGEST_DEGREE[self.settings.nu]
+            values["l_max"] = tuple(one for one in GRID_VALUES["l_max"] if one <= largest)
         return values
 
     def fit(
