@@ -178,7 +178,7 @@ _BY_PANEL = {
         *("train_on", "sizes", "repeats", "small", "retry_failed"),
     ),
     "Force field": (
-        *("learner", "learner_option", "descriptor", "inducing", "learner_preset", "epochs"),
+        *("learner", "learner_option", "descriptor", "nu", "inducing", "learner_preset", "epochs"),
         *("device", "cutoff", "n_max", "zeta", "l_max"),
     ),
     "Running": ("seed", "workers", "out", "config", "dry_run"),
@@ -205,7 +205,10 @@ class TrainingOptions(TypedDict, total=False):
             "give it again for more. `dosml learners show NAME` lists them."
         ),
     ]
-    descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2 or B1+B2.")]
+    descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2, B1+B2 or cace.")]
+    nu: Annotated[
+        Number, typer.Option(help="Largest number of densities in a product: nu + 1 bodies (cace).")
+    ]
     inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
     learner_preset: Annotated[
         Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")

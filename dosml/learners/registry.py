@@ -28,6 +28,7 @@ SHARED = {
     "l_max": "l_max",
     "zeta": "zeta",
     "descriptor": "descriptor",
+    "nu": "nu",
     "inducing": "n_inducing",
     "learner_preset": "preset",
     "epochs": "epochs",
