@@ -205,6 +205,30 @@ class LearnerEntry(Entry):
     join: Callable[[Sequence[Path], Sequence[float], str], AcrossModel] | None = None
 
 
+def watched_frames(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Draw the frames that are trained on, and those that are watched: one at least of two or more.
+
+    Parameters
+    ----------
+    count
+        Number of frames.
+    share
+        Of them to watch.
+    seed
+        The same gives the same frames for every learner and label set.
+
+    Returns
+    -------
+    trained, watched
+        Their numbers, ascending.
+    """
+    import numpy as np
+
+    order = np.random.default_rng(seed).permutation(count)
+    n_watched = min(max(1, round(share * count)), count - 1)
+    return sorted(order[n_watched:].tolist()), sorted(order[:n_watched].tolist())
+
+
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:
     """Refuse training data that no learner can use.
 
