@@ -147,7 +147,6 @@ class Training:
         self._dtype: torch.dtype = getattr(torch, settings.dtype)
         builder = TableBuilder(settings.cutoff, species)
         tables = [builder.build([frame], n) for n, frame in enumerate(frames)]
-        self._baseline = _baseline(tables, labels, len(species))
         self._trained_on, self._watched = watched_frames(
             len(frames), settings.validation, settings.seed
         )
@@ -158,6 +157,7 @@ class Training:
                 f"no atom of the training frames has a neighbour within {settings.cutoff} Å: "
                 "raise cutoff"
             )
+        self._baseline = _baseline(tables, labels, len(species))
         forces = np.concatenate([labels.forces[n] for n in self._trained_on])
         self._scale = max(float(np.sqrt(np.mean(np.square(forces)))), 1e-3)
         stress = labels.stresses if settings.use_stress else None
