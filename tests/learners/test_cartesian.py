@@ -1,4 +1,4 @@
-"""Cartesian force fields: networks, losses, training, files; contracts are tested with the others."""
+"""Cartesian force fields: networks, losses, training, files; contracts have their own suite."""
 
 from __future__ import annotations
 
