@@ -28,6 +28,7 @@ from typing import (
 import typer
 
 from dosml.errors import InputError
+from dosml.learners.peers import catalogue
 from dosml.learners.registry import learner_names
 from dosml.terminal import print_line
 
@@ -211,13 +212,15 @@ class TrainingOptions(TypedDict, total=False):
     ]
     inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
     learner_preset: Annotated[
-        Text, typer.Option(help="Settings of the peers: default, quick, or paper (nequip, flare).")
+        Text,
+        typer.Option(help="Settings: default, quick or paper (nequip, flare); not the sgp."),
     ]
-    epochs: Annotated[Number, typer.Option(help="Passes over the data of the peers, at most.")]
+    epochs: Annotated[Number, typer.Option(help="Passes over the data, at most; not of the sgp.")]
     device: Annotated[
         Text,
         typer.Option(
-            help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
+            help="Where to train: cpu or cuda. Default: dosml's own on the cpu, peers on a GPU if "
+            "any."
         ),
     ]
 
@@ -252,7 +255,7 @@ def learner_words() -> dict[str, str]:
     names = learner_names()
     return {
         "learners": ", ".join(names),
-        "peers": ", ".join(name for name in names if name != "sgp"),
+        "peers": ", ".join(entry.name for entry in catalogue.ENTRIES),
     }
 
 

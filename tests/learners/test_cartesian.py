@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -326,6 +328,16 @@ def test_the_learning_rate_falls_without_progress_and_at_the_end() -> None:
     by_time = settings.model_copy(update={"seconds": 10.0})
     assert Progress(epoch=1, seconds=9.0).learning_rate(by_time) == pytest.approx(0.005)
     assert Progress(epoch=1, seconds=10.0, best_epoch=1).ended(by_time)
+
+
+def test_plans_do_not_need_torch() -> None:
+    code = (
+        "import sys; from dosml.learners.registry import make_learner; "
+        "one = make_learner('cace', {'nu': 2}); one.fingerprint(); one.effort(2); "
+        "print('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "False"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
