@@ -2,9 +2,9 @@
 
     python benchmarks/cartesian_weak.py OUT [--metals Ti,Cu] [--frames 9,27] [--weight 1]
 
-cace on 9 and 27 training frames at 0.2 eV, with labels of energies alone and of energies and forces,
-for every form of weak supervision; OUT/weak.csv holds the force % error on the held-out frames and the
-change from the training without it, on the same frames (paired).
+cace on 9 and 27 training frames at 0.2 eV, with labels of energies alone and of energies and
+forces, for every form of weak supervision; OUT/weak.csv holds the force % error on the held-out
+frames and the change from the training without it, on the same frames (paired).
 """
 
 from __future__ import annotations

@@ -24,14 +24,16 @@ class CartesianSettings(BaseModel):
     preset: str = Field(default="default", description="default, or quick: small and short")
     cutoff: float = Field(default=5.0, gt=0, description="Å")
     n_max: int = Field(default=8, ge=1, le=32, description="Bessel functions of the distance")
-    epochs: int = Field(default=200, ge=1, description="largest number of passes over the data")
+    epochs: int = Field(
+        default=200, ge=1, le=10**6, description="largest number of passes over the data"
+    )
     seconds: float | None = Field(
         default=None,
         gt=0,
         description="wall time after which training ends; the learning rate follows it, and the "
         "model depends on the machine",
     )
-    batch_size: int = Field(default=4, ge=1, description="frames")
+    batch_size: int = Field(default=4, ge=1, le=10**6, description="frames")
     learning_rate: float = Field(default=0.01, gt=0, description="at the start")
     lr_factor: float = Field(
         default=0.6, gt=0, lt=1, description="factor on the learning rate without progress"
@@ -64,7 +66,9 @@ class CartesianSettings(BaseModel):
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="of the training; what is trained is evaluated in float64"
     )
-    seed: int = Field(default=0, ge=0, description="of the split, the weights and the order")
+    seed: int = Field(
+        default=0, ge=0, le=2**31, description="of the split, the weights and the order"
+    )
 
 
 class CaceSettings(CartesianSettings):
@@ -81,7 +85,10 @@ class CaceSettings(CartesianSettings):
         default=True, description="also the products that close rings; false: trees, as published"
     )
     channels: int = Field(
-        default=16, ge=1, description="mixtures of radial functions for each pair of embeddings"
+        default=16,
+        ge=1,
+        le=512,
+        description="mixtures of radial functions for each pair of embeddings",
     )
     embedding: int | None = Field(
         default=None,
@@ -90,7 +97,7 @@ class CaceSettings(CartesianSettings):
         description="length of an element's embedding; None: one for each element, four at most",
     )
     layers: int = Field(default=1, ge=0, le=3, description="passes of messages")
-    message_channels: int = Field(default=4, ge=1, description="channels of a message")
+    message_channels: int = Field(default=4, ge=1, le=512, description="channels of a message")
 
 
 class IctpSettings(CartesianSettings):
@@ -106,7 +113,7 @@ class IctpSettings(CartesianSettings):
     correlation: int = Field(
         default=3, ge=1, le=3, description="largest number of tensors in a product"
     )
-    channels: int = Field(default=16, ge=1, description="channels")
+    channels: int = Field(default=16, ge=1, le=512, description="channels")
     layers: int = Field(default=2, ge=1, le=3, description="layers")
 
     @model_validator(mode="after")
