@@ -299,4 +299,4 @@ def polynomial_table(graphs: Sequence[Multigraph], l_max: int) -> PolynomialTabl
 
 def evaluate_table(table: PolynomialTable, moments: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values of the multigraphs, shape (n, n_graphs), for moments of shape (n, n_moments)."""
-    return np.prod(moments[:, table.factors], axis=2) @ table.coefficients
+    return np.asarray(np.prod(moments[:, table.factors], axis=2) @ table.coefficients)
