@@ -16,6 +16,7 @@ from dosml.version import __version__
 
 if TYPE_CHECKING:
     from dosml.api import (
+        LammpsForceField,
         electron_map,
         grid,
         learning_curve,
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
         load_model,
         nelect_scan,
         smear_scan,
+        start_lammps,
         survey,
         train,
     )
 
 __all__ = [
+    "LammpsForceField",
     "__version__",
     "electron_map",
     "grid",
@@ -36,6 +39,7 @@ __all__ = [
     "load_model",
     "nelect_scan",
     "smear_scan",
+    "start_lammps",
     "survey",
     "train",
 ]

@@ -16,6 +16,7 @@ import ase.io
 from dosml.campaign import RECORD
 from dosml.errors import InputError
 from dosml.files import whole_file
+from dosml.learners.lammps import LammpsForceField, start_lammps
 from dosml.learners.registry import load_model
 from dosml.paths import expand_home
 from dosml.plan import resolve
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from dosml.studies.scan_settings import ScanSettings
 
 __all__ = [
+    "LammpsForceField",
     "Models",
     "Scan",
     "Survey",
@@ -58,6 +60,7 @@ __all__ = [
     "load_model",
     "nelect_scan",
     "smear_scan",
+    "start_lammps",
     "survey",
     "train",
 ]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: The one measure whose correlation with the force error is tested without a correction: it was
 #: fixed here before the survey of all metals. All others are exploratory.
 PRIMARY = "chi_4_unsmeared_states2_per_ev_atom2"
+#: chi_4 in units of the band's own energy, what a percentage can depend on. Exploratory: it was
+#: found on the survey of 20 metals.
+REDUCED = "chi_4_reduced_states2_per_atom2"
 _PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
 
 
@@ -188,6 +191,16 @@ _ENTRIES: tuple[Measure, ...] = (
         "chi_4 of the same levels filled without smearing, at the Fermi level that they have then: "
         "the primary measure of a survey, all others are exploratory.",
         lambda read: D_WEIGHTS[4] * read.response_unsmeared,
+        window="moments",
+        expected_sign=1,
+        smeared=True,
+    ),
+    Measure(
+        REDUCED,
+        "chi_4 of the band's width",
+        "states²/atom²",
+        "Unsmeared chi_4 times the d-band width: the response in units of the band's own energy.",
+        lambda read: D_WEIGHTS[4] * read.response_unsmeared * read.moments.width,
         window="moments",
         expected_sign=1,
         smeared=True,

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from dosml.analysis.measures.columns import result_columns
-from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.measures.table import PRIMARY, REDUCED
 from dosml.errors import InputError
 from dosml.records import (
     CAMPAIGN,
@@ -168,6 +168,8 @@ def read_campaign(folder: Path) -> CampaignTables:
     if response is not None and results[PRIMARY].isna().all():
         # older versions wrote the integral only
         results[PRIMARY] = D_WEIGHTS[4] * response
+    if results[REDUCED].isna().all() and "d_band_width_ev" in results:
+        results[REDUCED] = results[PRIMARY] * results["d_band_width_ev"]
     content = report_content(folder, record) or ReportContent()
     dos = campaign_table(folder, "d_dos.csv", record)
     if dos is not None:

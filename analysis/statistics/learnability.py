@@ -1,9 +1,11 @@
 """The force error of a metal from its d-DOS alone, calibrated on the metals of a survey.
 
-    ln(force error) = a + b chi_4 + s(crystal)
+    ln(force error) = a + b x + s(crystal)
 
-with unsmeared chi_4 and an offset for the kind of crystal that is drawn towards zero (`SHRINK`
-metals' worth). The 90 % interval is Student's, from the errors of the metals left out one by one.
+with x the reduced chi_4 (unsmeared chi_4 times the width of the d band: an error in percent has no
+unit, so it is held against a response without one in energy) and an offset for the kind of crystal
+that is drawn towards zero (`SHRINK` metals' worth). The 90 % interval is Student's, from the errors
+of the metals left out one by one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.measures.table import REDUCED
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ SHRINK = 2.0
 CONFIDENCE = 0.90
 #: Fewest metals of a calibration: each is left out, and again in the check of the coverage.
 FEWEST = 6
-#: How far outside the range of the calibration a chi_4 may lie, as a share of that range.
+#: How far outside the range of the calibration x may lie, as a share of that range.
 MARGIN = 0.05
-COLUMNS = ("metal", "crystal", PRIMARY, "d_band_center_ev", "force_percent_error")
+COLUMNS = ("metal", "crystal", REDUCED, "d_band_center_ev", "force_percent_error")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Expectation:
     percent_error, low, high
         Expected force error in % and its 90 % interval.
     nearest
-        Metals of the calibration nearest in chi_4, with their force errors in %.
+        Metals of the calibration nearest in x, with their force errors in %.
     """
 
     percent_error: float
@@ -98,32 +100,33 @@ class Calibration:
         kept = self.table[self.table["metal"] != metal].reset_index(drop=True)
         return Calibration(kept, self.words)
 
-    def expect(self, chi_four: float, crystal: str | None) -> Expectation:
+    def expect(self, response: float, crystal: str | None) -> Expectation:
         """Expect the force error of a metal.
 
         Parameters
         ----------
-        chi_four
-            Its unsmeared chi_4, (states/atom)^2/eV.
+        response
+            Its reduced chi_4, (states/atom)^2.
         crystal
             fcc, hcp, bcc, ...; None, or one that no metal here has, takes no offset.
 
         Raises
         ------
         InputError
-            If chi_4 lies outside the range of the metals here.
+            If the response lies outside the range of the metals here.
         """
         x, y, kinds = _columns(self.table)
         low, high = float(x.min()), float(x.max())
         room = MARGIN * (high - low)
-        if not low - room <= chi_four <= high + room:
+        if not low - room <= response <= high + room:
             raise InputError(
-                f"chi_4 = {chi_four:.3f} (states/atom)²/eV lies outside the {len(x)} metals of the "
-                f"calibration ({low:.3f} to {high:.3f}): no force error is told that far away"
+                f"chi_4 times the d-band width, {response:.3f} (states/atom)², lies outside the "
+                f"{len(x)} metals of the calibration ({low:.3f} to {high:.3f}): "
+                "no force error is told that far away"
             )
-        value = _predict(x, y, kinds, chi_four, crystal)
+        value = _predict(x, y, kinds, response, crystal)
         half = _half_width(_left_out(x, y, kinds) - y)
-        order = np.argsort(np.abs(x - chi_four))[:3]
+        order = np.argsort(np.abs(x - response))[:3]
         metals = self.table["metal"].to_numpy()
         return Expectation(
             float(np.exp(value)),
@@ -135,13 +138,10 @@ class Calibration:
     def q2(self) -> tuple[float, float]:
         """Give Q² of ln(error), metals left out: of this model, of a line in the d-band centre."""
         x, y, kinds = _columns(self.table)
-        centre = self.table["d_band_center_ev"].to_numpy(float)
-        plain = (len(y) * y.mean() - y) / (len(y) - 1)  # mean of the others
-        spread = np.sum((plain - y) ** 2)
         nothing = np.array([None] * len(y), dtype=object)
         return (
-            float(1 - np.sum((_left_out(x, y, kinds) - y) ** 2) / spread),
-            float(1 - np.sum((_left_out(centre, y, nothing) - y) ** 2) / spread),
+            _q2(x, y, kinds),
+            _q2(self.table["d_band_center_ev"].to_numpy(float), y, nothing),
         )
 
     def coverage(self) -> float:
@@ -159,9 +159,9 @@ class Calibration:
 def _columns(
     table: pd.DataFrame,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.object_]]:
-    """chi_4, ln(force error) and crystals."""
+    """Reduced chi_4, ln(force error) and crystals."""
     return (
-        table[PRIMARY].to_numpy(float),
+        table[REDUCED].to_numpy(float),
         np.log(table["force_percent_error"].to_numpy(float)),
         table["crystal"].to_numpy(object),
     )
@@ -174,7 +174,7 @@ def _predict(
     at: float,
     kind: object,
 ) -> float:
-    """ln(error) at a chi_4 in a kind of crystal: least squares with shrunk offsets."""
+    """ln(error) at an x in a kind of crystal: least squares with shrunk offsets."""
     names = [name for name in dict.fromkeys(kinds.tolist()) if name is not None]
     indicators = np.array([[float(one == name) for name in names] for one in kinds])
     design = np.column_stack([np.ones(len(x)), x, indicators.reshape(len(x), -1)])
@@ -194,6 +194,12 @@ def _left_out(
         rest = np.arange(len(y)) != k
         out[k] = _predict(x[rest], y[rest], kinds[rest], x[k], kinds[k])
     return out
+
+
+def _q2(x: NDArray[np.float64], y: NDArray[np.float64], kinds: NDArray[np.object_]) -> float:
+    """Share of the spread of ln(error) that is told to metals left out."""
+    plain = (len(y) * y.mean() - y) / (len(y) - 1)
+    return float(1 - np.sum((_left_out(x, y, kinds) - y) ** 2) / np.sum((plain - y) ** 2))
 
 
 def _half_width(residuals: NDArray[np.float64]) -> float:
@@ -219,7 +225,7 @@ def calibration_of(survey: SurveyData, words: str) -> Calibration:
     InputError
         If too few metals have force error and d-DOS.
     """
-    rows = survey.own.dropna(subset=[PRIMARY, "force_percent_error"])
+    rows = survey.own.dropna(subset=[REDUCED, "force_percent_error"])
     rows = rows[rows["force_percent_error"] > 0]
     return Calibration(rows.reindex(columns=list(COLUMNS)).reset_index(drop=True), words)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dosml.analysis.measures.table import REDUCED
 from dosml.cli.net import print_error
 from dosml.cli.shared_options import Text, make_reporter
 from dosml.errors import DosmlError, InputError
@@ -43,9 +44,9 @@ def predict_learnability(
 ) -> None:
     """Say which force error the default learner will have on a metal, before any training.
 
-    A straight line in unsmeared chi_4 of the d band and an offset for the crystal, calibrated on
-    the metals of a survey; the 90 % interval is of metals left out one by one. A metal far outside
-    the calibration is refused.
+    A straight line in unsmeared chi_4 times the width of the d band and an offset for the crystal,
+    calibrated on the metals of a survey; the 90 % interval is of metals left out one by one. A
+    metal far outside the calibration is refused.
     """
     metals = [one.strip() for one in (metal or "").split(",") if one.strip()]
     if not files and not metals:
@@ -66,7 +67,7 @@ def predict_learnability(
         rows = [
             {
                 "name": one.name,
-                "chi_4_unsmeared_states2_per_ev_atom2": one.chi_four,
+                REDUCED: one.response,
                 "crystal": one.crystal,
                 "force_percent_error": one.expected.percent_error,
                 "force_percent_error_low": one.expected.low,

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dosml.analysis.measures.reading import DosReading, DosWindows
+from dosml.analysis.measures.table import MEASURES, REDUCED
 from dosml.analysis.statistics.learnability import Calibration, calibration_of, shipped_calibration
 from dosml.errors import InputError, LabelError
 from dosml.relabel.elements import element
@@ -16,7 +17,6 @@ from dosml.relabel.label import Label
 from dosml.relabel.structures import unit_cell
 from dosml.relabel.vasp.projected_dos import read_dos
 from dosml.studies.survey_report import survey_of
-from dosml.theory.response_index import D_WEIGHTS
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
@@ -37,8 +37,8 @@ class Learnability:
     ----------
     name
         Of the metal or file.
-    chi_four
-        Its unsmeared chi_4, (states/atom)^2/eV.
+    response
+        Its reduced chi_4, (states/atom)^2.
     crystal
         Kind of crystal, or None.
     expected
@@ -52,7 +52,7 @@ class Learnability:
     """
 
     name: str
-    chi_four: float
+    response: float
     crystal: str | None
     expected: Expectation
     calibration: Calibration
@@ -67,8 +67,8 @@ class Learnability:
         lines = [
             (
                 f"{self.name}: expected force error {error.percent_error:.1f} % (90 %: "
-                f"{error.low:.1f} to {error.high:.1f} %), from unsmeared chi_4 = "
-                f"{self.chi_four:.3f} (states/atom)²/eV, crystal {self.crystal or 'not known'}"
+                f"{error.low:.1f} to {error.high:.1f} %), from chi_4 times the d-band width = "
+                f"{self.response:.3f} (states/atom)², crystal {self.crystal or 'not known'}"
             ),
             f"nearest metals: {near}",
             (
@@ -132,7 +132,7 @@ def of_file(path: Path, calibration: Calibration, crystal: str | None) -> Learna
     Raises
     ------
     InputError
-        If there are no d states, or chi_4 lies outside the range of the calibration.
+        If there are no d states, or the response lies outside the range of the calibration.
     DosmlError
         If the file cannot be read.
     """
@@ -142,14 +142,14 @@ def of_file(path: Path, calibration: Calibration, crystal: str | None) -> Learna
         (
             "the DOS of a file is one of its own method and structure; those of the calibration "
             "are means over thermal and molten frames of its engine: a systematic difference of "
-            "chi_4 shifts the answer"
+            "chi_4 or of the width shifts the answer"
         )
     ]
     if len(symbols) > 1:
         notes.append(f"the file holds {', '.join(symbols)}, the calibration pure metals")
-    chi = _chi_four(read.electronic_dos("sum", None), read.smearing, str(path))
+    response = _response(read.electronic_dos("sum", None), read.smearing, str(path))
     return _learnability(
-        str(path), symbols[0] if len(symbols) == 1 else None, chi, crystal, calibration, notes
+        str(path), symbols[0] if len(symbols) == 1 else None, response, crystal, calibration, notes
     )
 
 
@@ -188,26 +188,26 @@ def of_metal(symbol: str, calibration: Calibration, crystal: str | None) -> Lear
             "of the calibration are means over thermal and molten frames"
         )
     ]
-    chi = _chi_four(label.dos, setting.smearing, symbol)
-    return _learnability(symbol, symbol, chi, kind, calibration, notes)
+    response = _response(label.dos, setting.smearing, symbol)
+    return _learnability(symbol, symbol, response, kind, calibration, notes)
 
 
-def _chi_four(dos: ElectronicDos, smearing: Smearing | None, name: str) -> float:
+def _response(dos: ElectronicDos, smearing: Smearing | None, name: str) -> float:
     low, high = DosWindows().moments
     window = (max(low, float(dos.energies[0])), min(high, float(dos.energies[-1])))
     try:
         reading = DosReading(dos, smearing, DosWindows(moments=window))
         if not reading.has_d:
             raise InputError(f"{name} holds no d states within {window[0]:g} to {window[1]:g} eV")
-        return D_WEIGHTS[4] * reading.response_unsmeared
+        return MEASURES[REDUCED].function(reading)
     except ValueError as error:
-        raise InputError(f"{name}: chi_4 cannot be read: {error}") from error
+        raise InputError(f"{name}: the response cannot be read: {error}") from error
 
 
 def _learnability(
     name: str,
     metal: str | None,
-    chi: float,
+    response: float,
     crystal: str | None,
     calibration: Calibration,
     notes: list[str],
@@ -218,10 +218,10 @@ def _learnability(
         used = calibration.without(metal)
         known = float(mine["force_percent_error"].iloc[0])
     try:
-        expected = used.expect(chi, crystal)
+        expected = used.expect(response, crystal)
     except InputError as error:
         own = "" if known is None else f"; {metal} itself, left out here, has {known:.1f} %"
         raise InputError(f"{name}: {error}{own}") from error
     if crystal is not None and crystal not in set(used.table["crystal"]):
         notes = [*notes, f"no metal of the calibration is {crystal}: no offset for the crystal"]
-    return Learnability(name, chi, crystal, expected, used, known, tuple(notes))
+    return Learnability(name, response, crystal, expected, used, known, tuple(notes))

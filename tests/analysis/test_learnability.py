@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from helpers.made_up_campaigns import METALS, write_campaign
 
-from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.measures.table import REDUCED
 from dosml.analysis.statistics.campaigns import read_campaign
 from dosml.analysis.statistics.learnability import (
     Calibration,
@@ -17,7 +17,7 @@ from dosml.errors import InputError
 
 
 def made_up(n=20, *, noise=0.2, seed=0, offset=0.4):
-    """ln(error) = 1.5 + 2 chi_4 + an offset of hcp + noise."""
+    """ln(error) = 1.5 + 2 x + an offset of hcp + noise."""
     rng = np.random.default_rng(seed)
     chi = rng.uniform(0.1, 1.1, n)
     crystal = np.array(["fcc", "hcp"])[rng.integers(0, 2, n)]
@@ -27,7 +27,7 @@ def made_up(n=20, *, noise=0.2, seed=0, offset=0.4):
             {
                 "metal": [f"M{k}" for k in range(n)],
                 "crystal": crystal,
-                PRIMARY: chi,
+                REDUCED: chi,
                 "d_band_center_ev": rng.normal(size=n),
                 "force_percent_error": error,
             }
@@ -52,7 +52,7 @@ def test_intervals_hold_new_metals_as_often_as_they_say():
     hits, trials = 0, 150
     for seed in range(trials):
         calibration = made_up(12, seed=seed)
-        x = float(calibration.table[PRIMARY].median())
+        x = float(calibration.table[REDUCED].median())
         rng = np.random.default_rng(10_000 + seed)
         truth = np.exp(1.5 + 2 * x + 0.2 * rng.normal())
         found = calibration.expect(x, "fcc")
@@ -65,7 +65,7 @@ def test_far_away_nothing_is_told_and_near_metals_are_named():
     calibration = made_up()
     with pytest.raises(InputError, match="lies outside the 20 metals of the calibration"):
         calibration.expect(1.5, "fcc")
-    x = calibration.table[PRIMARY]
+    x = calibration.table[REDUCED]
     found = calibration.expect(float(x[3]), "fcc")
     assert found.nearest[0] == ("M3", pytest.approx(calibration.table["force_percent_error"][3]))
     assert len(found.nearest) == 3
@@ -92,6 +92,6 @@ def test_the_calibration_that_ships_can_be_used():
     calibration = shipped_calibration()
     assert len(calibration.table) >= 6
     assert "labels of" in calibration.words
-    middle = float(calibration.table[PRIMARY].median())
+    middle = float(calibration.table[REDUCED].median())
     found = calibration.expect(middle, "fcc")
     assert 0 < found.low < found.percent_error < found.high

@@ -77,7 +77,7 @@ def test_a_new_measure_is_in_results_report_and_ranking(make_scan, tmp_path):
         write_campaign(tmp_path / metal, metal)
     survey = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
     assert NEW.name in set(survey.ranking["measure"])
-    assert len(survey.ranking) == len(ranked()) == 14
+    assert len(survey.ranking) == len(ranked()) == 15
     _, report = write_survey_report(tmp_path / "survey", survey)
     assert NEW.heading in report.read_text("utf-8")
     assert NEW.name in measure_markdown()

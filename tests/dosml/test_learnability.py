@@ -8,7 +8,7 @@ from helpers.made_up_campaigns import METALS, write_campaign
 
 import dosml.studies.learnability
 from dosml import learnability_set
-from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.measures.table import REDUCED
 from dosml.analysis.statistics.learnability import read_calibration, shipped_calibration
 from dosml.errors import InputError
 from dosml.relabel.elements import element
@@ -32,7 +32,7 @@ def test_a_metal_of_the_calibration_is_left_out_and_its_own_error_told(monkeypat
     assert "Cu" not in set(found.calibration.table["metal"])
     assert "Cu" not in dict(found.expected.nearest)
     # a crystal at rest beside frames of the same engine
-    assert found.chi_four == pytest.approx(table.loc["Cu", PRIMARY], rel=0.3)
+    assert found.response == pytest.approx(table.loc["Cu", REDUCED], rel=0.3)
     text = "\n".join(found.lines())
     assert "Cu: expected force error" in text
     assert "lie in the 90 % interval made without them" in text
@@ -50,19 +50,20 @@ class MadeUpFile:
         energies = np.linspace(-9, 9, 3001)
         d = band.dos(energies + band.fermi_level(electrons))
         self.dos = ElectronicDos(energies, d, d)
-        self.expected = D_WEIGHTS[4] * band.pair_integral(electrons)
+        # a semi-ellipse of full width 8 eV has a root mean square width of 2 eV
+        self.expected = 2.0 * D_WEIGHTS[4] * band.pair_integral(electrons)
 
     def electronic_dos(self, spin, symbol):
         assert (spin, symbol) == ("sum", None)
         return self.dos
 
 
-def test_the_file_of_a_known_band_has_its_chi_four(tmp_path, monkeypatch):
+def test_the_file_of_a_known_band_has_its_reduced_chi_four(tmp_path, monkeypatch):
     made = MadeUpFile(8.5)
     assert hasattr(ProjectedDos, "electronic_dos")
     monkeypatch.setattr(dosml.studies.learnability, "read_dos", lambda _: made)
     found = of_file(tmp_path / "vasprun.xml", shipped_calibration(), "fcc")
-    assert found.chi_four == pytest.approx(made.expected, rel=2e-3)
+    assert found.response == pytest.approx(made.expected, rel=2e-3)
     assert found.known is None
     assert found.expected.low < found.expected.percent_error < found.expected.high
     half_full = MadeUpFile(5.0)

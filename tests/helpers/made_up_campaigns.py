@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dosml.analysis.measures.columns import result_columns, tier_column
-from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.measures.table import PRIMARY, REDUCED
 from dosml.analysis.statistics.published import published_metals
 
 METALS = ["Ti", "V", "Cr", "Zr", "Nb", "Mo", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"]
@@ -52,6 +52,7 @@ def write_campaign(
             "n_d_fermi_bare_states_per_ev_atom": n_d,
             "n_d_fermi_states_per_ev_atom": n_d / (1 + sigma),
             PRIMARY: 0.3 * n_d,
+            REDUCED: 0.3 * n_d,
         }
         for tier in ("cold", "melt"):
             for end, by in (("", 0.0), ("low", -0.7), ("high", 0.7)):
