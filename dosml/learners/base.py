@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from dosml.errors import LabelError, LearnerError
+from dosml.config_file import AnyOptions, checked_options
+from dosml.errors import InputError, LabelError, LearnerError
 from dosml.registry import Entry
 
 if TYPE_CHECKING:
@@ -203,6 +204,40 @@ class LearnerEntry(Entry):
     suffix: str
     load: Callable[[Path, str | None], Calculator]
     join: Callable[[Sequence[Path], Sequence[float], str], AcrossModel] | None = None
+
+
+def over_preset(
+    model: type[AnyOptions],
+    owner: str,
+    presets: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+) -> AnyOptions:
+    """Put options over those of the preset that they name, "default" where they name none.
+
+    Parameters
+    ----------
+    model
+        Of the options, with one named preset.
+    owner
+        Whose options they are, such as "the learner nequip".
+    presets
+        Name of a preset -> values that it changes.
+    options
+        What was given.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or out of range, or there is no such preset.
+    """
+    name = options.get("preset", "default")
+    checked_options(model, owner, options)
+    known = {"default": {}, **presets}
+    if name not in known:
+        raise InputError(
+            f"option preset of {owner} cannot be {name!r}: choose one of {', '.join(known)}"
+        )
+    return checked_options(model, owner, {**known[name], **options})
 
 
 def watched_frames(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:

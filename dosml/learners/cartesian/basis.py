@@ -56,7 +56,7 @@ class Monomials(nn.Module):
         powers = monomials_to(l_max)
         place = {one: n for n, one in enumerate(powers)}
         # each is one of a degree less times a coordinate
-        self._steps: list[tuple[list[int], list[int]]] = []
+        self._l_max = l_max
         for degree in range(1, l_max + 1):
             lower, axes = [], []
             for one in (powers for powers in place if sum(powers) == degree):
@@ -64,14 +64,18 @@ class Monomials(nn.Module):
                 lower.append(place[tuple(p - (n == axis) for n, p in enumerate(one))])  # type: ignore[index]
                 axes.append(axis)
             first = sum((d + 1) * (d + 2) // 2 for d in range(degree - 1))
-            self._steps.append(([n - first for n in lower], axes))
+            for name, numbers in (("lower", [n - first for n in lower]), ("axes", axes)):
+                self.register_buffer(
+                    f"{name}_{degree}", torch.tensor(numbers, dtype=torch.int64), persistent=False
+                )
 
     def forward(self, unit: torch.Tensor) -> torch.Tensor:
         """Shape (..., n_moments) for unit vectors of shape (..., 3)."""
         last = torch.ones_like(unit[..., :1])
         parts = [last]
-        for lower, axes in self._steps:
-            last = last[..., lower] * unit[..., axes]
+        for degree in range(1, self._l_max + 1):
+            lower, axes = (self.get_buffer(f"{name}_{degree}") for name in ("lower", "axes"))
+            last = last.index_select(-1, lower) * unit.index_select(-1, axes)
             parts.append(last)
         return torch.cat(parts, dim=-1)
 

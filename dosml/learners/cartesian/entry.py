@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dosml.learners.base import LearnerEntry
-from dosml.learners.cartesian.learner import CartesianLearner, with_preset
+from dosml.learners.base import LearnerEntry, over_preset
+from dosml.learners.cartesian.learner import CartesianLearner
 from dosml.learners.cartesian.settings import CaceSettings, IctpSettings
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def _make(settings: CartesianSettings, workers: int) -> Learner:
-    return CartesianLearner(with_preset(settings), workers=workers)
+    given = settings.model_dump(exclude_unset=True)  # a preset decides the others
+    owner = f"the learner {settings.name}"
+    made = over_preset(type(settings), owner, settings.presets, given)
+    return CartesianLearner(made, workers=workers)
 
 
 def _load(path: Path, device: str | None) -> Calculator:

@@ -6,7 +6,6 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from dosml.config_file import checked_options
 from dosml.errors import InputError, LearnerError
 from dosml.learners.base import check_training_data
 
@@ -23,26 +22,6 @@ if TYPE_CHECKING:
 
 #: Goes up whenever the same settings and data would give another model.
 DEFINITION = 1
-
-
-def with_preset(settings: CartesianSettings) -> CartesianSettings:
-    """Put what was given over the preset that it names.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset.
-    """
-    known = {"default": {}, **settings.presets}
-    if settings.preset not in known:
-        raise InputError(
-            f"option preset of the learner {settings.name} cannot be {settings.preset!r}: choose "
-            f"one of {', '.join(known)}"
-        )
-    given = settings.model_dump(include=settings.model_fields_set)
-    return checked_options(
-        type(settings), f"the learner {settings.name}", {**known[settings.preset], **given}
-    )
 
 
 class CartesianLearner:
