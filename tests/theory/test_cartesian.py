@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from itertools import product
 from math import pi
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sphericart
 from scipy.special import eval_legendre
 
+from dosml.errors import EnvironmentMissingError
+from dosml.learners.peers.environments import require
 from dosml.theory import cartesian, cartesian_ace, irreducible_tensors, multigraphs
 from dosml.theory.multigraphs import Multigraph
 
@@ -297,22 +303,50 @@ def test_products_turn_with_their_factors(l1: int, l2: int, l3: int) -> None:
     np.testing.assert_allclose(swapped, sign * coupling, atol=1e-12)
 
 
-@pytest.mark.parametrize(("l1", "l2", "l3"), TRIANGLES)
-def test_products_are_those_of_e3nn(l1: int, l2: int, l3: int) -> None:
-    o3 = pytest.importorskip("e3nn.o3", reason="the oracle is not installed")
-    import torch
+E3NN = """
+import sys
 
-    torch.set_default_dtype(torch.float32)
-    n = directions(60)
-    into = []
-    for l in (l1, l2, l3):
-        theirs = o3.spherical_harmonics(l, torch.as_tensor(n), normalize=True).numpy()
-        into.append(np.linalg.lstsq(irreducible_tensors.stf_power(n, l), theirs, rcond=None)[0])
-    coupling = np.einsum("abc,ai,bj,ck->ijk", irreducible_tensors.stf_product(l1, l2, l3), *into)
-    theirs = o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy()
-    coupling /= np.linalg.norm(coupling)
-    theirs /= np.linalg.norm(theirs)
-    np.testing.assert_allclose(coupling * np.sign(np.sum(coupling * theirs)), theirs, atol=1e-6)
+import numpy as np
+import torch
+from e3nn import o3
+
+torch.set_default_dtype(torch.float64)
+found = dict(np.load(sys.argv[1]))
+n = torch.as_tensor(found["directions"])
+for l in range(5):
+    found[f"harmonics_{l}"] = o3.spherical_harmonics(l, n, normalize=True).numpy()
+for l1, l2, l3 in found["triangles"].tolist():
+    found[f"product_{l1}{l2}{l3}"] = o3.wigner_3j(l1, l2, l3).numpy()
+np.savez(sys.argv[1], **found)
+"""
+
+
+@pytest.fixture(scope="module")
+def e3nn(tmp_path_factory) -> dict[str, np.ndarray]:
+    """Harmonics and Wigner symbols of e3nn: from here, or from NequIP's environment."""
+    python = Path(sys.executable)
+    if importlib.util.find_spec("e3nn") is None:
+        try:
+            python = require("nequip").python
+        except EnvironmentMissingError as error:
+            pytest.skip(f"e3nn is not here: {error}")
+    path = tmp_path_factory.mktemp("e3nn") / "values.npz"
+    np.savez(path, directions=directions(60), triangles=np.array(TRIANGLES))
+    subprocess.run([python, "-c", E3NN, path], check=True)
+    return dict(np.load(path))
+
+
+def test_products_are_those_of_e3nn(e3nn: dict[str, np.ndarray]) -> None:
+    n, into = e3nn["directions"], []
+    for l in range(5):
+        powers = irreducible_tensors.stf_power(n, l)
+        into.append(np.linalg.lstsq(powers, e3nn[f"harmonics_{l}"], rcond=None)[0])
+    for triangle in TRIANGLES:
+        ours = irreducible_tensors.stf_product(*triangle)
+        ours = np.einsum("abc,ai,bj,ck->ijk", ours, *(into[l] for l in triangle))
+        theirs = e3nn["product_{}{}{}".format(*triangle)]
+        ours, theirs = ours / np.linalg.norm(ours), theirs / np.linalg.norm(theirs)
+        np.testing.assert_allclose(ours * np.sign(np.sum(ours * theirs)), theirs, atol=1e-9)
 
 
 def test_what_cannot_be_is_refused() -> None:
