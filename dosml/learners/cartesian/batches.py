@@ -8,7 +8,7 @@ processors: no array of bonds times channels is formed.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class NeighbourTable:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> NeighbourTable:
         """Give the same on a device, its real numbers in a precision."""
-        moved = {
+        moved: dict[str, Any] = {
             one.name: value.to(device, dtype if value.is_floating_point() else value.dtype)
             for one in fields(self)
             if isinstance(value := getattr(self, one.name), torch.Tensor)

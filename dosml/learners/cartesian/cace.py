@@ -147,7 +147,7 @@ class Cace(nn.Module):
         senders = own[table.neighbour]  # atom, place, sender
         left = (senders[..., None] * radial[:, :, None, :]).reshape(n, places, -1)
         plain = (left.transpose(1, 2) @ angular).view(n, width, n_max, -1) / self._usual
-        mixed = self.mixture(plain)  # atom, sender, receiver x channel, moment
+        mixed: torch.Tensor = self.mixture(plain)  # atom, sender, receiver x channel, moment
         mixed = mixed.view(n, width, width, -1, mixed.shape[-1]) * own[:, None, :, None, None]
         return mixed.flatten(1, 3)
 
@@ -155,5 +155,5 @@ class Cace(nn.Module):
         """Shape (n_atoms, channels x n_graphs)."""
         n, channels, size = moments.shape
         rows = moments.permute(2, 0, 1).reshape(size, n * channels)
-        values = self.products(rows)
+        values: torch.Tensor = self.products(rows)
         return values.view(-1, n, channels).permute(1, 2, 0).flatten(1)

@@ -194,7 +194,8 @@ class _Layer(nn.Module):
         gathered = sent.flatten(1)[neighbour]  # atom, place, channel x element
         joint = left.transpose(1, 2) @ gathered
         joint = joint.view(n, n_max, angular.shape[-1], self._channels, -1)
-        start, parts = 0, {}
+        start = 0
+        parts: dict[int, torch.Tensor] = {}
         matrix = self.get_buffer("matrix").view(angular.shape[-1], sent.shape[-1], -1)
         for weights, rank in zip(self.radial, self._paths, strict=True):
             columns = matrix[:, :, start : start + 2 * rank + 1]

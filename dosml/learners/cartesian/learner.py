@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError, LearnerError
@@ -109,12 +110,11 @@ class CartesianLearner:
             if progress is not None:
                 progress(self.name, min(total, done * self.settings.epochs + epoch), total)
 
-        results = []
         tell(0, 0)
         if parallel == 1:
-            for number, job in enumerate(jobs):
-                results.append(run_job(job, lambda epoch, done=number: tell(done, epoch)))
+            results = [run_job(job, partial(tell, number)) for number, job in enumerate(jobs)]
         else:
+            results = []
             context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
             with ProcessPoolExecutor(parallel, mp_context=context) as pool:
                 for number, result in enumerate(pool.map(run_job, jobs), 1):

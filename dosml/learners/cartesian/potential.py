@@ -67,7 +67,8 @@ class Potential(nn.Module):
 
     def energies(self, vectors: torch.Tensor, table: NeighbourTable) -> torch.Tensor:
         """Energies of the frames above their baselines, eV; atoms alone have none."""
-        atoms = self.network(vectors, table) * (table.filled.sum(dim=1) > 0) * self.scale
+        atoms: torch.Tensor = self.network(vectors, table)
+        atoms = atoms * (table.filled.sum(dim=1) > 0) * self.scale
         out = atoms.new_zeros(len(table.sizes))
         return out.index_add(0, table.frame, atoms)
 

@@ -234,7 +234,7 @@ class Training:
             table, labels = self._batch(chosen)
             loss = self._loss(table, labels, generator)
             self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(self.potential.parameters(), _LARGEST_GRADIENT)
             self._optimiser.step()
             self._add_to_average()

@@ -178,7 +178,7 @@ class PeerLearner:
 
     def _write(self, frames: Sequence[Atoms], labels: LabelSet) -> Job:
         """Write the input of a training, in a folder that its content names."""
-        train, valid = list(range(len(frames))), []
+        train, valid = list(range(len(frames))), list[int]()
         if self._adapter.validates:
             train, valid = watched_frames(len(frames), self.settings.validation, self.settings.seed)
         numbers = sorted({int(z) for frame in frames for z in frame.numbers})

@@ -211,18 +211,19 @@ class _Products:
     def values(self, moments: torch.Tensor) -> torch.Tensor:
         """Shape (n, n_graphs) for moments of shape (n, n_moments)."""
         products = _product(moments.T.contiguous(), self._factors)
-        return (self._coefficients.to(moments.dtype).T @ products).T.contiguous()
+        values: torch.Tensor = self._coefficients.to(moments.dtype).T @ products
+        return values.T.contiguous()
 
     def jacobian(self, moments: torch.Tensor) -> torch.Tensor:
         """Shape (n, n_graphs, n_moments) for moments of shape (n, n_moments)."""
         products = _product(moments.T.contiguous(), self._cofactors)
-        flat = torch.sparse.mm(self._slopes.to(moments.dtype), products)
+        flat: torch.Tensor = torch.sparse.mm(self._slopes.to(moments.dtype), products)
         return flat.view(self.n_graphs, self._n_moments, -1).permute(2, 0, 1).contiguous()
 
 
 def _product(columns: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """Products of rows, shape (n_terms, n), for rows of moments, shape (n_moments, n)."""
-    out = columns[factors[:, 0]]
+    out: torch.Tensor = columns[factors[:, 0]]
     for n in range(1, factors.shape[1]):
         out *= columns[factors[:, n]]
     return out
