@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from dosml.errors import LearnerError
 from dosml.files import whole_file
@@ -65,7 +65,8 @@ def write_model(
     }
     try:
         with whole_file(path) as part:
-            save_file(tensors, part, metadata=metadata)
+            # save_file would make a file that nobody else can read
+            part.write_bytes(save(tensors, metadata=metadata))
     except (OSError, SafetensorError) as error:
         raise LearnerError(f"cannot write the model {path}: {error}") from error
 
