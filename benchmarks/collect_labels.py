@@ -66,12 +66,12 @@ def main() -> None:
         print(f"inputs: {count} folders in {time.perf_counter() - start:.1f} s")
         jobs = find_jobs(study)
         subprocess.run([sys.executable, STAND_IN], cwd=jobs[0].folder, check=True)
-        text = projected((jobs[0].folder / "vasprun.xml").read_text())
+        text = projected((jobs[0].folder / "vasprun.xml").read_text(encoding="utf-8"))
         (jobs[0].folder / "vasprun.xml").unlink()
         own = re.findall(r"<v>.*</v>", text[text.find("initialpos") :])[3]
         for job in jobs:
             # every job needs its own first position, or it is refused as another frame
-            row = (job.folder / "POSCAR").read_text().splitlines()[8].split()[:3]
+            row = (job.folder / "POSCAR").read_text(encoding="utf-8").splitlines()[8].split()[:3]
             mine = "<v>" + "".join(f"{float(x):17.8f}" for x in row) + " </v>"
             packed = gzip.compress(text.replace(own, mine).encode(), 1)
             (job.folder / "vasprun.xml.gz").write_bytes(packed)

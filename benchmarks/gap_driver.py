@@ -56,7 +56,7 @@ def run_gap(
         # metatrain asks for a validation set; it plays no part in a least-squares fit
         ase.io.write(folder / "valid.extxyz", labelled[:2])
         ase.io.write(folder / "test.extxyz", bare)
-        (folder / "options.json").write_text(json.dumps(dict(options)))
+        (folder / "options.json").write_text(json.dumps(dict(options)), encoding="utf-8")
         subprocess.run(
             [python, str(PEER), str(folder)],
             check=True,
@@ -67,7 +67,7 @@ def run_gap(
             },
             capture_output=True,
         )
-        result: dict[str, Any] = json.loads((folder / "gap.json").read_text())
+        result: dict[str, Any] = json.loads((folder / "gap.json").read_text(encoding="utf-8"))
         with np.load(folder / "gap.npz") as handle:
             result.update({key: handle[key] for key in handle.files})
     return result

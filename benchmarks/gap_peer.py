@@ -65,7 +65,7 @@ def options(given: dict) -> dict:
 def main(folder: Path) -> None:
     """Train, predict, write the result."""
     os.chdir(folder)
-    given = json.loads(Path("options.json").read_text())
+    given = json.loads(Path("options.json").read_text(encoding="utf-8"))
     out: dict[str, float] = {}
     fit = Trainer.train
 
@@ -88,7 +88,7 @@ def main(folder: Path) -> None:
         energies.append(atoms.get_potential_energy())
         forces.append(atoms.get_forces())
     out["cpu_predict"] = time.process_time() - began_cpu
-    Path("gap.json").write_text(json.dumps(out))
+    Path("gap.json").write_text(json.dumps(out), encoding="utf-8")
     np.savez("gap.npz", energies=np.array(energies), forces=np.concatenate(forces))
 
 

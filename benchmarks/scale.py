@@ -103,6 +103,8 @@ def make(folder: Path, given: argparse.Namespace) -> None:
     ase.io.write(folder / "frames.extxyz", frames)
     plan = plan_of(folder, given)
     assert isinstance(plan.source, Labelling)
+    with Campaign(plan.folder, plan.subject) as campaign:
+        campaign.record(plan.record())
     store = plan.source.store(plan.folder)
     grid = np.arange(-15, 15, 0.02)
     chosen = plan.source.frames.get(plan.folder, quiet())
@@ -228,8 +230,10 @@ def report(folder: Path, given: argparse.Namespace) -> None:
             place.mkdir(parents=True)
             for path in source.glob("*.*"):
                 shutil.copyfile(path, place / path.name)
-            record = json.loads((place / "campaign.json").read_text())
-            (place / "campaign.json").write_text(json.dumps({**record, "subject": metal}))
+            record = json.loads((place / "campaign.json").read_text(encoding="utf-8"))
+            (place / "campaign.json").write_text(
+                json.dumps({**record, "subject": metal}), encoding="utf-8"
+            )
     begin = time.perf_counter()
     report_campaigns([metals], folder / "joined", quiet())
     print(f"  {time.perf_counter() - begin:.1f} s without making the copies")

@@ -18,6 +18,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
+#: Bytes of a file of settings, and letters of a line in it: every command's settings with a comment
+#: each take a tenth, and longer ones (of a key with a hundred thousand dots) would take for ever.
+_LARGEST, _LONGEST = 1 << 18, 4096
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read TOML that somebody else wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or nothing that settings can be: lines without end, numbers of thousands of
+        digits, lists in lists in lists.
+    """
+    if len(text) > _LARGEST or max(map(len, text.splitlines()), default=0) > _LONGEST:
+        raise ValueError(
+            f"it is longer than {_LARGEST} letters, or a line than {_LONGEST}: no settings are"
+        )
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("lists or tables are nested too deeply") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -29,10 +51,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as handle:
+            raw = handle.read(4 * _LARGEST)
+        # editors on Windows begin with a byte order mark
+        return parse_toml(raw.decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read --config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"--config {path} is not valid TOML: {error}") from error
 
 

@@ -9,13 +9,14 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dosml.errors import InputError
 from dosml.files import file_hash, open_plain, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 #: The record of a campaign.
@@ -26,6 +27,7 @@ RUN_AGAIN = "run the command that made it again, it writes the file anew"
 _MOST_BYTES = 1 << 28
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
 class Record(BaseModel):
@@ -97,6 +99,25 @@ def read_record(path: Path, kind: type[AnyRecord], *, remedy: str = RUN_AGAIN) -
         where = ".".join(map(str, first["loc"]))
         reason = f"{where}: {first['msg']}" if where else first["msg"]
         raise InputError(f"cannot read {path} ({reason}): {remedy}") from error
+
+
+def json_object(text: bytes | str) -> dict[str, Any]:
+    """Read one JSON object whose keys somebody else checks.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or nested deeper than anybody reads: `json.loads` runs out of stack there.
+    """
+    return _OBJECT.validate_json(text)
+
+
+def plain_values(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the same facts with numbers that JSON knows, in place of numpy's."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in facts.items()
+    }
 
 
 def find_record(path: Path, kind: type[AnyRecord]) -> AnyRecord | None:

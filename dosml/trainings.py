@@ -23,7 +23,8 @@ from dosml.analysis.statistics.results import HeldOut
 from dosml.errors import DamagedFileError, LearnerError
 from dosml.files import file_hash, read_npz, whole_file
 from dosml.learners.base import FollowsFrames, KeepsTrainings, Prediction, check_prediction
-from dosml.records import Record
+from dosml.learners.judgement import with_judgement
+from dosml.records import Record, plain_values
 from dosml.relabel.store import content_hash
 from dosml.version import __version__
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from dosml.learners.base import Learner, Progress
     from dosml.progress import Reporter
-    from dosml.relabel.dataset import Dataset
+    from dosml.relabel.dataset import Dataset, LabelSet
     from dosml.relabel.execution.runner import Runner
 
 #: Raised when the same learner, labels and frames would be kept in another way.
@@ -90,6 +91,16 @@ class Training:
         files = {name: self.folder / f"{name}{self.suffix}" for name in self.names}
         return {name: path for name, path in files.items() if path.is_file()}
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the models have against themselves, with learner and label set: for people."""
+        learner = self.learner.get("learner", "force field")
+        return [
+            f"{learner}, {name}: {facts['warning']}"
+            for name, facts in zip(self.names, self.facts, strict=True)
+            if facts.get("warning")
+        ]
+
     def held_out(self, data: Dataset, test: Sequence[int]) -> list[HeldOut]:
         """Put the predictions of each model beside the labels of the frames it predicted."""
         found = []
@@ -121,8 +132,8 @@ class TrainingTask:
         What to train; its settings do not depend on the data any more.
     data
         Frames to train on with their labels.
-    test
-        Frames to predict.
+    test, held
+        Frames to predict, and their labels, which no learner sees.
     place
         Folder of the result.
     models
@@ -132,6 +143,7 @@ class TrainingTask:
     learner: Learner
     data: Dataset
     test: tuple[Atoms, ...]
+    held: tuple[LabelSet, ...]
     place: Path
     models: bool
 
@@ -174,10 +186,8 @@ class TrainingStore:
         models
             Whether the models themselves are wanted.
         """
-        part, held = data.take(train), data.take(test)
-        # neither travels to a worker: no learner looks at a DOS
-        bare = [replace(one, dos=None, dos_parts=None, facts={}) for one in part.label_sets]
-        part = replace(part, label_sets=tuple(bare))
+        # no DOS travels to a worker: no learner looks at one
+        part, held = _bare(data.take(train)), _bare(data.take(test))
         settled = learner.settled(part.frames) if isinstance(learner, FollowsFrames) else learner
         content = {
             "format": FORMAT,
@@ -189,7 +199,7 @@ class TrainingStore:
             "test": held.frame_ids,
         }
         place = self.folder / f"{learner.name}-{content_hash(content)}"
-        return TrainingTask(settled, part, held.frames, place, models)
+        return TrainingTask(settled, part, held.frames, held.label_sets, place, models)
 
     def find(self, task: TrainingTask) -> Training | None:
         """Read a training that was done, here or in another store; None where it is to be done.
@@ -293,13 +303,8 @@ class TrainingStore:
 
 def tell_warnings(outcomes: Iterable[Training | LearnerError], reporter: Reporter) -> None:
     """Say once what models have against themselves: the fact "warning" of a learner."""
-    seen = Counter(
-        f"{training.learner.get('learner', 'force field')}, {name}: {facts['warning']}"
-        for training in outcomes
-        if isinstance(training, Training)
-        for name, facts in zip(training.names, training.facts, strict=True)
-        if facts.get("warning")
-    )
+    made = [one for one in outcomes if isinstance(one, Training)]
+    seen = Counter(text for one in made for text in one.warnings)
     for text, count in seen.items():
         reporter.warn(text if count == 1 else f"{text} ({count} trainings)")
 
@@ -347,7 +352,7 @@ def train_one(task: TrainingTask, tell: Progress | None = None) -> None:
             with whole_file(model) as path:
                 fitted.save(path, number)
             hashes[name] = file_hash(model)
-    facts = [{"cpu_seconds": cpu, **_plain(one)} for one in fitted.facts()]
+    facts = [{"cpu_seconds": cpu, **plain_values(one)} for one in fitted.facts()]
     record = _TrainingRecord(
         learner=learner.fingerprint(), suffix=fitted.suffix, facts=facts, models=hashes
     )
@@ -360,14 +365,6 @@ def train_one(task: TrainingTask, tell: Progress | None = None) -> None:
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
-def _plain(facts: Any) -> dict[str, Any]:
-    """Numbers that JSON knows."""
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in facts.items()
-    }
-
-
 def _read(place: Path, task: TrainingTask) -> Training | None:
     """Read a training; None where it, or a model that is wanted, is missing or damaged."""
     ends = np.cumsum([len(frame) for frame in task.test])
@@ -376,11 +373,9 @@ def _read(place: Path, task: TrainingTask) -> Training | None:
         arrays = read_npz(place / PREDICTIONS)
         record = _TrainingRecord.model_validate_json(str(arrays["facts"]))
         predictions = tuple(_prediction(arrays, number, ends) for number in range(len(names)))
-        if len(record.facts) != len(names):
-            return None
-        found = Training(
-            names, predictions, tuple(record.facts), place, record.learner, record.suffix, True
-        )
+        judged = zip(record.facts, predictions, task.held, strict=True)
+        facts = tuple(with_judgement(*one) for one in judged)
+        found = Training(names, predictions, facts, place, record.learner, record.suffix, True)
         if task.models and any(
             record.models.get(name) != file_hash(place / f"{name}{record.suffix}") for name in names
         ):
@@ -388,6 +383,11 @@ def _read(place: Path, task: TrainingTask) -> Training | None:
     except (DamagedFileError, LearnerError, OSError, ValueError, KeyError, TypeError):
         return None
     return found
+
+
+def _bare(data: Dataset) -> Dataset:
+    bare = [replace(one, dos=None, dos_parts=None, facts={}) for one in data.label_sets]
+    return replace(data, label_sets=tuple(bare))
 
 
 def _prediction(arrays: Mapping[str, Any], number: int, ends: np.ndarray) -> Prediction:

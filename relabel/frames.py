@@ -32,6 +32,9 @@ SPLITS = ("train", "val", "test")
 #: Where a frame was read, for messages: stays in memory, no file keeps it.
 ORIGIN = "dosml_origin"
 
+#: Å: two frames all of whose atoms are so near to each other differ by how they were written.
+SAME = 1e-3
+
 #: Characters of the name of a tier, which becomes a line of tables.
 LONGEST_TIER = 60
 
@@ -166,7 +169,6 @@ def check_frames(frames: Sequence[Atoms], path: Path | str, purpose: Purpose) ->
     """
     if not frames:
         raise FrameError(f"{path} holds no frame: {purpose.words} needs one at least")
-    seen: dict[str, int] = {}
     for number, frame in enumerate(frames):
         where = f"frame {number} of {path}"
         frame.info[ORIGIN] = where
@@ -175,12 +177,38 @@ def check_frames(frames: Sequence[Atoms], path: Path | str, purpose: Purpose) ->
         _check_neighbours(frame, where, bound=purpose.bound)
         _check_elements(frame, frames[0], where, purpose)
         _check_facts(frame, frames[0], where)
-        first = seen.setdefault(frame_id(frame), number)
-        if purpose.distinct and first != number:
-            raise FrameError(
-                f"frames {first} and {number} of {path} are identical: a held-out frame must not "
-                "also be a training frame; remove one"
-            )
+    if purpose.distinct and (same := twins(frames)):
+        first, number = same[0]
+        raise FrameError(
+            f"frames {first} and {number} of {path} {twin_words(frames[first], frames[number])}; "
+            "remove one"
+        )
+
+
+def twins(frames: Sequence[Atoms]) -> list[tuple[int, int]]:
+    """Pairs of frames that are the same but for rounding, in ascending order.
+
+    Elements, cells and positions are compared, to `SAME`; frames that were shifted as a whole, or
+    whose atoms stand in another order, are not found.
+    """
+    from scipy.spatial import cKDTree
+
+    groups: dict[bytes, list[int]] = {}
+    for number, frame in enumerate(frames):
+        groups.setdefault(frame.numbers.tobytes() + frame.pbc.tobytes(), []).append(number)
+    found = []
+    for members in groups.values():
+        rows = [np.concatenate([frames[n].cell[:], frames[n].positions]).ravel() for n in members]
+        near = cKDTree(np.array(rows)).query_pairs(SAME, p=np.inf)
+        found += [(members[i], members[j]) for i, j in near]
+    return sorted(found)
+
+
+def twin_words(one: Atoms, other: Atoms) -> str:
+    """Say what two frames are that `twins` found, and why they may not both be there."""
+    exact = frame_id(one) == frame_id(other)
+    how = "are identical" if exact else f"are the same frame within {SAME:g} Å"
+    return f"{how}: a held-out frame must not also be a training frame"
 
 
 def _check_numbers(frame: Atoms, where: str) -> None:

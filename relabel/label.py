@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.records import json_object
 from dosml.theory.dos import ElectronicDos
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Label:
             n_electrons=float(arrays["n_electrons"]),
             top_occupation=float(arrays["top_occupation"]),
             dos=_dos(arrays),
-            facts=dict(json.loads(str(arrays["facts"]))),
+            facts=json_object(str(arrays["facts"])),
         )
 
 

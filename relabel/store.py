@@ -168,7 +168,7 @@ class LabelStore:
         """Store that a label could not be computed, so that it is not tried at every run."""
         self._describe(setting)
         with whole_file(self.failure_path(frame_id, setting)) as path:
-            path.write_text(json.dumps({"reason": failure.reason}))
+            path.write_text(json.dumps({"reason": failure.reason}), encoding="utf-8")
 
     def get(
         self, frame_id: str, setting: ElectronicSetting, n_atoms: int | None = None
@@ -292,7 +292,7 @@ class LabelStore:
         if not path.exists():
             text = json.dumps({**self.fingerprint, **setting.as_dict()}, indent=2)
             with whole_file(path) as temporary:
-                temporary.write_text(text + "\n")
+                temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _unreadable(path: Path, error: OSError) -> LabelError:

@@ -257,3 +257,18 @@ def test_no_file_needs_a_tour() -> None:
         if (lines := len(path.read_text().splitlines())) > 400
     }
     assert not long
+
+
+def test_texts_are_utf8_on_every_machine() -> None:
+    """Ruff sees this only where it knows the type of what is read."""
+    positional = {"read_text": 1, "write_text": 2}
+    wrong = [
+        f"{short(path)}:{node.lineno}"
+        for _, path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and len(node.args) < positional.get(node.func.attr, 0)
+        and "encoding" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert not wrong

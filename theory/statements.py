@@ -110,7 +110,7 @@ def reach(shells: Sequence[str | int] = ("s", "p", "d")) -> Statement:
         reached[name] = [l for l in range(a + b + 1) if three_j_zero_squared(a, b, l)]
     top = max(numbers)
     own = f"{LETTERS[top]}-{LETTERS[top]}"
-    others = [name for name, values in reached.items() if name != own]
+    others = [name for name in reached if name != own]
     claim = f"Only {own} transitions reach l = {2 * top}"
     claim += f"; {', '.join(others)} stop below." if others else "."
     holds = [name for name, values in reached.items() if 2 * top in values] == [own]

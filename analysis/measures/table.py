@@ -7,19 +7,18 @@ tests read it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.column import Column
 from dosml.analysis.measures.dos_curves import check_resolution
+from dosml.analysis.measures.measure import Measure
 from dosml.analysis.measures.reading import DosReading
 from dosml.errors import InputError
 from dosml.theory.response_index import D_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from dosml.analysis.measures.reading import DosWindows
     from dosml.theory.dos import ElectronicDos
@@ -32,53 +31,6 @@ PRIMARY = "chi_4_unsmeared_states2_per_ev_atom2"
 #: found on the survey of 20 metals.
 REDUCED = "chi_4_reduced_states2_per_atom2"
 _PAIRS, _STATES = "states²/eV/atom²", "states/eV/atom"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One number of a DOS.
-
-    Attributes
-    ----------
-    name
-        Column in results.csv and everywhere else.
-    heading
-        A few words for people.
-    unit
-        Empty for a pure number.
-    definition
-        One or two sentences.
-    function
-        Reads the number from a `DosReading`; may raise ValueError.
-    window
-        Which of the `DosWindows` it looks at; None for the whole grid or one energy.
-    digits
-        Digits after the decimal point where people read it.
-    expected_sign
-        Sign that the thesis expects of the correlation with the force error: a larger, sharper
-        d-DOS at E_F and a half-filled band make forces harder, +1. 0: tried without an expected
-        sign. None: not tried, because it says what another measure says, or nothing of the d band.
-    of
-        "d": empty where there are no d states. "total": of all states.
-    smeared
-        Whether it needs a smearing, and a grid that is fine enough to show it.
-    """
-
-    name: str
-    heading: str
-    unit: str
-    definition: str
-    function: Callable[[DosReading], float]
-    window: Literal["moments", "sharpness"] | None = None
-    digits: int = 3
-    expected_sign: Literal[-1, 0, 1] | None = None
-    of: Literal["d", "total"] = "d"
-    smeared: bool = False
-
-    @property
-    def column(self) -> Column:
-        """The measure as a column of a table."""
-        return Column(self.name, self.heading, self.unit, self.definition, self.digits)
 
 
 def _chi(rank: int) -> Measure:

@@ -135,7 +135,7 @@ def _measure(
     from dosml.theory.dband import band_moments
     from dosml.theory.dos import D_ORBITALS, without_d
 
-    read = read_dos(path)
+    read = read_dos(path, unfinished=True)
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)

@@ -11,7 +11,6 @@ import inspect
 import shlex
 import sys
 import textwrap
-import tomllib
 from copy import copy
 from pathlib import Path
 from typing import (
@@ -27,6 +26,7 @@ from typing import (
 
 import typer
 
+from dosml.config_file import parse_toml
 from dosml.errors import InputError
 from dosml.learners.peers import catalogue
 from dosml.learners.registry import learner_names
@@ -298,8 +298,8 @@ def named_options(option: str, texts: Iterable[str] | None) -> dict[str, Any]:
         if not (name and equals and value):
             raise InputError(f"{option} {text!r}: write NAME=VALUE")
         try:
-            found[name.replace("-", "_")] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            found[name.replace("-", "_")] = parse_toml(f"value = {value}")["value"]
+        except ValueError:
             found[name.replace("-", "_")] = value
     return found
 

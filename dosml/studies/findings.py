@@ -253,7 +253,11 @@ def _facts(
         "versions": {**run_versions(), **origin.versions},
         "dropped_frames": list(data.dropped),
         "engine_warning": origin.warning,
-        "warnings": [*data.notes, *(f"Setting left out: {one}" for one in data.dropped_settings)],
+        "warnings": [
+            *data.notes,
+            *(f"Setting left out: {one}" for one in data.dropped_settings),
+            *training.warnings,
+        ],
         "limits": [*origin.limits, *(ELECTRON_LIMITS if shifted else ())],
     }
     if len(data.frames) > MOST_ANGLE_FRAMES:

@@ -17,7 +17,7 @@ from dosml.studies.evaluate import WORST, write_worst
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -83,6 +83,7 @@ def write_training_report(
     *,
     rows: Sequence[dict[str, Any]],
     held: HeldOut,
+    warnings: Sequence[str] = (),
 ) -> Path:
     """Write the report of trainings: errors by tier and element, parity, worst frames.
 
@@ -92,6 +93,8 @@ def write_training_report(
         Errors of every learner, label set and tier; the first is of `held`.
     held
         Labels and predictions of the first learner on the first label set.
+    warnings
+        What the models have against themselves: it stands beside the answer.
 
     Raises
     ------
@@ -119,24 +122,30 @@ def write_training_report(
         sections.append(group_section("Errors by element", "elements", species))
     sections.append(worst_section(by_frame, file=WORST))
     first, metals = rows[0], "-".join(data.elements)
-    low, high = first["force_percent_error_low"], first["force_percent_error_high"]
-    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
     every = [row for row in rows if row["tier"] == "all"]
-    findings = [
-        f"{row['learner']} on {row['label_set']}: {row['force_percent_error']:.1f} %."
-        for row in every[1:4]
-    ]
+    findings = [f"{row['learner']} on {row['label_set']}: {_size(row)}." for row in every[1:4]]
     answer = Answer(
         question=f"{metals}: how well are its forces learnt?",
         sentence=f"{first['learner']}, trained on {len(data.train)} frames of "
-        f"{first['label_set']}, errs by {first['force_percent_error']:.1f} %{between} of the mean "
-        f"force, {_MEV * first['force_mae_ev_per_angstrom']:.0f} of "
-        f"{_MEV * first['force_mav_ev_per_angstrom']:.0f} meV/Å.",
-        limits=tuple(_what_limits(study)),
+        f"{first['label_set']}, errs by {_size(first)}.",
+        limits=(*warnings, *_what_limits(study)),
         findings=tuple(findings),
         figure=name,
     )
     return _write(study, settings, reporter, answer, sections, [figure])
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    """Force error in %, with MAE and MAV; forces that are all zero have no percentage."""
+    mae, mav = (_MEV * row[f"force_{kind}_ev_per_angstrom"] for kind in ("mae", "mav"))
+    if not mav > 0:
+        return f"{mae:.0f} meV/Å, where all held-out forces are zero"
+    low, high = row["force_percent_error_low"], row["force_percent_error_high"]
+    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    return (
+        f"{row['force_percent_error']:.1f} %{between} of the mean force, {mae:.0f} of {mav:.0f} "
+        "meV/Å"
+    )
 
 
 def curve_headline(table: pd.DataFrame) -> str:

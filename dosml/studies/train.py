@@ -113,6 +113,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
             reporter,
             rows=tiers,
             held=made[0].held_out(data, data.test)[0],
+            warnings=[text for one in made for text in one.warnings],
         )
     settings_files = [settings_file(path) for path in files.values()]
     return StudyResult(

@@ -16,7 +16,7 @@ import numpy as np
 
 from dosml.errors import FrameError, InputError, LabelError
 from dosml.relabel.dataset.label_set import check_label_set, on_one_grid
-from dosml.relabel.frames import frame_id, name_of
+from dosml.relabel.frames import frame_id, name_of, twin_words, twins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -288,16 +288,12 @@ class Dataset:
                 f"{len(roles) - len(held)} training and {len(held)} held-out frames: each side "
                 "needs one at least"
             )
-        first = {
-            one: n
-            for n, (one, role) in enumerate(zip(self.frame_ids, roles, strict=True))
-            if role == "train"
-        }
-        for n in sorted(held):
-            if (same := first.get(self.frame_ids[n])) is not None:
+        for one, other in twins(self.frames):
+            if roles[one] != roles[other]:
+                first, second = self.frames[one], self.frames[other]
                 raise InputError(
-                    f"{name_of(self.frames[same], same)} and {name_of(self.frames[n], n)} are "
-                    "identical: a held-out frame must not also be a training frame; remove one"
+                    f"{name_of(first, one)} and {name_of(second, other)} "
+                    f"{twin_words(first, second)}; remove one"
                 )
         return replace(self, roles=roles)
 

@@ -160,7 +160,7 @@ class DriverLock:
         """Add facts to the record on disk."""
         self._record.update(facts)
         with whole_file(self.folder / RECORD) as path:
-            path.write_text(json.dumps(self._record, indent=1) + "\n")
+            path.write_text(json.dumps(self._record, indent=1) + "\n", encoding="utf-8")
 
     def add_slurm_job(self, identity: str) -> None:
         """Record a Slurm job that this driver has submitted."""

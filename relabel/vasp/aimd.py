@@ -138,7 +138,7 @@ def write_aimd(start: Atoms, out: Path, protocol: VaspProtocol) -> dict[str, Pat
             temperature = round(fraction * element(symbol).melting_temperature, 2)
             inputs = TM23AimdSet(temperature=temperature, **options)
             inputs.write_input(str(folder), potcar_spec=True)
-            (folder / "POSCAR").write_text(poscar_text(canonical(start)))
+            (folder / "POSCAR").write_text(poscar_text(canonical(start)), encoding="utf-8")
         record = {
             "tier": tier,
             "temperature_K": inputs.temperature,
@@ -147,7 +147,7 @@ def write_aimd(start: Atoms, out: Path, protocol: VaspProtocol) -> dict[str, Pat
             "frame_id": frame_id(canonical(start)),
         }
         with whole_file(folder / "trajectory.json") as path:
-            path.write_text(json.dumps(record, indent=1) + "\n")
+            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if potcar is not None:
             (folder / "POTCAR.spec").unlink()
             link = folder / "POTCAR"

@@ -288,19 +288,20 @@ def _write(
     }
     poscar = poscar_text(frame)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "POSCAR").write_text(poscar)
+    (folder / "POSCAR").write_text(poscar, encoding="utf-8")
     if kpoints is not None:
-        (folder / "KPOINTS").write_text(str(kpoints))
+        (folder / "KPOINTS").write_text(str(kpoints), encoding="utf-8")
     spec, link = folder / "POTCAR.spec", folder / "POTCAR"
     if potcar is None:
-        spec.write_text(symbol + "\n")
+        spec.write_text(symbol + "\n", encoding="utf-8")
         (folder / UNRESOLVED).write_text(
             "# NELECT and NBANDS are missing: they need the ZVAL of the POTCAR.\n"
             "# Set PMG_VASP_PSP_DIR and run: dosml relabel resolve STUDY\n"
-            + incar.get_str(sort_keys=True)
+            + incar.get_str(sort_keys=True),
+            encoding="utf-8",
         )
     else:
-        (folder / "INCAR").write_text(incar.get_str(sort_keys=True))
+        (folder / "INCAR").write_text(incar.get_str(sort_keys=True), encoding="utf-8")
         (folder / UNRESOLVED).unlink(missing_ok=True)
         spec.unlink(missing_ok=True)
         link.unlink(missing_ok=True)
@@ -308,4 +309,4 @@ def _write(
         link.symlink_to(os.path.relpath(potcar_path(study, symbol), folder))
     # last, because a folder with its record counts as written
     with whole_file(folder / JOB) as partial:
-        partial.write_text(json.dumps(record, indent=1, default=str) + "\n")
+        partial.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")

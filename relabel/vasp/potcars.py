@@ -85,11 +85,12 @@ def get_potcar(symbol: str, functional: str, study: Path) -> PotcarFacts | None:
             f"({pinned.titel}): set PMG_VASP_PSP_DIR as it was, or begin a new folder"
         )
     with whole_file(potcar_path(study, symbol)) as path:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     pins = {**_pins(study), f"{functional}/{symbol}": facts}
     with whole_file(study / PINS) as path:
         path.write_text(
-            json.dumps({name: asdict(one) for name, one in pins.items()}, indent=2) + "\n"
+            json.dumps({name: asdict(one) for name, one in pins.items()}, indent=2) + "\n",
+            encoding="utf-8",
         )
     return facts
 

@@ -56,7 +56,8 @@ class ProjectedDos:
     occupations
         How VASP filled the levels, in words; empty where the file does not say.
     lost
-        What could not be read because a number was too wide for its field (asterisks), in words.
+        What could not be read, in words: numbers too wide for their fields (asterisks), what a file
+        that is cut off would have said.
     """
 
     energies: NDArray[np.float64]
@@ -138,11 +139,19 @@ class ProjectedDos:
         return chosen
 
 
-def read_dos(path: Path) -> ProjectedDos:
+def read_dos(path: Path, *, unfinished: bool = False) -> ProjectedDos:
     """Read the DOS from vasprun.xml, vaspout.h5, DOSCAR or a pymatgen CompleteDos JSON file.
 
     What the file is, and whether it is compressed, is told by its content; of a folder the best of
     these is taken.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    unfinished
+        Also take the DOS of a vasprun.xml that is cut off behind it: to look at, no label.
+        `lost` tells of it.
 
     Raises
     ------
@@ -160,10 +169,12 @@ def read_dos(path: Path) -> ProjectedDos:
         read = read_doscar(path, raw)
         return _projected(read.tables, path, fermi_level=read.fermi_level, symbols=read.symbols)
     if kind == "vaspout.h5":
-        from dosml.relabel.vasp.vaspout import run_dos
-    else:
-        from dosml.relabel.vasp.vasprun import run_dos
-    return projected_dos(*run_dos(path, raw), path)
+        from dosml.relabel.vasp import vaspout
+
+        return projected_dos(*vaspout.run_dos(path, raw), path)
+    from dosml.relabel.vasp.vasprun import run_dos
+
+    return projected_dos(*run_dos(path, raw, unfinished=unfinished), path)
 
 
 def projected_dos(run: DosRun, tables: DosTables, path: Path) -> ProjectedDos:

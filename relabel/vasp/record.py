@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dosml.config_file import first_problem
 from dosml.errors import InputError
+from dosml.records import json_object
 from dosml.relabel.vasp.potcars import PotcarFacts  # noqa: TC001 - pydantic reads it
 from dosml.relabel.vasp.protocol import VaspProtocol  # noqa: TC001 - pydantic reads it
 from dosml.theory.setting import ElectronicSetting
@@ -56,14 +56,14 @@ def read_record(path: Path) -> dict[str, Any]:
         If it is missing or damaged.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = json_object(path.read_bytes())
         JobRecord.model_validate(record)
     except ValueError as error:
         raise InputError(
             f"{path} is not the record of a job ({first_problem(error)}): write the inputs again "
             "with the same command"
         ) from error
-    except (OSError, RecursionError) as error:
+    except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error}): write the inputs again with the same command"
         ) from error

@@ -218,7 +218,7 @@ def _from_output(task: Task) -> JobResult | None:
 
 def _keep(folder: Path, result: JobResult) -> JobResult:
     with whole_file(folder / RESULT) as path:
-        path.write_text(json.dumps(asdict(result), indent=1) + "\n")
+        path.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
     return result
 
 
@@ -293,7 +293,9 @@ def _with_tail(folder: Path, reason: str) -> str:
     """Reason and the last words of VASP."""
     for name in ("std_err.txt", "vasp.out"):
         try:
-            lines = (folder / name).read_text(errors="replace").strip().splitlines()
+            lines = (
+                (folder / name).read_text(errors="replace", encoding="utf-8").strip().splitlines()
+            )
         except OSError:
             continue
         if lines:

@@ -41,6 +41,10 @@ _FIELD = re.compile(rb"<field[^>]*>\s*([^<]*?)\s*</field>")
 _SPIN = re.compile(rb"<set[^<>]*comment\s*=\s*[\"']\s*spin\s*\d+\s*[\"']")
 _EFERMI = re.compile(rb"<i\s[^<>]*name\s*=\s*[\"']efermi[\"'][^<>]*>([^<]*)</i>")
 _STRESS = "the stress is left out: a number of it overflowed (asterisks)"
+_CUT_OFF = (
+    "the file is cut off behind its density of states: the job was stopped or the disk was full, "
+    "and nothing tells whether the step had converged"
+)
 #: What reading a damaged section raises.
 _DAMAGED = (ET.ParseError, KeyError, ValueError, IndexError, AttributeError, TypeError)
 
@@ -81,28 +85,47 @@ def dos_tables(path: Path, raw: bytes | None = None) -> tuple[VaspOutput, DosTab
     return _with_dos(path, raw, _read)
 
 
-def run_dos(path: Path, raw: bytes | None = None) -> tuple[DosRun, DosTables]:
+def run_dos(
+    path: Path, raw: bytes | None = None, *, unfinished: bool = False
+) -> tuple[DosRun, DosTables]:
     """Read the DOS of any run, also of one that has no forces.
+
+    Parameters
+    ----------
+    path, raw
+        As `dos_tables`.
+    unfinished
+        Also take the DOS of a file that is cut off behind it; `facts["lost"]` tells of it.
 
     Raises
     ------
     VaspOutputError
-        If the file is missing, cut off, damaged, or holds no DOS.
+        If the file is missing, damaged, or holds no DOS, or is cut off.
     """
 
     def facts(raw: bytes, run: Section, path: Path) -> DosRun:
-        return DosRun(**_run_facts(raw, run, _last_calculation(run, path)))
+        cut = {} if run.whole else {"lost": _CUT_OFF}
+        return DosRun(**_run_facts(raw, run, _last_calculation(run, path, unfinished)), facts=cut)
 
-    return _with_dos(path, raw, facts)
+    return _with_dos(path, raw, facts, unfinished=unfinished)
 
 
 def _with_dos(
-    path: Path, raw: bytes | None, read: Callable[[bytes, Section, Path], AnyRun]
+    path: Path,
+    raw: bytes | None,
+    read: Callable[[bytes, Section, Path], AnyRun],
+    *,
+    unfinished: bool = False,
 ) -> tuple[AnyRun, DosTables]:
     raw = read_bytes(path) if raw is None else raw
     try:
-        run = _finished(raw, path)
-        dos = _regular(_last_calculation(run, path), "dos")
+        run = _run(raw, path) if unfinished else _finished(raw, path)
+        dos = _regular(_last_calculation(run, path, unfinished), "dos")
+        if dos is None and not run.whole:
+            raise VaspOutputError(
+                f"{path} is cut off, and its last ionic step holds no whole density of states: "
+                "the job was stopped or the disk was full; run it again"
+            )
         if dos is None:
             raise VaspOutputError(f"{path} holds no density of states")
         output = read(raw, run, path)
@@ -148,11 +171,11 @@ def _finished(raw: bytes, path: Path) -> Section:
     return run
 
 
-def _last_calculation(run: Section, path: Path) -> Section:
+def _last_calculation(run: Section, path: Path, unfinished: bool = False) -> Section:
     steps = [one for one in run.children if one.name == "calculation"]
     if not steps:
         raise VaspOutputError(f"{path} holds no ionic step: VASP stopped before its first one")
-    if not steps[-1].whole:
+    if not (unfinished or steps[-1].whole):
         raise VaspOutputError(f"{path} is cut off within its last ionic step: run the job again")
     return steps[-1]
 
@@ -160,9 +183,9 @@ def _last_calculation(run: Section, path: Path) -> Section:
 def _regular(step: Section, name: str) -> Section | None:
     """Find a calculation's own section of a name, on the regular mesh of k-points."""
     # VASP marks what is on other k-points with a comment: kpoints_opt, interpolated
-    found = [one for one in step.all(name) if not one.attributes.get("comment")]
+    found = [one for one in step.children if one.name == name and not one.attributes.get("comment")]
     # GW and restarts write what they began with before what they found
-    return found[-1] if found else None
+    return found[-1] if found and found[-1].whole else None
 
 
 def _run_facts(raw: bytes, run: Section, step: Section) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def requested_frame(job: VaspJob) -> Atoms | Refusal:
     """Frame of a job from its POSCAR, checked against the content hash of the request."""
     path = job.folder / "POSCAR"
     try:
-        return frame_of_poscar(path.read_text(), job.frame_id)
+        return frame_of_poscar(path.read_text(encoding="utf-8"), job.frame_id)
     except (OSError, ValueError) as error:
         return Refusal(
             "frame",

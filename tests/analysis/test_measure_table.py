@@ -12,11 +12,11 @@ from helpers.made_up_campaigns import METALS, write_campaign
 from typer.testing import CliRunner
 
 from dosml.analysis.measures.columns import result_columns
+from dosml.analysis.measures.measure import Measure
 from dosml.analysis.measures.reading import DosWindows
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import (
     MEASURES,
-    Measure,
     measure_all,
     measure_markdown,
     ranked,

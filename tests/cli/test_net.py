@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,25 @@ def test_no_memory_is_said_in_words(failing, error: Exception) -> None:
     assert code == 2
     assert said.startswith("dosml: error: out of memory")
     assert "--workers" in said
+
+
+@pytest.mark.parametrize("most", [6, 8, 16])
+def test_few_open_files(dosml, crystals, tmp_path, most: int) -> None:
+    """Under a limit that is really low, a study is made or the limit is named."""
+    crystals(tmp_path / "my.extxyz")
+
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    done = dosml("relabel", "my.extxyz", "--sigma", "1", "--out", "study", preexec_fn=lower)
+    said = done.stderr.decode()
+    if done.returncode:
+        assert done.returncode == 2
+        assert "may not open more files" in said
+    else:
+        assert len(list((tmp_path / "study").rglob("POSCAR"))) == 3
+    assert most < 16 or not done.returncode
+    assert "this is a bug" not in said
 
 
 @pytest.mark.parametrize("error", [EOFError("no data left"), ValueError("odd"), OSError("odd")])
@@ -228,7 +248,7 @@ def test_names_that_no_report_can_hold(command, name: str) -> None:
 @pytest.mark.parametrize("sink", ["full", "closed", "gone"])
 def test_an_output_that_fails(dosml, sink: str) -> None:
     if sink == "full":
-        with Path("/dev/full").open("w") as full:
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
             result = dosml("learners", stdout=full, stderr=subprocess.PIPE, capture_output=False)
     elif sink == "gone":
         reader, writer = os.pipe()

@@ -33,7 +33,7 @@ def train(folder: Path, job: dict) -> dict:
 
 
 def load(model: Path, _device: str) -> EMT:
-    return Shifted(json.loads(model.read_text())["shift"])
+    return Shifted(json.loads(model.read_text(encoding="utf-8"))["shift"])
 
 
 if __name__ == "__main__":

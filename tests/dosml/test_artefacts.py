@@ -17,6 +17,7 @@ from ase.calculators.emt import EMT
 from rich.console import Console
 
 from dosml.campaign import LOG_NAME, Campaign
+from dosml.config_file import read_toml
 from dosml.errors import DamagedFileError, EngineError, InputError
 from dosml.files import inside, open_plain, read_npz, sweep_partials, whole_file
 from dosml.progress import Reporter
@@ -27,11 +28,14 @@ from dosml.records import (
     as_recorded,
     check_recorded,
     find_record,
+    json_object,
     read_record,
 )
+from dosml.relabel.engines.registry import make_engine
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.execution.settings import RunSettings
 from dosml.relabel.structures import CELLS
+from dosml.relabel.vasp.record import read_record as read_job
 from dosml.studies.frames import SampledFrames
 from dosml.studies.phonons import ForceSource, ForceSpec, ForceTask, _compute
 
@@ -305,3 +309,39 @@ def test_forces_that_are_not_finite_are_no_phonons(tmp_path) -> None:
     with pytest.raises(EngineError, match="not 1 x 3 finite numbers"):
         _compute(source, ForceTask(spec, bulk("Cu"), tmp_path / "a.npy"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 100_000 + "1" + "}" * 100_000, "[1]", "", "{"])
+def test_json_of_somebody_else(tmp_path, text) -> None:
+    """Nested without end it is an error like any other: Python's own reader runs out of stack."""
+    with pytest.raises(ValueError, match=r"(?i)json|dictionary|object"):
+        json_object(text)
+    (tmp_path / "deep.json").write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=r"parameters=.*deep.json: expected the parameters"):
+        make_engine("tb", {"parameters": str(tmp_path / "deep.json")}, ("Cu",)).fingerprint()
+    with pytest.raises(InputError, match=r"deep.json is not the record of a job"):
+        read_job(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sigma = " + "[" * 2000 + "]" * 2000,
+        "a" + ".a" * 100_000 + " = 1",
+        "seed = " + "9" * 5000,
+        "a = " + "{a=" * 1000 + "1" + "}" * 1000,
+        "# a comment\n" * 100_000,
+    ],
+    ids=["lists", "dots", "digits", "tables", "comments"],
+)
+def test_settings_without_end(tmp_path, text) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="long.toml is not valid TOML"):
+        read_toml(path)
+
+
+def test_settings_from_windows(tmp_path) -> None:
+    path = tmp_path / "scan.toml"
+    path.write_bytes(b"\xef\xbb\xbfsigma = [0.2, 1.0]\r\ntrain = 5\r\n")
+    assert read_toml(path) == {"sigma": [0.2, 1.0], "train": 5}

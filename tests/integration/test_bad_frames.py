@@ -28,6 +28,7 @@ FRAMES = {
     "f_hugecell": "frame 1 of .*: its cell .* no lengths",
     "f_left": None,
     "f_mixpbc": "frame 1 of .*pbc T T F",
+    "f_neardup": "frames 0 and 1 of .* are the same frame within 0.001 Å",
     "f_nan": "frame 2 of .*, atom 0: .*not finite",
     "f_one": None,
     "f_overlap": "frame 1 of .*: atoms 0 and 1 are 0.00 Å apart",

@@ -80,7 +80,9 @@ pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a checkout"
 
 
 def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), flags=re.DOTALL)
+    return re.findall(
+        rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
 
 
 def commands(path: Path) -> list[str]:
@@ -108,7 +110,7 @@ def test_readme_is_a_landing_page() -> None:
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda path: path.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith(("http:", "https:", "#")):
             continue

@@ -9,6 +9,7 @@ from scipy.linalg import cholesky
 from dosml.errors import LearnerError
 from dosml.learners.sgp.accumulate import Evidence, NormalEquations
 from dosml.learners.sgp.block_likelihood import block_likelihood
+from dosml.learners.sgp.fitting import SgpFitting
 from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import KernelRows
@@ -23,7 +24,7 @@ def evidence():
     caught = []
     frames = [rattled(seed=n, stdev=0.15)[: 32 - n] for n in range(6)]
 
-    class Catching(SgpLearner):
+    class Catching(SgpFitting):
         def _solve(self, one, *rest):
             caught.append(one)
             return super()._solve(one, *rest)

@@ -217,6 +217,11 @@ def test_what_depends_on_the_purpose() -> None:
     for purpose in (SCAN, VASP_LABELS):
         with pytest.raises(FrameError, match=r"frames 0 and 2 of f.extxyz are identical"):
             check_frames(twins, "f.extxyz", purpose)
+    twins[2].positions += 5e-4
+    with pytest.raises(FrameError, match=r"frames 0 and 2 of .* the same frame within 0.001 Å"):
+        check_frames(twins, "f.extxyz", SCAN)
+    twins[2].positions += 2e-3
+    check_frames(twins, "f.extxyz", SCAN)
     with pytest.raises(FrameError, match="f.extxyz holds no frame: a scan needs one"):
         check_frames([], "f.extxyz", SCAN)
 

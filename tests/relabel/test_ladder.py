@@ -39,7 +39,7 @@ class MadeUp:
         return self.way
 
     def keep(self, path: Path) -> None:
-        path.write_text(self.way)
+        path.write_text(self.way, encoding="utf-8")
         if self.at in self.unkept:
             raise OSError("no space left")
         self.kept.append(path.name)

@@ -4,8 +4,10 @@
 
 DATA_FOLDER holds `bad` and `inputs`. A command may refuse a file clearly (code 2, one line that
 names the file) or accept it; it may not fall into the last net, print a traceback, or go on for
-more than 60 s of processor time. Where a command would compute for long, its plan or tiny settings
-are taken.
+more than 60 s of processor time. What it says of a file that it accepts is held against a second
+reader (`judges.py`): another answer without a word, or a damaged file that is accepted, is silently
+wrong; kinds that nobody can judge are named. Where a command would compute for long, its plan or
+tiny settings are taken.
 """
 
 from __future__ import annotations
@@ -25,12 +27,19 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+# as a program, and where it is imported for its tests
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tools.judges import NotJudgedError, Said, judge_accepted
+
 #: Seconds of processor time that a command has for one file: a busy machine is not its fault.
 PATIENCE = 60
 #: Memory of a worker, bytes: what takes more is to be refused before it is taken.
 MEMORY = 6 << 30
 #: Trainings of the smallest kind.
-TINY = ("--inducing", "3", "--n-max", "2", "--cutoff", "3.5", "--workers", "1")
+TINY = (
+    *("--inducing", "3", "--n-max", "2", "--cutoff", "3.5", "--workers", "1"),
+    *("--learner-option", "max_iterations=3"),
+)
 PLAN = ("--dry-run", "--sigma", "1,2", "--train", "2", "--test", "2")
 #: FILE stands for the file, GOOD for sound labels, OUT for a folder that is not there.
 FRAMES = (
@@ -95,6 +104,7 @@ VASP = (
     ("dos", "FILE"),
     ("dos", "FILE", "--json", "--m-resolved", "--sigma", "0.2", "--plot", "OUT/dos.png"),
     ("relabel", "sample", "FILE", "--out", "OUT/frames.extxyz", "--drop", "0", "--every", "1"),
+    ("relabel", "sample", "FILE", "--out", "OUT/frames.extxyz", "--drop", "0", "--every", "5"),
 )
 MODELS = (
     ("phonons", "FILE", "--structure", "Cu", "--min-length", "1", "--points", "5", "--out", "OUT"),
@@ -109,7 +119,12 @@ ALL_KINDS = {
     "": VASP + FRAMES[:1] + FRAMES[4:6] + LABELS[1:2],
 }
 #: What may happen, the good ends first.
-ENDS = ("refused clearly", "accepted", "unclear", "last net", "timeout")
+ENDS = (
+    *("refused clearly", "accepted and right", "accepted and not judged"),
+    *("unclear", "silently wrong", "last net", "timeout"),
+)
+#: The first of `ENDS` that nobody may meet.
+WORST = ENDS.index("unclear")
 
 
 class TooLongError(BaseException):
@@ -126,7 +141,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it: one of `ENDS`, what was said, and seconds."""
+    """What became of it: one of `ENDS`, what was said, and seconds of processor time."""
 
     case: Case
     end: str
@@ -179,7 +194,7 @@ def prepare(tools: Path) -> None:
         ("train", "GOOD", "--l-max", "1", "--out", str(tools / "trained"), *TINY),
         ("relabel", "GOOD", "--sigma", "1", "--out", str(tools / "study")),
     ):
-        code, said = run_here(_filled(Case(Path(), words), tools))
+        code, said, _ = run_here(_filled(Case(Path(), words), tools))
         if code:
             raise RuntimeError(f"the attack cannot be prepared: {' '.join(words)}: {said}")
 
@@ -195,8 +210,8 @@ def _filled(case: Case, tools: Path) -> list[str]:
     return [word.replace("OUT", "out") if word.startswith("OUT") else word for word in words]
 
 
-def run_here(arguments: list[str]) -> tuple[int, str]:
-    """Run the command line in this process; give its code and what it wrote to standard error."""
+def run_here(arguments: list[str]) -> tuple[int, str, str]:
+    """Run the command line in this process; give its code, standard error and output."""
     from dosml.cli import main
 
     out, err = io.StringIO(), io.StringIO()
@@ -209,12 +224,12 @@ def run_here(arguments: list[str]) -> tuple[int, str]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
     except SystemExit as end:
-        return int(end.code or 0), err.getvalue()
+        return int(end.code or 0), err.getvalue(), out.getvalue()
     finally:
         sys.argv = kept
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return 0, err.getvalue()
+    return 0, err.getvalue(), out.getvalue()
 
 
 def _start_worker() -> None:
@@ -237,11 +252,15 @@ def attack(case: Case, tools: Path) -> Outcome:
     if "STUDY" in case.words:
         shutil.copytree(tools / "study", place / "study")
     (place / "out").mkdir() if any("OUT/" in word for word in case.words) else None
-    start = time.perf_counter()
+    start = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, PATIENCE)
     try:
-        code, said = run_here(_filled(case, tools))
+        code, said, out = run_here(_filled(case, tools))
+        signal.setitimer(signal.ITIMER_PROF, 0)  # the second reader may take its time
         end = judge(case, code, said)
+        if end == "accepted":
+            left = Said(case.words, case.path, out, said, place, tools / "good.extxyz")
+            end, said = judged(left)
     except TooLongError:
         end, said = "timeout", ""
     except BaseException as error:  # noqa: BLE001 - whatever came through the net
@@ -250,7 +269,7 @@ def attack(case: Case, tools: Path) -> Outcome:
         signal.setitimer(signal.ITIMER_PROF, 0)
         os.chdir(tools)
         shutil.rmtree(place, ignore_errors=True)
-    return Outcome(case, end, said.strip(), time.perf_counter() - start)
+    return Outcome(case, end, said.strip(), time.process_time() - start)
 
 
 def judge(case: Case, code: int, said: str) -> str:
@@ -263,6 +282,17 @@ def judge(case: Case, code: int, said: str) -> str:
     # a label set is called after its file; what a file of settings says, an option may say too
     named = case.path.stem in said or case.path.suffix == ".toml"
     return "refused clearly" if code == 2 and len(errors) == 1 and named else "unclear"
+
+
+def judged(left: Said) -> tuple[str, str]:
+    """Hold an answer against the second reader; give the end, and why it is this one."""
+    try:
+        wrong = judge_accepted(left)
+    except NotJudgedError as error:
+        return "accepted and not judged", str(error)
+    return (
+        ("silently wrong", f"{wrong}; it said: {left.err}") if wrong else ("accepted and right", "")
+    )
 
 
 def run_all(chosen: list[Case], workers: int) -> list[Outcome]:
@@ -279,9 +309,7 @@ def run_all(chosen: list[Case], workers: int) -> list[Outcome]:
                     # a command may be in a library, where no alarm reaches it
                     outcomes.append(one.get(timeout=20 * PATIENCE))
                 except multiprocessing.TimeoutError:
-                    outcomes.append(
-                        Outcome(case, "timeout", "in a library, or waiting", 20 * PATIENCE)
-                    )
+                    outcomes.append(Outcome(case, "timeout", "in a library, or waiting", PATIENCE))
             pool.terminate()
     finally:
         shutil.rmtree(tools, ignore_errors=True)
@@ -292,7 +320,16 @@ def summary(outcomes: list[Outcome]) -> str:
     """Count the ends, one line."""
     ends = Counter(one.end for one in outcomes)
     counts = ", ".join(f"{ends[end]} {end}" for end in ENDS)
-    return f"{len(outcomes)} tried: {counts}; slowest {max(one.seconds for one in outcomes):.0f} s"
+    open_kinds = Counter(
+        f"{one.case.words[0]} of {one.case.path.suffix or 'VASP files'}: {one.said}"
+        for one in outcomes
+        if one.end == "accepted and not judged"
+    )
+    lines = [
+        f"{len(outcomes)} tried: {counts}; slowest {max(one.seconds for one in outcomes):.0f} s",
+        *(f"    not judged, {count} times: {kind}" for kind, count in open_kinds.items()),
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -309,7 +346,7 @@ def main() -> None:
         if given.only in f"{' '.join(case.words)} {case.path.name}"
     ]
     outcomes = run_all(chosen, given.workers)
-    shown = outcomes if given.all else [one for one in outcomes if one.end in ENDS[2:]]
+    shown = outcomes if given.all else [one for one in outcomes if one.end in ENDS[WORST:]]
     for one in sorted(shown, key=lambda one: (-ENDS.index(one.end), -one.seconds)):
         print(one)
     print(summary(outcomes))

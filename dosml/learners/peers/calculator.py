@@ -16,7 +16,7 @@ from dosml.errors import LearnerError
 from dosml.learners.peers.adapters import adapter
 from dosml.learners.peers.environments import require
 from dosml.learners.peers.process import ModelProcess
-from dosml.records import Record
+from dosml.records import Record, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,7 @@ def unpack_model(path: Path, folder: Path) -> dict[str, Any]:
             if size > MOST_BYTES:
                 raise ValueError(f"it unpacks to {size} bytes")
             text = archive.read(CARD)
-            card = {**json.loads(text)}
+            card = json_object(text)
             ModelCard.model_validate_json(text)
             archive.extractall(folder)
     except (*_DAMAGED, OSError) as error:

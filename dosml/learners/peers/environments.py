@@ -301,7 +301,11 @@ def _run(command: Sequence[str | Path], log: Path, variables: dict[str, str] | N
             env={**os.environ, **(variables or {})},
         )
     if done.returncode:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [
+            line
+            for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+            if line.strip()
+        ]
         errors = [line for line in lines if "ERROR" in line or "error:" in line]
         raise EnvironmentBuildError(
             f"making the environment failed ({(errors or lines)[-1].strip()}): the output is in "

@@ -57,7 +57,11 @@ def configure(settings: FlareSettings, data: TrainingData) -> dict[str, str]:
 def epochs_done(folder: Path) -> int:
     """Count the likelihood evaluations in the log."""
     log = folder / "train.log"
-    return log.read_text(errors="replace").count("Likelihood:") if log.exists() else 0
+    return (
+        log.read_text(errors="replace", encoding="utf-8").count("Likelihood:")
+        if log.exists()
+        else 0
+    )
 
 
 ADAPTER = Adapter(

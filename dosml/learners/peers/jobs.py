@@ -195,7 +195,7 @@ def run_job(
 
 def last_line(log: Path) -> str:
     """Last line that names an error, or else the last one that is not empty, for a message."""
-    text = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
+    text = log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:] if log.exists() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.match(line)]
     return (errors or lines or ["its log is empty"])[-1]

@@ -113,7 +113,7 @@ def epochs_done(folder: Path) -> int:
     return sum(
         '"mode": "eval"' in line and '"epoch": null' not in line
         for path in (folder / "results").glob("model_run-*_train.txt")
-        for line in path.read_text().splitlines()
+        for line in path.read_text(encoding="utf-8").splitlines()
     )
 
 

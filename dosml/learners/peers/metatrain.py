@@ -166,7 +166,7 @@ def epochs_done(folder: Path) -> int:
     """Read the last epoch from the log table, two lines of which are the heading."""
     last = -1
     for path in (folder / "outputs").glob("*/*/train.csv"):
-        lines = path.read_text().splitlines()[2:]
+        lines = path.read_text(encoding="utf-8").splitlines()[2:]
         last = max([last, *(int(line.split(",")[0]) for line in lines)])
     return last + 1
 

@@ -190,7 +190,7 @@ def epochs_done(folder: Path) -> int:
     """Count the lines of the metrics log: one a training epoch, one a validation, one a rate."""
     count = 0
     for path in (folder / "run" / "log").glob("version_*/metrics.csv"):
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         column = lines[0].split(",").index(_MONITORED) if lines and _MONITORED in lines[0] else None
         if column is not None:
             count += sum(bool(line.split(",")[column : column + 1] != [""]) for line in lines[1:])

@@ -116,7 +116,9 @@ class ModelProcess:
 
     def _start(self) -> None:
         # a file, not a pipe: nobody would empty the pipe
-        self._log = tempfile.NamedTemporaryFile("w+", prefix="dosml-model-", suffix=".log")  # noqa: SIM115
+        self._log = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            "w+", encoding="utf-8", prefix="dosml-model-", suffix=".log"
+        )
         self._process = subprocess.Popen(  # noqa: S603 - our own script
             self._command,
             stdin=subprocess.PIPE,

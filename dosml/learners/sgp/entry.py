@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dosml.learners.base import LearnerEntry
-from dosml.learners.sgp.settings import SgpSettings
+from dosml.learners.sgp.settings import NAME, SgpSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def _join(paths: Sequence[Path], widths: Sequence[float], scheme: str) -> Across
 
 
 ENTRY = LearnerEntry(
-    name="sgp",
+    name=NAME,
     help="dosml's sparse Gaussian process on ACE descriptors",
     options=SgpSettings,
     make=_make,

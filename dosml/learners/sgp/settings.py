@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
+#: Name of the learner.
+NAME = "sgp"
 #: Default cutoff in units of the cube root of the volume per atom: between the second and the
 #: third shell of fcc and hcp, beyond the second of bcc.
 REACH = 1.9

@@ -17,6 +17,7 @@ from dosml.learners.sgp.hyperparameters import Hyperparameters
 from dosml.learners.sgp.kernel import Inducing
 from dosml.learners.sgp.settings import sgp_settings
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
+from dosml.records import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +104,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, NDArray]]:
     """
     try:
         arrays = read_npz(path)
-        head = dict(json.loads(arrays.pop("head").tobytes()))
+        head = json_object(arrays.pop("head").tobytes())
     except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
         raise LearnerError(
             f"{path} is not a model of the sparse Gaussian process: {error}"

@@ -8,7 +8,6 @@ frame gives its labels at every smearing and every number of electrons.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import shutil
 import time
@@ -16,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dosml.errors import EngineError, LabelError
+from dosml.config_file import first_problem
+from dosml.errors import EngineError, LabelError, about
+from dosml.records import json_object
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.tb.card_text import card_lines
 from dosml.relabel.engines.tb.hamiltonian import Structure
@@ -314,12 +315,16 @@ def _read_stamped(path: Path, stamp: int, symbol: str | None) -> TbParameters:  
     if path.suffix != ".json":
         return read_nrl(path, symbol)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EngineError(f"parameters={path}: cannot be read as JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise EngineError(f"parameters={path}: expected the parameters of one metal")
-    return TbParameters.from_json(values)
+        values = json_object(path.read_bytes())
+    except OSError as error:
+        raise EngineError(f"parameters={path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise EngineError(
+            f"parameters={path}: expected the parameters of one metal as JSON "
+            f"({first_problem(error)})"
+        ) from error
+    with about(f"parameters={path}"):
+        return TbParameters.from_json(values)
 
 
 def _shipped_digest() -> str:

@@ -57,7 +57,7 @@ class Fake(Calculator):
 
 def load(model: Path, _device: str) -> Calculator:
     print("a peer that prints to standard output")
-    return Fake(json.loads(model.read_text()))
+    return Fake(json.loads(model.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

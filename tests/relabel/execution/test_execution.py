@@ -26,7 +26,10 @@ from dosml.relabel.execution.slurm import queued
 
 def alive(pid: int) -> bool:
     try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+        return (
+            "Z"
+            not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split(")")[1].split()[0]
+        )
     except OSError:
         return False
 

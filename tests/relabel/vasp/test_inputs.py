@@ -25,7 +25,9 @@ quiet = {"on_progress": lambda _: None}
 
 
 def tags(path: Path) -> dict[str, str]:
-    pairs = (line.split("=") for line in path.read_text().splitlines() if "=" in line)
+    pairs = (
+        line.split("=") for line in path.read_text(encoding="utf-8").splitlines() if "=" in line
+    )
     return {key.strip(): value.strip() for key, value in pairs}
 
 

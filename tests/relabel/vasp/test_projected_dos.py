@@ -7,10 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers.vasp_files import dos_section, eigenvalues, vasprun
 
 from dosml.errors import InputError
 from dosml.relabel.vasp.output import VaspOutputError
 from dosml.relabel.vasp.projected_dos import ProjectedDos, read_dos
+from dosml.relabel.vasp.vasprun import dos_tables, read_vasprun
 from dosml.theory.dband import d_band
 from dosml.theory.smearing import Smearing
 
@@ -179,3 +181,39 @@ def test_a_vasprun_that_lost_its_dos(reference_data, tmp_path):
     path.write_bytes(content[:begin] + content[end:])
     with pytest.raises(VaspOutputError, match="no density of states"):
         read_dos(path)
+
+
+TWO_MESHES = eigenvalues(0.0) + dos_section(comment="kpoints_opt") + dos_section()
+
+
+@pytest.mark.parametrize("calculation", [None, TWO_MESHES], ids=["one mesh", "KPOINTS_OPT"])
+def test_a_file_cut_off_behind_its_dos(tmp_path, calculation):
+    """It is there to look at, with a word; it is no label, and no DOS of labels."""
+    text = vasprun(calculation)
+    (tmp_path / "whole.xml").write_text(text, encoding="utf-8")
+    whole = read_dos(tmp_path / "whole.xml")
+    end = text.rindex("</dos>") + len("</dos>")
+    cut = tmp_path / "cut.xml"
+    for at in (end, text.index("</calculation>"), text.index("</modeling>")):
+        cut.write_text(text[:at], encoding="utf-8")
+        read = read_dos(cut, unfinished=True)
+        np.testing.assert_array_equal(read.d, whole.d)
+        assert read.fermi_level == whole.fermi_level
+        assert "cut off" in read.lost[0]
+        for strict in (read_dos, read_vasprun, dos_tables):
+            with pytest.raises(VaspOutputError, match="cut off"):
+                strict(cut)
+    # within the DOS of the regular mesh nothing is taken, least of all that of another mesh
+    for at in (end - 1, text.rindex("<partial>"), text.rindex("<dos>") + 5):
+        cut.write_text(text[:at], encoding="utf-8")
+        with pytest.raises(VaspOutputError, match="cut off"):
+            read_dos(cut, unfinished=True)
+
+
+def test_two_densities_of_states_and_a_cut_within_the_second(tmp_path):
+    """GW and restarts write what they began with first: that is not what they found."""
+    text = vasprun(eigenvalues(0.0) + dos_section() + dos_section(fermi_level="0.7"))
+    cut = tmp_path / "cut.xml"
+    cut.write_text(text[: text.rindex("<partial>")], encoding="utf-8")
+    with pytest.raises(VaspOutputError, match="cut off"):
+        read_dos(cut, unfinished=True)

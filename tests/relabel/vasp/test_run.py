@@ -145,7 +145,7 @@ def test_custodians_sigma_handler_cannot_touch_sigma(study):
             incar = Incar.from_file(f"{directory}/INCAR")
             incar.update({"ISMEAR": 0, "SIGMA": 0.01, "ALGO": "All"})
             incar.write_file(f"{directory}/INCAR")
-            Path(directory, "POSCAR").write_text("moved")
+            Path(directory, "POSCAR").write_text("moved", encoding="utf-8")
             return {"errors": ["x"], "actions": [{"dict": "INCAR"}]}
 
     before = {name: (folder / name).read_bytes() for name in ("INCAR", "POSCAR", "KPOINTS")}

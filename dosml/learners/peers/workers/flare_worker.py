@@ -90,7 +90,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     from flare.bffs.sgp.sparse_gp import optimize_hyperparameters
 
     del job
-    settings = json.loads((folder / "config.json").read_text())
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     frames = list(ase.io.read(folder / "train.extxyz", ":"))
     sizes = np.array([len(atoms) for atoms in frames])
     counts = np.array([[np.sum(a.numbers == z) for z in settings["species"]] for a in frames])
@@ -117,7 +117,7 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     )
     found = [float(value) for value in process.gp.hyperparameters]
     model = {"settings": settings, "hyperparameters": found, "inducing": inducing}
-    (folder / "flare.json").write_text(json.dumps(model))
+    (folder / "flare.json").write_text(json.dumps(model), encoding="utf-8")
     ase.io.write(folder / "flare.json.extxyz", frames, format="extxyz")
     return {
         "device": "cpu",
@@ -165,7 +165,7 @@ class FlareCalculator(Calculator):
 def load(model: Path, device: str) -> Calculator:
     """Rebuild the process; FLARE runs on processors only."""
     del device
-    read = json.loads(model.read_text())
+    read = json.loads(model.read_text(encoding="utf-8"))
     frames = list(ase.io.read(model.with_name(model.name + ".extxyz"), ":"))
     process = build(read["settings"], read["hyperparameters"], frames, read["inducing"])
     return FlareCalculator(process)

@@ -34,7 +34,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     model = torch.load(final, map_location="cpu", weights_only=False)
     final.replace(folder / "mace.model")
     (log,) = (folder / "results").glob("model_run-*_train.txt")
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     evaluated = [row for row in rows if row["mode"] == "eval" and row["epoch"] is not None]
     return {
         "epochs": max(row["epoch"] for row in evaluated) + 1,

@@ -83,7 +83,7 @@ def drop_broken_checkpoints(paths: Iterable[Path]) -> list[Path]:
 
 
 def _train(train: Callable[..., dict[str, Any]], folder: Path) -> None:
-    job = json.loads((folder / "job.json").read_text())
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     attempt = len(list(folder.glob("seconds-*.txt")))
     clock = folder / f"seconds-{attempt}.txt"
@@ -91,8 +91,10 @@ def _train(train: Callable[..., dict[str, Any]], folder: Path) -> None:
     threading.Thread(target=_tick, args=(clock, began), daemon=True).start()
     os.chdir(folder)
     facts = train(folder, job)
-    clock.write_text(f"{time.perf_counter() - began:.3f}")
-    seconds = sum(float(path.read_text() or 0) for path in folder.glob("seconds-*.txt"))
+    clock.write_text(f"{time.perf_counter() - began:.3f}", encoding="utf-8")
+    seconds = sum(
+        float(path.read_text(encoding="utf-8") or 0) for path in folder.glob("seconds-*.txt")
+    )
     result = {
         **facts,
         "seconds_training": round(seconds, 2),
@@ -101,14 +103,14 @@ def _train(train: Callable[..., dict[str, Any]], folder: Path) -> None:
         "versions": {name: version(name) for name in job["packages"]},
     }
     partial = folder / ".result.json.partial"
-    partial.write_text(json.dumps(result, indent=2))
+    partial.write_text(json.dumps(result, indent=2), encoding="utf-8")
     partial.replace(folder / "result.json")
 
 
 def _tick(clock: Path, began: float) -> None:
     """Keep the seconds of this attempt on disk, so that a killed one counts too."""
     while True:
-        clock.write_text(f"{time.perf_counter() - began:.3f}")
+        clock.write_text(f"{time.perf_counter() - began:.3f}", encoding="utf-8")
         time.sleep(_TICK_SECONDS)
 
 

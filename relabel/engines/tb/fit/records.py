@@ -121,12 +121,12 @@ class Record:
 def write_record(path: Path, record: Record) -> None:
     """Write one record; the file is whole or not there."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(record.as_json(), separators=(",", ":")))
+        partial.write_text(json.dumps(record.as_json(), separators=(",", ":")), encoding="utf-8")
 
 
 def read_record(path: Path) -> Record:
     """Inverse of `write_record`."""
-    return Record.from_json(json.loads(path.read_text()))
+    return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_data(path: Path, records: Sequence[Record], facts: Mapping[str, Any]) -> None:

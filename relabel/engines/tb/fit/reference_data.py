@@ -98,7 +98,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
                 write_record(path, compute(cell))
             except (KohnShamConvergenceError, EngineError) as error:
                 failure.parent.mkdir(parents=True, exist_ok=True)
-                failure.write_text(f"{type(error).__name__}: {error}\n")
+                failure.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
             say(f"{symbol} {cell.name}: {time.perf_counter() - start:.0f} s")
         if path.is_file():
             records.append(read_record(path))

@@ -116,7 +116,9 @@ def fit_metal(
         },
     )
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(_rounded(parameters.to_json()), indent=1) + "\n")
+        partial.write_text(
+            json.dumps(_rounded(parameters.to_json()), indent=1) + "\n", encoding="utf-8"
+        )
     return parameters
 
 
@@ -207,7 +209,7 @@ def _begin(
 ) -> tuple[Step, list[float]]:
     """State that was kept, or the start."""
     if state_file is not None and state_file.is_file():
-        kept: dict[str, Any] = json.loads(state_file.read_text())
+        kept: dict[str, Any] = json.loads(state_file.read_text(encoding="utf-8"))
         if len(kept["x"]) == len(x):
             state = Step(np.array(kept["x"]), kept["costs"][-1], kept["damping"], kept["converged"])
             return state, list(kept["costs"])
@@ -226,5 +228,6 @@ def _keep(path: Path, state: Step, costs: list[float]) -> None:
                     "damping": state.damping,
                     "converged": state.converged,
                 }
-            )
+            ),
+            encoding="utf-8",
         )
