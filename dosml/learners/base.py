@@ -240,6 +240,30 @@ def over_preset(
     return checked_options(model, owner, {**known[name], **options})
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not have here, or that cannot hold double precision.
+
+    Raises
+    ------
+    InputError
+        With what torch says.
+    """
+    if name == "cpu":  # torch always has this one, and to ask it takes a second and 200 MiB
+        return
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {name!r} cannot be used here ({error}); "
+            "use cpu, or cuda where torch sees a GPU"
+        ) from error
+    if device.type not in {"cpu", "cuda"}:
+        raise InputError(f"device {name!r} has no double precision here: use cpu or cuda")
+
+
 def watched_frames(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
     """Draw the frames that are trained on, and those that are watched: one at least of two or more.
 

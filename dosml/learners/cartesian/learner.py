@@ -7,8 +7,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dosml.errors import InputError, LearnerError
-from dosml.learners.base import check_training_data
+from dosml.errors import LearnerError
+from dosml.learners.base import check_device, check_training_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,11 @@ class CartesianLearner:
         Processor cores that may be used: so many trainings at a time, or fewer with more threads.
     folder
         Where trainings are kept, so that a killed one continues; None: they are not.
+
+    Raises
+    ------
+    InputError
+        If the device does not exist here.
     """
 
     def __init__(
@@ -43,10 +48,7 @@ class CartesianLearner:
     ) -> None:
         self.settings = settings
         self._workers, self._folder = max(1, workers), folder
-        if not settings.device.startswith(("cpu", "cuda")):
-            raise InputError(
-                f"device {settings.device!r} has no double precision here: use cpu or cuda"
-            )
+        check_device(settings.device)
 
     @property
     def name(self) -> str:
@@ -94,7 +96,6 @@ class CartesianLearner:
         from dosml.learners.cartesian.jobs import Job, run_job
         from dosml.learners.cartesian.models import CartesianModels
 
-        self._check_device()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
         _check_volumes(frames, label_sets)
         fingerprint = self.fingerprint()
@@ -128,17 +129,6 @@ class CartesianLearner:
         if self.settings.device.startswith("cuda"):
             return 1
         return max(1, min(n_models, self._workers))
-
-    def _check_device(self) -> None:
-        import torch
-
-        try:
-            torch.zeros(1, device=self.settings.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"device {self.settings.device!r} cannot be used here ({error}); use cpu, or cuda "
-                "where torch sees a GPU"
-            ) from error
 
 
 def _check_volumes(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

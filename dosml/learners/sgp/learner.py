@@ -4,33 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-import numpy as np
-import torch
-
-from dosml.errors import InputError, LearnerError
-from dosml.learners.base import check_training_data
-from dosml.learners.sgp.accumulate import NormalEquations
-from dosml.learners.sgp.calibration import HeldForces
-from dosml.learners.sgp.evidence_maximum import choose_hyperparameters, ignored_text
-from dosml.learners.sgp.geometry import BatchSource
-from dosml.learners.sgp.inducing import greedy_environments, shares
-from dosml.learners.sgp.kernel import Inducing, kernel_rows
-from dosml.learners.sgp.model import SgpModels
+from dosml.learners.base import check_device
 from dosml.learners.sgp.settings import (
     GRID_CUTOFFS,
     GRID_VALUES,
     LARGEST_DEGREE,
+    NAME,
     SgpSettings,
     with_cutoff,
 )
-from dosml.learners.sgp.targets import Targets
-from dosml.learners.sgp.trained import SgpModel, SharedBasis
-from dosml.memory import peak_memory_mib
-=======
-from dosml.errors import InputError
-from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, NAME, SgpSettings, with_cutoff
->>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +45,7 @@ class SgpLearner:
 
     def __init__(self, settings: SgpSettings | None = None) -> None:
         self.settings = settings or SgpSettings()
-        # torch always has this one, and to ask it takes a second and 200 MiB
-        if self.settings.device != "cpu":
-            _check_device(self.settings.device)
+        check_device(self.settings.device)
 
     def fingerprint(self) -> dict[str, Any]:
         """Give the settings and the version of the model's definition.
@@ -136,19 +116,3 @@ class SgpLearner:
         from dosml.learners.sgp.fitting import SgpFitting
 
         return SgpFitting(self.settings).fit(frames, label_sets, progress=progress)
-
-
-def _check_device(name: str) -> None:
-    """Refuse a device that torch does not have here, or that cannot hold our numbers."""
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {name!r} cannot be used here ({error}); "
-            "use cpu, or cuda where torch sees a GPU"
-        ) from error
-    if device.type not in {"cpu", "cuda"}:
-        raise InputError(f"device {name!r} has no double precision here: use cpu or cuda")
