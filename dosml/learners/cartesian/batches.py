@@ -2,7 +2,7 @@
 
 Every atom has a row of as many places as the atom with most neighbours has. Sums over neighbours
 are then products of small matrices, atom by atom, which is what makes these force fields fast on
-processors: no array of bonds times channels is formed.
+processors: a density of many channels needs no array of bonds times channels.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dosml.learners.base import LearnerEntry, over_preset
 from dosml.learners.cartesian.learner import CartesianLearner
-from dosml.learners.cartesian.settings import CaceSettings, IctpSettings
+from dosml.learners.cartesian.settings import SUFFIX, CaceSettings, IctpSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def _load(path: Path, device: str | None) -> Calculator:
     return CartesianCalculator(CartesianModels.load(path, device))
 
 
-_entry = partial(LearnerEntry, make=_make, suffix=".safetensors", load=_load)
+_entry = partial(LearnerEntry, make=_make, suffix=SUFFIX, load=_load)
 ENTRIES = (
     _entry(
         name=CaceSettings.name,

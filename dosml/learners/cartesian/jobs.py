@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dosml.errors import LearnerError
-from dosml.learners.cartesian.models import SUFFIX
+from dosml.learners.cartesian.settings import SUFFIX
 from dosml.learners.cartesian.storage import read_model, write_model
 from dosml.learners.cartesian.training import Trained, Training
 from dosml.learners.peers.jobs import labels_hash

@@ -12,6 +12,7 @@ from dosml.errors import LearnerError
 from dosml.learners.base import Prediction
 from dosml.learners.cartesian.batches import TableBuilder
 from dosml.learners.cartesian.potential import Potential
+from dosml.learners.cartesian.settings import SUFFIX
 from dosml.learners.cartesian.storage import read_model, write_model
 from dosml.learners.cartesian.training import baseline_energies
 from dosml.learners.sgp.geometry import frame_slices
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from dosml.learners.cartesian.settings import CartesianSettings
     from dosml.learners.cartesian.training import Trained
 
-#: Suffix of a saved model.
-SUFFIX = ".safetensors"
 _ATOMS_PER_BATCH = {"cpu": 256, "cuda": 4096}
 
 

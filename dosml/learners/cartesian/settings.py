@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+#: Suffix of a saved model.
+SUFFIX = ".safetensors"
+
 
 class CartesianSettings(BaseModel):
     """Settings that both have: radial functions, training, loss.
