@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # PyTorch's own index holds the small CPU build; PyPI's Linux build brings gigabytes of CUDA
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test test-slow gpaw lint typecheck wheel docs clean
+.PHONY: help demo test test-slow gpaw lint typecheck wheel docs gallery clean
 help:
 	@echo "make demo       install into $(VENV) and run: dosml smear-scan $(METAL)"
 	@echo "make test       install and run the tests, but for the slow ones"
@@ -21,6 +21,7 @@ help:
 	@echo "make typecheck  mypy on what the wheel holds"
 	@echo "make wheel      build dist/*.whl and the source archive"
 	@echo "make docs       build this project's site into build/site"
+	@echo "make gallery    run what the gallery of the site shows again (minutes)"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "dosml needs Python 3.11 or later: install it, or name it: make demo PYTHON=/path/to/python3.11" >&2; exit 2; }
@@ -84,6 +85,10 @@ docs: $(VENV)/.docs
 	rm -rf build/site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/site
 	@echo "site: build/site/index.html"
+
+# the reports in docs/gallery, from small real runs; they are kept in build/gallery
+gallery: $(VENV)/.dev
+	$(BIN)/python docs/make_gallery.py build/gallery
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -223,8 +223,15 @@ def grid(
     return _trained(run(settings, _reporter("grid", progress=progress)))
 
 
-def load(folder: str | Path) -> Scan | Survey | Dataset:
+def load(folder: str | Path, *, metal: str | None = None) -> Scan | Survey | Dataset:
     """Read what lies in a folder: a finished scan, a survey of scans, or labels.
+
+    Parameters
+    ----------
+    folder
+        Of a command, of label sets, a file of labels, or "reference", the PBE labels that ship.
+    metal
+        Take the labels of this element only; "reference" needs it.
 
     Raises
     ------
@@ -238,7 +245,7 @@ def load(folder: str | Path) -> Scan | Survey | Dataset:
     if (path / RECORD).is_file() and inside:
         done = {one.name: Scan(one) for one in inside if (one / "results.csv").is_file()}
         return Survey(path, done)
-    return load_labels(path)
+    return load_labels(folder if metal is not None else path, metal=metal)
 
 
 def _scan(

@@ -62,8 +62,6 @@ class Purpose:
         What needs them, such as "a scan".
     one_element
         All frames hold one and the same element.
-    pure
-        Each frame holds one element.
     distinct
         No frame stands twice.
     bound
@@ -72,13 +70,12 @@ class Purpose:
 
     words: str
     one_element: bool = False
-    pure: bool = False
     distinct: bool = False
     bound: bool = True
 
 
 SCAN = Purpose("a scan", distinct=True)
-VASP_LABELS = Purpose("a VASP study", pure=True, distinct=True)
+VASP_LABELS = Purpose("a VASP study", distinct=True)
 DYNAMICS = Purpose("molecular dynamics", one_element=True)
 PHONONS = Purpose("phonons")
 #: Twins that stand on both sides of a split are refused where frames get their roles; the energy of
@@ -298,10 +295,9 @@ def _pairs(frame: Atoms, cutoff: float) -> _Pairs:
 
 def _check_elements(frame: Atoms, first: Atoms, where: str, purpose: Purpose) -> None:
     symbols = sorted(set(frame.get_chemical_symbols()))
-    if (purpose.one_element or purpose.pure) and len(symbols) > 1:
+    if purpose.one_element and len(symbols) > 1:
         raise FrameError(
             f"{where} holds {' and '.join(symbols)}: {purpose.words} needs frames of one element"
-            + (" each" if purpose.pure else "")
         )
     if purpose.one_element and (other := str(first.symbols[0])) != symbols[0]:
         raise FrameError(

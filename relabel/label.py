@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Arrays of the d part of one element's atoms: this and the symbol.
+_OF_ELEMENT = "dos_d_of_"
+
+
 @dataclass(frozen=True)
 class Label:
     """A label and the DOS that belongs to it.
@@ -72,6 +76,8 @@ class Label:
             arrays["dos_d"] = self.dos.d.astype(np.float32)
             if self.dos.d_m is not None:
                 arrays["dos_d_m"] = self.dos.d_m.astype(np.float32)
+            for symbol, part in self.dos.d_by_element.items():
+                arrays[f"{_OF_ELEMENT}{symbol}"] = part.astype(np.float32)
         return arrays
 
     @classmethod
@@ -122,6 +128,7 @@ def check_label(label: Label, n_atoms: int | None = None) -> None:
         numbers |= {"total DOS": label.dos.total, "d-DOS": label.dos.d}
         if label.dos.d_m is not None:
             numbers["d-DOS by orbital"] = label.dos.d_m
+        numbers |= {f"d-DOS of {one}": part for one, part in label.dos.d_by_element.items()}
     for name, values in numbers.items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name}: not all values are finite")
@@ -139,4 +146,9 @@ def _dos(arrays: Mapping[str, NDArray[Any]]) -> ElectronicDos | None:
         d=arrays["dos_d"].astype(np.float64),
         d_m=arrays["dos_d_m"].astype(np.float64) if "dos_d_m" in arrays else None,
         broadening=float(arrays["dos_broadening"]),
+        d_by_element={
+            name.removeprefix(_OF_ELEMENT): values.astype(np.float64)
+            for name, values in arrays.items()
+            if name.startswith(_OF_ELEMENT)
+        },
     )

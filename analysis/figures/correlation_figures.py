@@ -9,6 +9,7 @@ import numpy as np
 
 from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import LINE_COLOUR, new_figure
+from dosml.analysis.statistics.correlation import informative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,11 +71,12 @@ def scatter_figure(
         line = np.array([x.min(), x.max()])
         axes.plot(line, slope * line + offset, color=LINE_COLOUR, lw=0.8)
         row = ranking[ranking["measure"] == measure].iloc[0]
-        axes.set_title(
+        told = (
             f"r = {row['pearson']:+.2f} ({row['pearson_low']:+.2f} to {row['pearson_high']:+.2f}), "
-            f"n = {row['n']}",
-            fontsize=8,
         )
+        if not informative(row["pearson_low"], row["pearson_high"]):
+            told = ""
+        axes.set_title(f"{told}n = {row['n']}", fontsize=8)
         axes.set_xlabel(names.get(measure, measure), fontsize=8)
         axes.margins(x=0.12)
     for axes in panels[::columns]:

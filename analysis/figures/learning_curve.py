@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure, plain, scale_colours
+from dosml.analysis.statistics.errors import Interval
 from dosml.analysis.statistics.learning_curves import fit_power_law
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def learning_curve_figure(
     points: pd.DataFrame,
     *,
     by: Sequence[str],
+    fits: pd.DataFrame | None = None,
     error: str = "force_percent_error",
     label: str = "force error, 100 MAE/MAV (%)",
 ) -> Figure:
@@ -36,6 +38,9 @@ def learning_curve_figure(
     ----------
     points, by, error
         As in `dosml.analysis.statistics.learning_curves.learning_curve_table`.
+    fits
+        That table, whose intervals also hold the scatter of the test frames; None: fitted to the
+        points alone.
     label
         Label of the ordinate.
 
@@ -57,7 +62,7 @@ def learning_curve_figure(
         grid = group.pivot_table(index="seed", columns="n_train", values=error).dropna(axis=1)
         sizes = grid.columns.to_numpy(float)
         law = fit_power_law(sizes, grid.to_numpy(float))
-        low, high = law.exponent_interval
+        low, high = law.exponent_interval if fits is None else _interval(fits, by, key)
         between = "" if np.isnan(low) else f" ({low:.2f} to {high:.2f})"
         name = ", ".join(str(part) for part in key)
         axes.plot(group["n_train"], group[error], ".", ms=3, color=colour, alpha=0.4)
@@ -93,6 +98,15 @@ def learning_curve_figure(
     axes.set_title("error = a N$^{-b}$")
     figure.legend(loc="outside lower center")
     return figure
+
+
+def _interval(fits: pd.DataFrame, by: Sequence[str], key: tuple[Any, ...]) -> Interval:
+    """Interval of the exponent of one curve in a table of fits."""
+    mine = fits
+    for name, value in zip(by, key, strict=True):
+        mine = mine[mine[name] == value]
+    row = mine.iloc[0]
+    return Interval(float(row["exponent_low"]), float(row["exponent_high"]))
 
 
 def _bars(

@@ -69,6 +69,7 @@ def recommendation_figure(found: Recommendation, errors: pd.DataFrame | None) ->
         bars = np.nan_to_num(np.clip([y - ends[0], ends[1] - y], 0, None))
         right.errorbar(errors["sigma_ev"], y, yerr=bars, color="C0", marker="o", capsize=2.5)
         right.axvline(found.width, color=LINE_COLOUR, lw=1, ls="--", label="recommended")
+        right.set_xticks(widths, [f"{one:g}" for one in widths])
         right.set(xlabel="smearing width σ (eV)", ylabel="force error, 100 MAE/MAV (%)")
         from_zero(right)
         legend_above(right, "What it buys at equal data")

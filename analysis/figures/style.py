@@ -90,18 +90,24 @@ def save_figure(
     DiskSpaceError
         If the disk is full.
     """
+    import matplotlib as mpl
+
     png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
+    wide, narrow = drawings(png)
     # the layout is what takes longest: once for the three wide files, once for the narrow one
     layout = figure.get_layout_engine()
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    with whole_file(png) as partial:
-        figure.savefig(partial, metadata={"Software": None})
-    with whole_file(pdf) as partial:
-        figure.savefig(partial, metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    wide, narrow = drawings(png)
-    with whole_file(wide) as partial:
-        partial.write_text(themed_svg(figure), encoding="utf-8")
+    # with no layout engine, not even one that does nothing, matplotlib saves in a single pass
+    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        figure.set_layout_engine(None)
+        with whole_file(png) as partial:
+            figure.savefig(partial, metadata={"Software": None})
+        with whole_file(pdf) as partial:
+            figure.savefig(
+                partial, metadata={"CreationDate": None, "Producer": None, "Creator": None}
+            )
+        with whole_file(wide) as partial:
+            partial.write_text(themed_svg(figure), encoding="utf-8")
     if layout is not None:
         figure.set_layout_engine(layout)
     stack_panels(figure)

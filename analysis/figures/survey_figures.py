@@ -175,11 +175,13 @@ def primary_figure(survey: SurveyData) -> Figure:
     slope, start = np.polyfit(x, np.log(y), 1)
     line = np.linspace(x.min(), x.max(), 50)
     axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
-    axes.set(yscale="log", xlabel=describe(PRIMARY).label, ylabel=_LABEL)
+    axes.set(yscale="log", xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_title(f"ln(error): r = {test.pearson:+.2f}, n = {test.n}")
+    # an r that may be anything is not shown
+    told = f"r = {test.pearson:+.2f}, " if informative(*test.interval) else ""
+    axes.set_title(f"ln(error): {told}n = {test.n}")
     name_points(axes, rows[PRIMARY], rows[TARGET], list(rows["metal"]))
     figure.legend(loc="outside upper right", ncols=4)
     return figure

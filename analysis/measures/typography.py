@@ -19,6 +19,8 @@ _SYMBOLS = (
     (r"\bF0\b", "F<sub>0</sub>", r"$F_0$"),
 )
 
+#: Slash inside a unit, after which no line may break.
+_PER = re.compile(r"(?<=eV)/(?=[Åa])")
 #: Space between a number and its unit, where no line may break.
 _UNIT = re.compile(r"(?<=[\d)]) (?=(?:%|eV|meV|Å|e/atom|GPa|THz)(?![A-Za-z]))")
 
@@ -31,7 +33,7 @@ def as_html(text: object) -> str:
     text
         As it is printed in a terminal: "n_d(E_F)", "chi_4".
     """
-    page = _UNIT.sub("\u00a0", escape(str(text)))
+    page = _PER.sub("/\u2060", _UNIT.sub("\u00a0", escape(str(text))))
     for plain, html, _ in _SYMBOLS:
         page = re.sub(plain, html, page)
     return page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.column import Column
+from dosml.analysis.report.frame_scatter import frame_scatter
 from dosml.analysis.report.pages import new_section, sortable_table
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def worst_section(frames: pd.DataFrame, *, file: str) -> dict[str, Any]:
             "(force_error)."
         )
     ]
+    section["scatter"] = frame_scatter(frames)
     section["table"] = sortable_table(shown, _FRAMES)
     section["links"] = [{"name": file, "target": file}]
     return section

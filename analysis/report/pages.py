@@ -171,6 +171,7 @@ def new_section(
         "findings": [],
         "warnings": list(warnings),
         "figures": [],
+        "scatter": None,
         "table": None,
         "matrix": None,
         "more": None,

@@ -252,7 +252,10 @@ def _exponents(fits: pd.DataFrame) -> str:
 
 def _interval_words(fits: pd.DataFrame) -> str:
     if int(fits["n_seeds"].max()) > 1:
-        text = "Small: the 95 % interval of b from the scatter between draws (Student's t)"
+        text = (
+            "Small: the 95 % interval of b from the scatter between draws and over the held-out "
+            "frames that all points share (Student's t)"
+        )
         few = int(fits["n_seeds"].min()) == 2
         return (
             f"{text}; with two draws it is very wide, more draws narrow it." if few else f"{text}."

@@ -193,10 +193,12 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
 
 
 def _primary(test: PrimaryTest) -> str:
+    pearson = ""
+    if informative(*test.interval):
+        pearson = f"Pearson {test.pearson:+.2f} (p {p_words(test.p)}), "
     text = (
-        f"Primary test: ln(force error) against unsmeared chi_4, Pearson "
-        f"{test.pearson:+.2f} (p {p_words(test.p)}), Spearman {test.spearman:+.2f} (p "
-        f"{p_words(test.spearman_p)}), n = {test.n}"
+        f"Primary test: ln(force error) against unsmeared chi_4, {pearson}Spearman "
+        f"{test.spearman:+.2f} (p {p_words(test.spearman_p)}), n = {test.n}"
     )
     if not math.isnan(test.within_crystals):
         text += (

@@ -31,6 +31,7 @@ from dosml.cli import (
     transfer,
 )
 from dosml.cli import map as electron_map
+from dosml.cli.help_style import in_one_style
 from dosml.cli.net import net, output, past_typer, readable, stop_on_signals
 from dosml.surroundings import settle_caches
 from dosml.terminal import print_line
@@ -39,6 +40,10 @@ from dosml.version import __version__
 
 class _Commands(TyperGroup):
     """All commands; what typer would end in a way of its own comes to our net."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        in_one_style(self.commands.values())
 
     def invoke(self, ctx: Any) -> Any:
         with past_typer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import Annotated, Unpack
 
 import typer
@@ -55,7 +56,7 @@ def angular_need(
         typer.Option(help="Share of the frames to hold out. Default: the split of the labels."),
     ] = None,
     folder: Annotated[
-        Text, typer.Option("--out", help="Folder. Default: dosml-angular-need.")
+        Path | None, typer.Option("--out", help="Folder. Default: dosml-angular-need.")
     ] = None,
     **given: Unpack[NeedOptions],
 ) -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dosml.analysis.figures.dos_panels import DEFAULT_PANELS, DosCurve, read_panels
 from dosml.cli.net import print_error
 from dosml.errors import DosmlError, InputError
 from dosml.terminal import make_console, new_table, one_line, print_document, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
     from rich.table import Table
@@ -40,7 +43,7 @@ def dos(
         tuple[float, float] | None,
         typer.Option(
             help="Window of moments, filling and response: LOW HIGH in eV relative to E_F. "
-            "[default: -10 10, or what the file covers of it]"
+            "Default: -10 10, or what the file covers of it."
         ),
     ] = None,
     sharpness_window: Annotated[
@@ -50,8 +53,8 @@ def dos(
     sigma: Annotated[
         float | None,
         typer.Option(
-            help="Fill the levels with this smearing width (eV), and give smeared measures too; "
-            "without it, levels are filled sharply."
+            help="Fill the levels with this smearing width (eV), and give smeared measures too. "
+            "Default: levels are filled sharply."
         ),
     ] = None,
     scheme: Annotated[
@@ -61,14 +64,26 @@ def dos(
         Literal["sum", "up", "down"], typer.Option(help="Both spin channels, or one.")
     ] = "sum",
     element: Annotated[
-        str | None, typer.Option(help="d-DOS of this element's atoms only, per atom of it.")
+        str | None,
+        typer.Option(
+            help="d-DOS of these elements' atoms, per atom of each, a comma list: a column and a "
+            "curve for each. Default: all atoms together."
+        ),
     ] = None,
     m_resolved: Annotated[
         bool, typer.Option("--m-resolved", help="Also centre and n_d(E_F) of each d orbital.")
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the d-DOS of all files into this .png or .pdf.")
+        Path | None, typer.Option(help="Draw all files into this .png, .pdf or .svg.")
     ] = None,
+    panels: Annotated[
+        str,
+        typer.Option(
+            help="What --plot shows, a comma list: total, shells, orbitals, sums of them with + "
+            "and a title before =, such as total,d,plane=dxy+dx2-y2. What no file holds is left "
+            "out; the total of an element is the sum of its projections."
+        ),
+    ] = DEFAULT_PANELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Print every DOS measure of each file: d-band centre, width, filling, n_d(E_F), chi_l, ...
@@ -79,44 +94,78 @@ def dos(
 
     Example: dosml dos vasprun.xml --plot dos.png
     """
-    from dosml.theory.smearing import Smearing
-
-    try:
-        smearing = Smearing(scheme, sigma) if sigma is not None else None
-    except ValueError as error:
-        raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
+    if plot is not None and plot.suffix.lower() not in {".png", ".pdf", ".svg"}:
+        raise InputError(f"--plot {plot}: give a name that ends in .png, .pdf or .svg")
+    elements = None if element is None else [one.strip() for one in element.split(",")]
     rows: list[dict[str, Any]] = []
-    curves: list[tuple[str, ElectronicDos]] = []
+    curves: list[DosCurve] = []
     problems = []
+    shown, smearing = _panels(panels), _smearing(sigma, scheme)
     for path in files:
         try:
-            row, curve = _measure(
+            for row, curve in _measured(
                 path,
+                elements,
+                shown,
                 window=window,
                 sharpness_window=sharpness_window,
                 smearing=smearing,
                 spin=spin,
-                element=element,
                 m_resolved=m_resolved,
-            )
+            ):
+                rows.append(row)
+                curves.append(curve)
         except DosmlError as error:
             problems.append(str(error))
-            continue
-        rows.append(row)
-        curves.append((str(path), curve))
+    held = {row["element"] for row in rows}
+    problems += [f"--element {one}: no file holds it" for one in elements or () if one not in held]
     if as_json:
         print_document(json.dumps(rows, indent=2))
     elif rows:
         _print_table(rows)
     if plot is not None and curves:
-        _draw(curves, plot)
+        _draw(dict(zip(_names(rows), curves, strict=True)), list(shown), plot)
     for problem in problems:
         print_error(problem)
     if problems:
         raise typer.Exit(2)
 
 
+def _smearing(sigma: float | None, scheme: str) -> Smearing | None:
+    from dosml.theory.smearing import Smearing
+
+    try:
+        return None if sigma is None else Smearing(scheme, sigma)
+    except ValueError as error:
+        raise InputError(f"--sigma {sigma} --scheme {scheme}: {error}") from error
+
+
+def _panels(text: str) -> dict[str, tuple[str, ...]]:
+    try:
+        return read_panels(text)
+    except ValueError as error:
+        raise InputError(f"--panels {text}: {error}") from error
+
+
+def _measured(
+    path: Path, elements: list[str] | None, panels: dict[str, tuple[str, ...]], **how: Any
+) -> Iterator[tuple[dict[str, Any], DosCurve]]:
+    """Measure a file, or each of these elements that it holds."""
+    from dosml.relabel.vasp.projected_dos import read_dos
+
+    read = read_dos(path, unfinished=True)
+    here = [one for one in elements or () if one in read.symbols]
+    if elements and not here:
+        held = ", ".join(dict.fromkeys(read.symbols)) or "elements that the file does not name"
+        raise InputError(f"--element {','.join(elements)}: {path} holds {held}")
+    chosen: list[str | None] = [*here] or [None]
+    for element in chosen:
+        row, dos = _measure(read, path, element=element, **how)
+        yield row, _curve(read, dos, row, panels)
+
+
 def _measure(
+    read: ProjectedDos,
     path: Path,
     *,
     window: Window | None,
@@ -131,11 +180,8 @@ def _measure(
     from dosml.analysis.measures.reading import DosWindows
     from dosml.analysis.measures.table import measure_all
     from dosml.relabel.elements import has_d_shell
-    from dosml.relabel.vasp.projected_dos import read_dos
-    from dosml.theory.dband import band_moments
-    from dosml.theory.dos import D_ORBITALS, without_d
+    from dosml.theory.dos import without_d
 
-    read = read_dos(path, unfinished=True)
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)
@@ -169,6 +215,9 @@ def _measure(
         none = f"no d states here: no d shell in {', '.join(sorted(named))}"
     notes = [] if np.any(curve.d[_within(curve, used)]) else [none]
     notes += read.lost
+    several = list(dict.fromkeys(read.symbols))
+    if element is None and len(several) > 1:
+        notes.append(f"holds {', '.join(several)}: --element {','.join(several)} tells them apart")
     if smearing is not None and smearing.width < curve.step:
         notes.append(
             f"smeared measures need a grid finer than {curve.step:.3g} eV (NEDOS, EMIN, EMAX)"
@@ -177,16 +226,25 @@ def _measure(
     if notes and notes[0].startswith("no d"):
         return row, curve
     if m_resolved:
-        if curve.d_m is None:
-            raise InputError(f"{path} holds no m-resolved d-DOS: run VASP with LORBIT = 11")
-        row["orbitals"] = {
-            name: {
-                "d_band_center_ev": band_moments(curve.energies, part, used).centre,
-                "n_d_fermi_bare_states_per_ev_atom": float(np.interp(0.0, curve.energies, part)),
-            }
-            for name, part in zip(D_ORBITALS, curve.d_m, strict=True)
-        }
+        row["orbitals"] = _by_orbital(curve, used, path)
     return row, curve
+
+
+def _by_orbital(curve: ElectronicDos, window: Window, path: Path) -> dict[str, dict[str, float]]:
+    import numpy as np
+
+    from dosml.theory.dband import band_moments
+    from dosml.theory.dos import D_ORBITALS
+
+    if curve.d_m is None:
+        raise InputError(f"{path} holds no m-resolved d-DOS: run VASP with LORBIT = 11")
+    return {
+        name: {
+            "d_band_center_ev": band_moments(curve.energies, part, window).centre,
+            "n_d_fermi_bare_states_per_ev_atom": float(np.interp(0.0, curve.energies, part)),
+        }
+        for name, part in zip(D_ORBITALS, curve.d_m, strict=True)
+    }
 
 
 def _covered(curve: ElectronicDos, window: Window) -> Window:
@@ -210,36 +268,38 @@ def _within(curve: ElectronicDos, window: Window) -> NDArray[np.bool_]:
 def _print_table(rows: list[dict[str, Any]]) -> None:
     """One line per measure, one column per file, as many files side by side as there is room."""
     console = make_console()
+    names = _names(rows)
     # the names of measures and units take about 50 characters, a file 20
     beside = max(1, ((console.width if console.is_terminal else _WIDTH) - 50) // 20)
     for first in range(0, len(rows), beside):
-        show(console, _table(rows[first : first + beside]))
+        part = slice(first, first + beside)
+        show(console, _table(rows[part], names[part]))
     low, high = rows[0]["sharpness_window_ev"]
     show(
         console,
         f"window: of moments, filling, response; sharpness and curvature: {low:g} to {high:g} eV; "
         f"levels filled: {rows[0]['filled_with']}",
     )
-    for row in rows:
+    for row, file in zip(rows, names, strict=True):
         if row["note"]:
-            show(console, f"{row['file']}: {row['note']}")
+            show(console, f"{file}: {row['note']}")
         for name, part in row.get("orbitals", {}).items():
             show(
                 console,
-                f"{row['file']}: {name:6s} centre {part['d_band_center_ev']:.3f} eV, "
+                f"{file}: {name:6s} centre {part['d_band_center_ev']:.3f} eV, "
                 f"n(E_F) {part['n_d_fermi_bare_states_per_ev_atom']:.3f} /eV/atom",
             )
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]], names: list[str]) -> Table:
     from dosml.analysis.measures.column import number_text
     from dosml.analysis.measures.table import MEASURES
 
     shown = new_table()
     shown.add_column("measure", no_wrap=True)
     shown.add_column("unit", no_wrap=True)
-    for row in rows:
-        shown.add_column(one_line(row["file"]), justify="right", overflow="fold", min_width=12)
+    for name in names:
+        shown.add_column(one_line(name), justify="right", overflow="fold", min_width=12)
     for one in MEASURES.values():
         values = [row[one.name] for row in rows]
         if any(value is not None for value in values):
@@ -251,33 +311,50 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
-def _draw(curves: list[tuple[str, ElectronicDos]], path: Path) -> None:
-    from dosml.analysis.figures.style import LINE_COLOUR, house_style, new_figure, plain
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    """Names of files without their folder where that tells them apart, and the element."""
+    paths = list(dict.fromkeys(row["file"] for row in rows))
+    short = {path: Path(path).name for path in paths}
+    if len(set(short.values())) < len(paths):
+        short = {path: path for path in paths}
+    return [
+        short[row["file"]] + ("" if row["element"] is None else f", {row['element']}")
+        for row in rows
+    ]
+
+
+def _curve(
+    read: ProjectedDos, dos: ElectronicDos, row: dict[str, Any], panels: dict[str, tuple[str, ...]]
+) -> DosCurve:
+    """Take what the panels show from a file."""
+    import numpy as np
+
+    found = {}
+    for title, names in panels.items():
+        if names == ("total",) and row["element"] is None:
+            values: NDArray[np.float64] | None = dos.total
+        elif names == ("d",):
+            values = dos.d
+        else:
+            # of an element: everything that is projected on its atoms
+            wanted = read.shells if names == ("total",) else names
+            values = read.projection(wanted, row["spin"], row["element"])
+        # the rule of the table: what is projected on d where no shell is, is no d band
+        no_d = names[0].startswith("d") and not np.any(dos.d)
+        if values is not None and np.isfinite(values).all() and not no_d:
+            found[title] = values
+    return DosCurve(dos.energies, found)
+
+
+def _draw(curves: dict[str, DosCurve], titles: list[str], path: Path) -> None:
+    from dosml.analysis.figures.dos_panels import dos_panels_figure
+    from dosml.analysis.figures.style import house_style
     from dosml.files import whole_file
 
-    if path.suffix.lower() not in {".png", ".pdf", ".svg"}:
-        raise InputError(f"--plot {path}: give a name that ends in .png, .pdf or .svg")
-    panels = [("total", [curve.total for _, curve in curves]), ("d", [c.d for _, c in curves])]
-    split = [curve.d_m for _, curve in curves]
-    if all(part is not None for part in split):
-        # in the axes of the file: t2g and e_g where those are the axes of a cube
-        groups = {"dxy + dyz + dxz (t2g)": (0, 1, 3), "dz2 + dx2-y2 (e_g)": (2, 4)}
-        panels += [
-            (name, [part[list(which)].sum(axis=0) for part in split if part is not None])
-            for name, which in groups.items()
-        ]
+    held = [title for title in titles if any(title in one.panels for one in curves.values())]
+    if not held:
+        raise InputError(f"--panels: no file holds any of {', '.join(titles)}")
     with house_style():
-        figure = new_figure(6.4, 0.9 + 1.7 * len(panels))
-        places = figure.subplots(len(panels), 1, sharex=True)
-        for axes, (title, values) in zip(places, panels, strict=True):
-            for (name, curve), value in zip(curves, values, strict=True):
-                axes.plot(curve.energies, value, label=plain(Path(name).name))
-            axes.axvline(0, color=LINE_COLOUR, linewidth=0.8, linestyle="--")
-            axes.set(title=title, xlim=(-10, 10))
-            axes.set_ylim(bottom=min(0.0, *(float(value.min()) for value in values)))
-        places[-1].set_xlabel(r"energy relative to $E_\mathrm{F}$ (eV)")
-        figure.supylabel("states/eV/atom", fontsize=9)
-        handles, labels = places[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=min(4, len(labels)))
+        figure = dos_panels_figure(curves, held)
         with whole_file(path) as partial:
             figure.savefig(partial)

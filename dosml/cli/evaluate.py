@@ -26,7 +26,9 @@ def evaluate(
             "calculator as ase:MODULE:FUNCTION, such as ase:my_module:make."
         ),
     ],
-    metal: Annotated[Text, typer.Option(help="Which metal, where there are several.")] = None,
+    metal: Annotated[
+        Text, typer.Option(help="Which metal, where there are several. Default: the only one.")
+    ] = None,
     frames: Annotated[
         Text,
         typer.Option(

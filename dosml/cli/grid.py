@@ -11,14 +11,22 @@ from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 from dosml.errors import InputError
 
 
-@spelled_out(options.study_words("grid"))
+@spelled_out({**options.study_words("grid"), "tried": "of sgp, values about its own"})
 def grid(
     targets: options.Targets = None,
     *,
-    cutoff: Annotated[options.Text, typer.Option(help="Cutoffs in Å, a comma list.")] = None,
-    n_max: Annotated[options.Text, typer.Option(help="Radial functions, a comma list.")] = None,
-    l_max: Annotated[options.Text, typer.Option(help="Largest l, a comma list.")] = None,
-    zeta: Annotated[options.Text, typer.Option(help="Powers of the kernel, a comma list.")] = None,
+    cutoff: Annotated[
+        options.Text, typer.Option(help="Cutoffs in Å, a comma list. Default: {tried}.")
+    ] = None,
+    n_max: Annotated[
+        options.Text, typer.Option(help="Radial functions, a comma list. Default: {tried}.")
+    ] = None,
+    l_max: Annotated[
+        options.Text, typer.Option(help="Largest l, a comma list. Default: {tried}.")
+    ] = None,
+    zeta: Annotated[
+        options.Text, typer.Option(help="Powers of the kernel, a comma list. Default: {tried}.")
+    ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(

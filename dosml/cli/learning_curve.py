@@ -15,7 +15,11 @@ def learning_curve(
     targets: options.Targets = None,
     *,
     l_max: Annotated[
-        options.Text, typer.Option(help="Largest l, a comma list: a curve for each.")
+        options.Text,
+        typer.Option(
+            help="Largest l of the descriptor, a comma list: a curve for each. Default: "
+            "{sgp_l_max}."
+        ),
     ] = None,
     sizes: Annotated[
         options.Text,

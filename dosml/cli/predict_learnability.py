@@ -31,7 +31,7 @@ def predict_learnability(
     ] = None,
     crystal: Annotated[
         Text,
-        typer.Option(help="Kind of crystal: fcc, hcp, bcc. Default with --metal: its own."),
+        typer.Option(help="Kind of crystal: fcc, hcp, bcc. Default: with --metal, its own."),
     ] = None,
     survey: Annotated[
         Path | None,

@@ -26,7 +26,9 @@ def recommend_smearing(
             "the labels, 10 where it is not known."
         ),
     ] = None,
-    metal: Annotated[Text, typer.Option(help="Which metal, where there are several.")] = None,
+    metal: Annotated[
+        Text, typer.Option(help="Which metal, where there are several. Default: the only one.")
+    ] = None,
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme of label sets that do not say it.")
     ] = None,

@@ -57,7 +57,7 @@ Functional = Annotated[
 @app.command(_INPUTS)
 def inputs(
     frames: Annotated[
-        Path, typer.Argument(help="Frames, extxyz: each of one element, of any number of metals.")
+        Path, typer.Argument(help="Frames, extxyz, of any elements: metals, alloys, compounds.")
     ],
     *,
     engine: Annotated[str, typer.Option(help="What labels them: vasp.")] = "vasp",
@@ -121,13 +121,12 @@ def inputs(
     )
     from dosml.campaign import Campaign
     from dosml.relabel.frames import VASP_LABELS, read_frames
-    from dosml.relabel.vasp.jobs import element_of, write_jobs
+    from dosml.relabel.vasp.jobs import write_jobs
     from dosml.relabel.vasp.noise import noise_frames as frames_for_noise
 
     read = read_frames(frames, VASP_LABELS)
     reporter = reporter_outside_campaign()
-    with about(frames):
-        metals = sorted({element_of(frame) for frame in read})
+    metals = sorted({"-".join(sorted(set(frame.symbols))) for frame in read})
     denser = frames_for_noise(read, noise_frames)
     subject = f"VASP labels of {', '.join(metals)}"
     with (

@@ -105,7 +105,9 @@ class LabelOptions(TypedDict, total=False):
 class AngularOptions(TypedDict, total=False):
     """One angular resolution, where a study of several has a list."""
 
-    l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")]
+    l_max: Annotated[
+        Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
+    ]
 
 
 class PlanOptions(TypedDict, total=False):

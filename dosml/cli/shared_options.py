@@ -26,10 +26,11 @@ from typing import (
 
 import typer
 
+from dosml.cli.help_style import split_default
 from dosml.config_file import parse_toml
 from dosml.errors import InputError
 from dosml.learners.peers import catalogue
-from dosml.learners.registry import learner_names
+from dosml.learners.registry import learner_entry, learner_names
 from dosml.terminal import print_line
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def spelled_out(
         *own, shared = signature.parameters.values()
         (options,) = get_args(shared.annotation)  # of Unpack[...]
         parameters = [
-            *(_in_panel(one) for one in own),
+            *(_in_panel(one, words) for one in own),
             *_parameters(options, words, without),
             _WRITE_CONFIG,
         ]
@@ -86,32 +87,25 @@ def _parameters(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False if kind is bool else None,
-            annotation=Annotated[kind, _filled(option, name, words, flag=kind in _FLAGS)],
+            annotation=Annotated[kind, _filled(option, name, words)],
         )
 
 
-#: Kinds of options that take no value.
-_FLAGS = (bool, bool | None)
-
-
-def _filled(option: Any, name: str, words: Mapping[str, object], *, flag: bool) -> Any:
+def _filled(option: Any, name: str, words: Mapping[str, object]) -> Any:
     """Copy of a `typer.Option` with the words in its help and its panel."""
     option = copy(option)
     option.help = option.help.format_map(words)
     option.rich_help_panel = PANELS.get(name)
-    if flag:
-        option.metavar = ""  # a flag takes no value, so it shows none
     return option
 
 
-def _in_panel(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Give an option of one command its panel."""
-    if parameter.name not in PANELS or get_origin(parameter.annotation) is not Annotated:
+def _in_panel(parameter: inspect.Parameter, words: Mapping[str, object]) -> inspect.Parameter:
+    """Give an option of one command its panel, and words to its help."""
+    name = parameter.name
+    if name not in PANELS or get_origin(parameter.annotation) is not Annotated:
         return parameter
     kind, option = get_args(parameter.annotation)
-    option = copy(option)
-    option.rich_help_panel = PANELS[parameter.name]
-    return parameter.replace(annotation=Annotated[kind, option])
+    return parameter.replace(annotation=Annotated[kind, _filled(option, name, words)])
 
 
 def write_config(context: typer.Context, path: Path | None) -> None:
@@ -136,8 +130,7 @@ def write_config(context: typer.Context, path: Path | None) -> None:
         if here != panel:
             lines += [f"# -- {here} --"]
             panel = here
-        text = " ".join((getattr(parameter, "help", None) or "").split())
-        lines += [f"# {one}" for one in textwrap.wrap(text, 96)]
+        lines += [f"# {one}" for one in textwrap.wrap(_words(parameter), 96)]
         lines += [f"# {_KEYS.get(name, name)} = ", ""]
     try:
         path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
@@ -145,6 +138,14 @@ def write_config(context: typer.Context, path: Path | None) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     print_line(f"wrote {path}: take away the # of the lines that you want, and give them a value")
     raise typer.Exit
+
+
+def _words(parameter: Any) -> str:
+    """Help of an argument or option in plain text."""
+    if parameter.param_type_name != "option" or parameter.is_flag:
+        return " ".join((getattr(parameter, "help", None) or "").split())
+    words, default = split_default(parameter)
+    return f"{words} Default: {default}."
 
 
 #: Options that stand on the command line only, and keys that bear another name than their option.
@@ -206,16 +207,32 @@ class TrainingOptions(TypedDict, total=False):
             "give it again for more. `dosml learners show NAME` lists them."
         ),
     ]
-    descriptor: Annotated[Text, typer.Option(help="Descriptor: B1, B2, B1+B2 or cace.")]
-    nu: Annotated[
-        Number, typer.Option(help="Largest number of densities in a product: nu + 1 bodies (cace).")
+    descriptor: Annotated[
+        Text, typer.Option(help="Descriptor: B1, B2, B1+B2 or cace. Default: {sgp_descriptor}.")
     ]
-    inducing: Annotated[Number, typer.Option(help="Inducing environments.")]
+    nu: Annotated[
+        Number,
+        typer.Option(
+            help="Largest number of densities in a product, nu + 1 bodies (cace). Default: {sgp_nu}."
+        ),
+    ]
+    inducing: Annotated[
+        Number, typer.Option(help="Inducing environments. Default: {sgp_n_inducing}.")
+    ]
     learner_preset: Annotated[
         Text,
-        typer.Option(help="Settings: default, quick or paper (nequip, flare); not the sgp."),
+        typer.Option(
+            help="Settings: default, quick, or paper (nequip, flare); not of the sgp. Default: "
+            "default."
+        ),
     ]
-    epochs: Annotated[Number, typer.Option(help="Passes over the data, at most; not of the sgp.")]
+    epochs: Annotated[
+        Number,
+        typer.Option(
+            help="Passes over the data, at most; not of the sgp. Default: that of the learner and "
+            "preset."
+        ),
+    ]
     device: Annotated[
         Text,
         typer.Option(
@@ -228,9 +245,17 @@ class TrainingOptions(TypedDict, total=False):
 class DescriptorOptions(TypedDict, total=False):
     """Options of one force field that `dosml grid` takes as lists."""
 
-    cutoff: Annotated[float | None, typer.Option(help="Cutoff of the force field in Å.")]
-    n_max: Annotated[Number, typer.Option(help="Radial functions of the descriptor.")]
-    zeta: Annotated[Number, typer.Option(help="Power of the kernel.")]
+    cutoff: Annotated[
+        float | None,
+        typer.Option(
+            help="Cutoff of the force field in Å. Default: sgp 1.9 times the cube root of the "
+            "volume per atom; peers 5."
+        ),
+    ]
+    n_max: Annotated[
+        Number, typer.Option(help="Radial functions of the descriptor. Default: {sgp_n_max}.")
+    ]
+    zeta: Annotated[Number, typer.Option(help="Power of the kernel. Default: {sgp_zeta}.")]
 
 
 class PlaceOptions(TypedDict, total=False):
@@ -250,10 +275,16 @@ class PlaceOptions(TypedDict, total=False):
     ]
 
 
+#: Options of the learner sgp whose defaults stand in the help.
+_SGP_WORDS = ("descriptor", "nu", "n_inducing", "n_max", "l_max", "zeta")
+
+
 def learner_words() -> dict[str, str]:
     """Words in the help of `TrainingOptions`."""
     names = learner_names()
+    own = learner_entry("sgp").options.model_fields
     return {
+        **{f"sgp_{name}": str(own[name].default) for name in _SGP_WORDS},
         "learners": ", ".join(names),
         "peers": ", ".join(entry.name for entry in catalogue.ENTRIES),
     }

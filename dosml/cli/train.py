@@ -14,7 +14,9 @@ from dosml.cli.shared_options import make_reporter, spelled_out
 def train(
     targets: options.Targets = None,
     *,
-    l_max: Annotated[options.Number, typer.Option(help="Largest l of the descriptor.")] = None,
+    l_max: Annotated[
+        options.Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
+    ] = None,
     across: Annotated[
         options.Text,
         typer.Option(

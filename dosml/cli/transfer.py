@@ -18,7 +18,9 @@ def transfer(
         options.Text,
         typer.Option(help="Tiers to train on, such as cold. Default: each of them."),
     ] = None,
-    l_max: Annotated[options.Number, typer.Option(help="Largest l.")] = None,
+    l_max: Annotated[
+        options.Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
+    ] = None,
     **given: Unpack[options.StudyOptions],
 ) -> None:
     """Train learners on one tier and test them on all: cold to warm and melt (TM23, Fig. 4).

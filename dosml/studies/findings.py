@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 
 from dosml.analysis.figures.controls import electron_series_figure
 from dosml.analysis.figures.electron_swap import swap_figure
+from dosml.analysis.figures.element_bands import ELEMENT_BANDS, element_bands_figure
 from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.scan_figures import draw_figures
 from dosml.analysis.figures.style import house_style, save_figure, save_figures
 from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.element_section import element_section
 from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.scan_report import write_report
 from dosml.analysis.statistics.campaigns import CONTENT
@@ -21,6 +24,7 @@ from dosml.analysis.statistics.controls import series_rows
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
+from dosml.analysis.statistics.element_bands import element_bands
 from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
 from dosml.analysis.statistics.results import SettingResult
 from dosml.analysis.statistics.scan import (
@@ -39,6 +43,7 @@ from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dosml.analysis.figures.style import FigureRecord
@@ -75,6 +80,7 @@ def write_findings(
     training: Training,
     command: str,
     seconds: float,
+    more: Sequence[dict[str, Any]] = (),
     swap: Swap | None = None,
     by_learner: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, Path]:
@@ -90,6 +96,8 @@ def write_findings(
         What the user gave.
     seconds
         Wall time of this run so far.
+    more
+        Further parts of the report, see `dosml.analysis.report.pages.new_section`.
     swap
         Comparison with another metal's electrons, if the scan was made for it.
     by_learner
@@ -145,8 +153,15 @@ def write_findings(
         figures.insert(0, swap_figure(swap, compared, curves, folder / "figures"))
     record, sections = _frame_by_frame(folder, data, scan.reference)
     figures.append(record)
+    bands = element_bands(scan)
+    if bands is not None:
+        write_tables(bands, folder, "element_bands")
+        lacking = [one for one in data.elements if not has_d_shell(one)]
+        sections.insert(0, element_section(bands, lacking=lacking))
+        drawn = ((*ELEMENT_BANDS, element_bands_figure(one)) for one in [scan])
+        figures[2:2] = save_figures(drawn, folder / "figures")
     report = folder / "report.html"
-    write_report(report, scan, table, figures, learners=by_learner, sections=sections)
+    write_report(report, scan, table, figures, learners=by_learner, sections=[*sections, *more])
     campaign.note([folder / CONTENT])
     return table, report
 
@@ -178,10 +193,20 @@ def _frame_by_frame(
 
 
 def _own_dos(labels: LabelSet, data: Dataset) -> ElectronicDos | None:
-    """DOS of a label set; without d states where no element of the frames has a d shell."""
-    if labels.dos is None or any(has_d_shell(symbol) for symbol in data.elements):
-        return labels.dos
-    return without_d(labels.dos)
+    """DOS of a label set; without d states of elements that have no d shell.
+
+    Elements are told apart where there are several.
+    """
+    if labels.dos is None:
+        return None
+    if not any(has_d_shell(symbol) for symbol in data.elements):
+        return without_d(labels.dos)
+    own = {
+        symbol: part
+        for symbol, part in labels.dos.d_by_element.items()
+        if len(data.elements) > 1 and has_d_shell(symbol)
+    }
+    return replace(labels.dos, d_by_element=own)
 
 
 def _series_figure(

@@ -164,7 +164,11 @@ def _write(
     varied = [name for name in BY if len(set(table[name])) > 1] or ["learner"]
     with house_style():
         figure = save_figure(
-            learning_curve_figure(table.assign(l_max="l_max " + table["l_max"]), by=varied),
+            learning_curve_figure(
+                table.assign(l_max="l_max " + table["l_max"]),
+                by=varied,
+                fits=fits.assign(l_max="l_max " + fits["l_max"]),
+            ),
             folder / "figures",
             "learning_curve",
             title="Force error against training frames",

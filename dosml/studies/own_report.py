@@ -83,6 +83,7 @@ def write_training_report(
     *,
     rows: Sequence[dict[str, Any]],
     held: HeldOut,
+    more: Sequence[dict[str, Any]] = (),
     warnings: Sequence[str] = (),
 ) -> Path:
     """Write the report of trainings: errors by tier and element, parity, worst frames.
@@ -93,6 +94,8 @@ def write_training_report(
         Errors of every learner, label set and tier; the first is of `held`.
     held
         Labels and predictions of the first learner on the first label set.
+    more
+        Further parts, see `dosml.analysis.report.pages.new_section`.
     warnings
         What the models have against themselves: it stands beside the answer.
 
@@ -132,7 +135,7 @@ def write_training_report(
         findings=tuple(findings),
         figure=name,
     )
-    return _write(study, settings, reporter, answer, sections, [figure])
+    return _write(study, settings, reporter, answer, [*sections, *more], [figure])
 
 
 def _size(row: Mapping[str, Any]) -> str:

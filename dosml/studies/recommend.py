@@ -231,11 +231,18 @@ def _answer(
     row, first = rows.iloc[widths.index(width)], rows.iloc[0]
     start, widest = widths[0], widths[-1]
     if width == start:
-        after, there = widths[1], rows.iloc[1]
+        after = widths[1]
+        beyond = table[(table["sigma_ev"] == after) & ~table["within"]]
+        # all frames where they are beyond it, else the tier that goes furthest
+        there = beyond.sort_values("force_change_mev_high").iloc[-1]
+        if ALL in set(beyond["tier"]):
+            there = beyond[beyond["tier"] == ALL].iloc[0]
+        frames = "" if there["tier"] == ALL else f"{there['tier']} frames of "
+        over = there["force_change_ev_per_angstrom"] > found.limit
         sentence = (
-            f"Keep σ = {width:g} eV ({scheme}): already at {after:g} eV the forces of {metal} "
-            f"change by {there['force_change_mev']:.1f} meV/Å{_between(there)}, more than "
-            f"{limit_words}."
+            f"Keep σ = {width:g} eV ({scheme}): already at {after:g} eV the forces of {frames}"
+            f"{metal} change by {there['force_change_mev']:.1f} meV/Å{_between(there)}, "
+            f"{'' if over else 'which may be '}more than {limit_words}."
         )
     else:
         more = "" if width < widest else ", the largest that was labelled"

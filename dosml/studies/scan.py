@@ -23,6 +23,7 @@ from dosml.studies.labelling import make_dataset, with_dos_of
 from dosml.studies.learner_findings import write_learner_findings
 from dosml.studies.noise import with_label_noise
 from dosml.studies.scan_settings import ElectronScanSettings
+from dosml.studies.training_curves import write_training_curves
 from dosml.trainings import TrainingStore, tell_warnings, trained
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def run_scan(plan: ScanPlan, reporter: Reporter) -> ScanResult:
             training=trainings[plan.learners[0].name],
             command=reporter.command,
             seconds=time.perf_counter() - start,
+            more=write_training_curves(campaign.folder, trainings.values(), reporter),
             swap=swap,
             by_learner=by_learner,
         )

@@ -17,6 +17,7 @@ from dosml.plan import long_trainings
 from dosml.studies.across import check_across, join_across
 from dosml.studies.open_study import open_study, settings_beside
 from dosml.studies.own_report import write_training_report
+from dosml.studies.training_curves import write_training_curves
 from dosml.trainings import tell_warnings, trained
 from dosml.version import run_versions
 
@@ -113,6 +114,7 @@ def train(settings: TrainSettings, reporter: Reporter) -> StudyResult:
             reporter,
             rows=tiers,
             held=made[0].held_out(data, data.test)[0],
+            more=write_training_curves(study.folder, made, reporter),
             warnings=[text for one in made for text in one.warnings],
         )
     settings_files = [settings_file(path) for path in files.values()]

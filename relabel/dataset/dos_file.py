@@ -6,7 +6,10 @@
 - `frames` and `frames_per_part`, the counts;
 - `total_00000`, `total_00001`, ...: total DOS, shape (frames of this part, n_grid);
 - `d_00000`, ...: its d part, shape (frames, 5, n_grid) in the order of
-  `dosml.theory.dos.D_ORBITALS`, or (frames, n_grid) where the engine does not resolve m.
+  `dosml.theory.dos.D_ORBITALS`, or (frames, n_grid) where the engine does not resolve m;
+- where the engine tells elements apart, `elements`, their symbols, and `of_element_00000`, ...: d
+  part of the atoms of each, per atom of it, shape (frames, n_elements, n_grid), nan where a frame
+  holds none.
 
 All in states/eV/atom, spin summed. A label set that knows its mean DOS only has one part of one
 "frame", and `frames` is 0.
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
     from dosml.relabel.dataset.spectra import DosParts
 
+    #: Total, d part, d part of each element; each with the frames of one part as first axis.
+    _Part = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+
 #: Frames of one part: some ten megabytes, whatever the length of the file.
 FRAMES_PER_PART = 256
 
@@ -59,6 +65,7 @@ def write_dos(path: Path, parts: DosParts | None, mean: ElectronicDos, *, compac
     """
     kind = np.float16 if compact else np.float32
     shown: DosParts = [mean] if parts is None else parts
+    symbols = sorted(mean.d_by_element)
     with (
         whole_file(path) as partial,
         zipfile.ZipFile(
@@ -69,12 +76,18 @@ def write_dos(path: Path, parts: DosParts | None, mean: ElectronicDos, *, compac
         _add(archive, "broadening", np.array(mean.broadening))
         _add(archive, "frames", np.array(0 if parts is None else len(parts)))
         _add(archive, "frames_per_part", np.array(FRAMES_PER_PART))
+        if symbols:
+            _add(archive, "elements", np.array(symbols))
         for number, begin in enumerate(range(0, len(shown), FRAMES_PER_PART)):
             rows = [
                 resample(shown[n], mean.energies)
                 for n in range(begin, min(begin + FRAMES_PER_PART, len(shown)))
             ]
             d = [row.d if mean.d_m is None else row.d_m for row in rows]
+            if symbols:
+                lacking = np.full(len(mean.energies), np.nan)
+                own = [[row.d_by_element.get(one, lacking) for one in symbols] for row in rows]
+                _add(archive, f"of_element_{number:05d}", np.array(own, dtype=kind))
             _add(archive, f"total_{number:05d}", np.array([row.total for row in rows], dtype=kind))
             _add(archive, f"d_{number:05d}", np.array(d, dtype=kind))
 
@@ -98,6 +111,8 @@ class NpzDos:
         Grid, eV.
     broadening
         eV.
+    elements
+        Whose d part the file holds apart.
     """
 
     path: Path
@@ -105,7 +120,8 @@ class NpzDos:
     frames_per_part: int
     energies: NDArray[np.float64]
     broadening: float
-    _held: tuple[int, NDArray[Any], NDArray[Any]] | None = field(default=None, repr=False)
+    elements: tuple[str, ...] = ()
+    _held: tuple[int, _Part] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -123,11 +139,12 @@ class NpzDos:
             raise IndexError(number)
         part, row = divmod(number, self.frames_per_part)
         if self._held is None or self._held[0] != part:
-            self._held = (part, *self.part(part))
-        return self.dos(self._held[1][row], self._held[2][row])
+            self._held = (part, self.part(part))
+        total, d, own = self._held[1]
+        return self.dos(total[row], d[row], own[row])
 
-    def part(self, number: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Total DOS and d part of the frames of one part, as the file has them.
+    def part(self, number: int) -> _Part:
+        """Total DOS, d part and that of each element, of the frames of one part, as in the file.
 
         Raises
         ------
@@ -139,18 +156,26 @@ class NpzDos:
         with opened(self.path) as file:
             try:
                 total, d = file[f"total_{number:05d}"], file[f"d_{number:05d}"]
+                own = np.empty((count, 0, len(self.energies)))
+                if self.elements:
+                    own = file[f"of_element_{number:05d}"]
             except _DAMAGED as error:
                 raise _damaged(self.path, error) from error
         grid = len(self.energies)
-        if total.shape != (count, grid) or d.shape not in {(count, grid), (count, 5, grid)}:
+        if (
+            total.shape != (count, grid)
+            or d.shape not in {(count, grid), (count, 5, grid)}
+            or own.shape != (count, len(self.elements), grid)
+        ):
             raise LabelError(
-                f"{self.path}, part {number}: the DOS have shapes {total.shape} and {d.shape}, "
-                f"expected {count} frames on a grid of {grid} energies: write the file again"
+                f"{self.path}, part {number}: the DOS have shapes {total.shape}, {d.shape} and "
+                f"{own.shape}, expected {count} frames of {len(self.elements)} elements on a grid "
+                f"of {grid} energies: write the file again"
             )
-        return total, d
+        return total, d, own
 
-    def dos(self, total: NDArray[Any], d: NDArray[Any]) -> ElectronicDos:
-        """DOS of one row of a part, or of a mean over rows."""
+    def dos(self, total: NDArray[Any], d: NDArray[Any], own: NDArray[Any]) -> ElectronicDos:
+        """DOS of one row of a part, or of a mean over rows; nan: the frame lacks the element."""
         d = d.astype(np.float64)
         return ElectronicDos(
             energies=self.energies,
@@ -158,6 +183,11 @@ class NpzDos:
             d=d if d.ndim == 1 else d.sum(axis=0),
             d_m=None if d.ndim == 1 else d,
             broadening=self.broadening,
+            d_by_element={
+                symbol: values.astype(np.float64)
+                for symbol, values in zip(self.elements, own, strict=True)
+                if not np.isnan(values[0])
+            },
         )
 
 
@@ -212,25 +242,31 @@ def read_dos_file(path: Path, count: int) -> tuple[NpzDos | None, ElectronicDos]
             energies = np.asarray(file["energies"], dtype=np.float64)
             broadening = float(file["broadening"])
             frames, per_part = int(file["frames"]), int(file["frames_per_part"])
+            elements = tuple(map(str, file["elements"])) if "elements" in file else ()
         except (*_DAMAGED, TypeError) as error:
             raise _damaged(path, error) from error
     if frames not in {0, count} or per_part < 1:
         raise LabelError(f"{path} holds the DOS of {frames} frames, expected {count}")
-    parts = NpzDos(path, frames, per_part, energies, broadening)
+    parts = NpzDos(path, frames, per_part, energies, broadening, elements)
     shown = max(1, frames)
     sums: list[NDArray[np.float64]] = []
     for number in range(-(-shown // per_part)):
-        total, d = parts.part(number)
-        for values in (total, d):
+        total, d, own = parts.part(number)
+        # whole rows of nan stand for elements that a frame does not hold
+        held = np.where(np.isnan(own).all(axis=-1, keepdims=True), 0.0, own)
+        for values in (total, d, held):
             _check_finite(values, path, number * per_part)
         if not sums:
-            sums = [np.zeros(total.shape[1:]), np.zeros(d.shape[1:])]
+            sums = [np.zeros(one.shape[1:]) for one in (total, d, own)]
+            holding = np.zeros((len(elements), 1))
         if sums[1].shape != d.shape[1:]:
             raise LabelError(f"{path}: d is by orbital in some parts only; write the file again")
         sums[0] += total.sum(axis=0, dtype=np.float64)
         sums[1] += d.sum(axis=0, dtype=np.float64)
+        sums[2] += held.sum(axis=0, dtype=np.float64)
+        holding += (~np.isnan(own).all(axis=-1, keepdims=True)).sum(axis=0)
     try:
-        mean = parts.dos(sums[0] / shown, sums[1] / shown)
+        mean = parts.dos(sums[0] / shown, sums[1] / shown, sums[2] / np.maximum(holding, 1))
     except ValueError as error:
         raise LabelError(f"{path}: {error}; write the file again") from error
     return (parts if frames else None), mean

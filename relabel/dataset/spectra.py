@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -104,6 +105,10 @@ def resample(dos: ElectronicDos, energies: NDArray[np.float64]) -> ElectronicDos
         if dos.d_m is None
         else np.array([np.interp(energies, dos.energies, part) for part in dos.d_m]),
         broadening=dos.broadening,
+        d_by_element={
+            symbol: np.interp(energies, dos.energies, part)
+            for symbol, part in dos.d_by_element.items()
+        },
     )
 
 
@@ -119,6 +124,7 @@ class MeanDos:
         self._sum: ElectronicDos | None = None
         self._resolved = True
         self._count = 0
+        self._holding: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Count the DOS added so far."""
@@ -134,6 +140,7 @@ class MeanDos:
         """
         self._count += 1
         self._resolved &= part.d_m is not None
+        self._holding.update(part.d_by_element.keys())
         if self._sum is None:
             self._sum = part
             return
@@ -142,12 +149,23 @@ class MeanDos:
             grid = common_grid(total.energies, part.energies)
             total, part = resample(total, grid), resample(part, grid)
         d_m = total.d_m + part.d_m if total.d_m is not None and part.d_m is not None else None
+        by_element = dict(total.d_by_element)
+        for symbol, more in part.d_by_element.items():
+            by_element[symbol] = by_element.get(symbol, 0.0) + more
         self._sum = ElectronicDos(
-            total.energies, total.total + part.total, total.d + part.d, d_m, total.broadening
+            total.energies,
+            total.total + part.total,
+            total.d + part.d,
+            d_m,
+            total.broadening,
+            by_element,
         )
 
     def mean(self) -> ElectronicDos | None:
-        """Mean, every DOS counting the same, by orbital only where all are; None without DOS."""
+        """Mean, every DOS counting the same, by orbital only where all are; None without DOS.
+
+        The d part of an element is the mean over the frames that hold it.
+        """
         if self._sum is None:
             return None
         total = self._sum
@@ -157,4 +175,7 @@ class MeanDos:
             d=total.d / self._count,
             d_m=total.d_m / self._count if total.d_m is not None and self._resolved else None,
             broadening=total.broadening,
+            d_by_element={
+                symbol: part / self._holding[symbol] for symbol, part in total.d_by_element.items()
+            },
         )

@@ -261,7 +261,9 @@ def to_label(atoms: Atoms) -> Label:
     forces, stress = atoms.get_forces(), atoms.get_stress()
     fermi_level = float(calculator.get_fermi_level())
     levels, weights, top = levels_and_weights(calculator)
-    energies, densities = broaden(levels - fermi_level, weights / len(atoms))
+    elements = sorted(set(atoms.symbols))
+    holders = [len(atoms)] * 6 + [int(np.sum(atoms.symbols == one)) for one in elements]
+    energies, densities = broaden(levels - fermi_level, weights / np.array(holders)[:, None])
     return Label(
         free_energy=free_energy,
         forces=np.array(forces, dtype=np.float64),
@@ -272,9 +274,10 @@ def to_label(atoms: Atoms) -> Label:
         dos=ElectronicDos(
             energies=energies,
             total=densities[0],
-            d=densities[1:].sum(axis=0),
-            d_m=densities[1:],
+            d=densities[1:6].sum(axis=0),
+            d_m=densities[1:6],
             broadening=LEVEL_BROADENING,
+            d_by_element=dict(zip(elements, densities[6:], strict=True)),
         ),
         facts={
             "scf_steps": int(calculator.get_number_of_iterations()),
@@ -293,22 +296,27 @@ def levels_and_weights(calculator: Any) -> tuple[np.ndarray, np.ndarray, float]:
     Returns
     -------
     levels, weights, top
-        Shapes (n_levels,), eV, and (6, n_levels): total and d by m, spin summed, the weights of
-        the k-points included; the largest |f| (full band = 1) of the highest band.
+        Shapes (n_levels,), eV, and (6 + n_elements, n_levels): total, d by m, and d of each
+        element in alphabetical order, spin summed, the weights of the k-points included; the
+        largest |f| (full band = 1) of the highest band.
     """
     wavefunctions = calculator.wfs
     projectors = [get_projector_numbers(setup, _D) for setup in calculator.setups]
+    symbols = [setup.symbol for setup in calculator.setups]
+    elements = sorted(set(symbols))
     levels, weights, top = [], [], 0.0
     for kpt in wavefunctions.kpt_u:
         weight = wavefunctions.kd.weight_k[kpt.k]
         values = calculator.get_eigenvalues(kpt=kpt.k)
-        d = np.zeros((5, len(values)))
+        d, of_element = np.zeros((5, len(values))), np.zeros((len(elements), len(values)))
         for atom, columns in enumerate(projectors):
             amplitudes = kpt.P_ani[atom][:, columns]  # (n_levels, several sets of five)
             for first in range(0, len(columns), 5):
-                d += (np.abs(amplitudes[:, first : first + 5]) ** 2).T
+                own = (np.abs(amplitudes[:, first : first + 5]) ** 2).T
+                d += own
+                of_element[elements.index(symbols[atom])] += own.sum(axis=0)
         levels.append(values)
-        weights.append(2 * weight * np.vstack([np.ones(len(values)), d]))
+        weights.append(2 * weight * np.vstack([np.ones(len(values)), d, of_element]))
         occupation = calculator.get_occupation_numbers(kpt=kpt.k)[-1]
         top = max(top, abs(float(occupation)) / (2 * weight))
     return np.concatenate(levels), np.hstack(weights), top

@@ -303,7 +303,18 @@ def _to_label(
     orbital_shell = calculator.get("orbital-map")
     for shell in np.flatnonzero(momenta == 2):
         d_m_weights += populations[orbital_shell == shell]
-    weights = np.vstack([np.ones(len(levels)), d_m_weights]) * 2 / len(frame)
+    # d weight of every level on the atoms of each element, per atom of it
+    d_orbital = momenta[orbital_shell] == 2
+    symbols = np.array(frame.symbols)
+    orbital_symbol = symbols[calculator.get("shell-map")[orbital_shell]]
+    elements = sorted(set(symbols))
+    of_element = [
+        populations[d_orbital & (orbital_symbol == one)].sum(axis=0) / np.sum(symbols == one)
+        for one in elements
+    ]
+    weights = 2 * np.vstack(
+        [np.vstack([np.ones(len(levels)), d_m_weights]) / len(frame), *of_element]
+    )
     energies, densities = broaden(levels - fermi_level, weights)
     virial = properties["virial"] * Hartree  # dF/d(strain)
     return Label(
@@ -316,9 +327,10 @@ def _to_label(
         dos=ElectronicDos(
             energies=energies,
             total=densities[0],
-            d=densities[1:].sum(axis=0),
-            d_m=densities[1:],
+            d=densities[1:6].sum(axis=0),
+            d_m=densities[1:6],
             broadening=LEVEL_BROADENING,
+            d_by_element=dict(zip(elements, densities[6:], strict=True)),
         ),
         facts=facts,
     )

@@ -12,7 +12,6 @@ from pymatgen.io.vasp.sets import BadInputSetWarning, MatPESStaticSet, VaspInput
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import band_count
-from dosml.relabel.elements import element
 from dosml.relabel.vasp.poscar import to_structure
 from dosml.relabel.vasp.protocol import smearing_tags
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
+    from dosml.relabel.vasp.frame_potcar import FramePotcar
     from dosml.relabel.vasp.potcars import PotcarFacts
     from dosml.relabel.vasp.protocol import VaspProtocol
     from dosml.theory.setting import ElectronicSetting
@@ -119,7 +119,7 @@ def input_set(
     frame: Atoms,
     setting: ElectronicSetting,
     protocol: VaspProtocol,
-    potcar: PotcarFacts | None,
+    potcar: FramePotcar | None,
     *,
     denser: bool = False,
 ) -> VaspInputSet:
@@ -137,25 +137,27 @@ def input_set(
     EngineError
         If VASP does not have the smearing scheme, or no electrons are left.
     """
-    symbol = frame.get_chemical_symbols()[0]
+    symbols = sorted(set(frame.get_chemical_symbols()))
+    # one grid for the cell: the densest that an element of it asks for
+    spacing = min(protocol.spacing(symbol) for symbol in symbols)
     try:
         tags: dict[str, Any] = dict(smearing_tags(setting))
     except ValueError as error:
         raise EngineError(str(error)) from error
     if potcar is not None:
-        tags["NELECT"] = electron_count(frame, setting, potcar)
+        tags["NELECT"] = electron_count(frame, setting, potcar.facts)
         tags["NBANDS"] = band_count(
             n_atoms=len(frame),
             n_electrons=tags["NELECT"],
-            zval=potcar.zval,
-            valence_electrons=element(symbol).valence_electrons,
+            zval=potcar.facts.zval,
+            valence_electrons=potcar.valence_electrons,
             volume=frame.cell.volume,
             smearing=setting.smearing,
         )
     options: dict[str, Any] = {
         "structure": to_structure(frame),
         "user_incar_settings": {**tags, **protocol.incar},
-        "user_potcar_settings": {symbol: protocol.potcar_symbol(symbol)},
+        "user_potcar_settings": {one: protocol.potcar_symbol(one) for one in symbols},
         "user_potcar_functional": protocol.functional,
         "sort_structure": False,
     }
@@ -164,10 +166,10 @@ def input_set(
         warnings.simplefilter("ignore", BadInputSetWarning)
         warnings.filterwarnings("ignore", message=".*inconsistent with the recommended.*")
         if protocol.preset == "tm23":
-            return TM23StaticSet(kspacing=protocol.spacing(symbol), denser=denser, **options)
+            return TM23StaticSet(kspacing=spacing, denser=denser, **options)
         options["user_incar_settings"] = {**DOS_TAGS, **options["user_incar_settings"]}
-        spacing = {"KSPACING": protocol.spacing(symbol)} if protocol.kspacing else {}
-        options["user_incar_settings"] |= spacing
+        if protocol.kspacing:
+            options["user_incar_settings"] |= {"KSPACING": spacing}
         plain = MatPESStaticSet(**options)
         if not denser:
             return plain

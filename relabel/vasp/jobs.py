@@ -25,8 +25,14 @@ from dosml.errors import FrameError, InputError
 from dosml.files import whole_file
 from dosml.relabel.frames import canonical, frame_id
 from dosml.relabel.store import content_hash
+from dosml.relabel.vasp.frame_potcar import (
+    FramePotcar,
+    frame_potcar,
+    potcar_names,
+    species_runs,
+)
 from dosml.relabel.vasp.poscar import poscar_text
-from dosml.relabel.vasp.potcars import PotcarFacts, get_potcar, potcar_path
+from dosml.relabel.vasp.potcars import potcar_path
 from dosml.relabel.vasp.protocol import VaspProtocol
 from dosml.relabel.vasp.record import read_record
 from dosml.theory.setting import ElectronicSetting
@@ -161,7 +167,7 @@ def write_jobs(
     study
         The study's folder.
     frames
-        Canonical frames, each of one element.
+        Canonical frames of any elements.
     settings
         Electronic settings.
     on_progress
@@ -171,8 +177,6 @@ def write_jobs(
 
     Raises
     ------
-    FrameError
-        If a frame holds several elements.
     InputError, EngineError
         If a POTCAR is not in the library, or VASP cannot do a setting.
     CampaignMismatchError
@@ -180,17 +184,20 @@ def write_jobs(
     DiskSpaceError
         If the disk is full.
     """
-    potcars = {
-        symbol: get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
-        for symbol in dict.fromkeys(element_of(frame) for frame in frames)
-    }
+    # frames of one sequence of elements share their POTCAR
+    potcars: dict[tuple[tuple[str, int], ...], FramePotcar | None] = {}
+    for frame in frames:
+        runs = tuple(species_runs(frame))
+        if runs not in potcars:
+            potcars[runs] = frame_potcar(frame, protocol, study)
     _keep_frames(study, frames)
     new = kept = seen = unresolved = 0
     kinds = [(False, frame) for frame in frames] + [(True, frame) for frame in denser]
     for setting in settings:
         for more, frame in kinds:
             parent = setting_folder(study, protocol, setting, denser=more)
-            job, potcar = VaspJob(parent / frame_id(frame)), potcars[element_of(frame)]
+            job = VaspJob(parent / frame_id(frame))
+            potcar = potcars[tuple(species_runs(frame))]
             if (job.folder / JOB).exists() and (job.resolved or potcar is None):
                 kept += 1
             else:
@@ -200,23 +207,6 @@ def write_jobs(
             unresolved += potcar is None
             on_progress(seen)
     return Written(new, kept, unresolved)
-
-
-def element_of(frame: Atoms) -> str:
-    """Chemical symbol of all atoms of a frame.
-
-    Raises
-    ------
-    FrameError
-        If there are several.
-    """
-    symbols = sorted(set(frame.get_chemical_symbols()))
-    if len(symbols) > 1:
-        raise FrameError(
-            f"frame {frame_id(frame)} holds {' and '.join(symbols)}: VASP inputs are written for "
-            "frames of one element each (a study may hold frames of several metals)"
-        )
-    return str(symbols[0])
 
 
 def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
@@ -234,8 +224,7 @@ def resolve_jobs(study: Path, *, on_progress: Callable[[int], None]) -> int:
     for done, job in enumerate(open_jobs, 1):
         protocol = VaspProtocol(**job.record["protocol"])
         frame = frames[job.frame_id]
-        symbol = element_of(frame)
-        potcar = get_potcar(protocol.potcar_symbol(symbol), protocol.functional, study)
+        potcar = frame_potcar(frame, protocol, study)
         if potcar is None:
             return len(open_jobs)
         _write(job.folder, study, frame, job.setting, protocol, potcar, denser=job.denser)
@@ -261,7 +250,7 @@ def _write(
     frame: Atoms,
     setting: ElectronicSetting,
     protocol: VaspProtocol,
-    potcar: PotcarFacts | None,
+    potcar: FramePotcar | None,
     *,
     denser: bool,
 ) -> None:
@@ -271,7 +260,7 @@ def _write(
     files = inputs.get_input_set(potcar_spec=True)
     incar = files["INCAR"]
     kpoints = files["KPOINTS"]
-    symbol = protocol.potcar_symbol(element_of(frame))
+    names = potcar_names(frame, protocol)
     record = {
         "frame_id": frame_id(frame),
         "n_atoms": len(frame),
@@ -280,8 +269,8 @@ def _write(
         "overridden": sorted(protocol.incar),
         "incar": dict(incar),
         "kpoints": list(kpoints.kpts[0]) if kpoints is not None else None,
-        "potcar_symbol": symbol,
-        "potcar": asdict(potcar) if potcar is not None else None,
+        "potcar_symbol": " ".join(names),
+        "potcar": asdict(potcar.facts) if potcar is not None else None,
         "pymatgen": version("pymatgen"),
         # collect keeps these out of the label sets and compares them with the labels
         **({"denser": True} if denser else {}),
@@ -293,7 +282,7 @@ def _write(
         (folder / "KPOINTS").write_text(str(kpoints), encoding="utf-8")
     spec, link = folder / "POTCAR.spec", folder / "POTCAR"
     if potcar is None:
-        spec.write_text(symbol + "\n", encoding="utf-8")
+        spec.write_text("\n".join(names) + "\n", encoding="utf-8")
         (folder / UNRESOLVED).write_text(
             "# NELECT and NBANDS are missing: they need the ZVAL of the POTCAR.\n"
             "# Set PMG_VASP_PSP_DIR and run: dosml relabel resolve STUDY\n"
@@ -306,7 +295,7 @@ def _write(
         spec.unlink(missing_ok=True)
         link.unlink(missing_ok=True)
         # one copy for all folders: ten thousand POTCARs would fill a disk
-        link.symlink_to(os.path.relpath(potcar_path(study, symbol), folder))
+        link.symlink_to(os.path.relpath(potcar_path(study, potcar.facts.symbol), folder))
     # last, because a folder with its record counts as written
     with whole_file(folder / JOB) as partial:
         partial.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")

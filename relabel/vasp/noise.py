@@ -27,9 +27,9 @@ def noise_frames(frames: Sequence[Atoms], count: int) -> list[Atoms]:
     Parameters
     ----------
     frames
-        Canonical frames, each of one element.
+        Canonical frames.
     count
-        How many of each element, or all that there are.
+        How many of each element (or alloy of the same elements), or all that there are.
 
     Returns
     -------
@@ -37,10 +37,10 @@ def noise_frames(frames: Sequence[Atoms], count: int) -> list[Atoms]:
         Held-out frames, or any where nobody has split them; the first of every tier, then the
         second, and so on.
     """
-    by_element: dict[str, dict[str, list[Atoms]]] = {}
+    by_element: dict[tuple[str, ...], dict[str, list[Atoms]]] = {}
     held_out = [frame for frame in frames if frame.info.get("split") == "test"]
     for frame in held_out or frames:
-        tiers = by_element.setdefault(str(frame.symbols[0]), {})
+        tiers = by_element.setdefault(tuple(sorted(set(frame.symbols))), {})
         tiers.setdefault(str(frame.info.get("tier", "all")), []).append(frame)
     chosen: list[Atoms] = []
     for tiers in by_element.values():

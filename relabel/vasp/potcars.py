@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 PINS = "potcars.json"
 
 
+#: Characters of a file's name in the folder of POTCARs.
+_LONGEST_NAME = 80
+
+
 @dataclass(frozen=True)
 class PotcarFacts:
     """What a job must know of its POTCAR.
@@ -106,8 +110,14 @@ def _check_functional(functional: str) -> None:
 
 
 def potcar_path(study: Path, symbol: str) -> Path:
-    """Path of the study's own copy of a POTCAR, which the job folders link to."""
-    return study / "potcars" / f"POTCAR.{symbol}"
+    """Path of the study's own copy of a POTCAR, which the job folders link to.
+
+    Of several data sets together ("Ti_pv Al") the name may be long: it is shortened to a hash.
+    """
+    name = symbol.replace(" ", "-")
+    if len(name) > _LONGEST_NAME:
+        name = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return study / "potcars" / f"POTCAR.{name}"
 
 
 def _pins(study: Path) -> dict[str, PotcarFacts]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,11 +18,11 @@ from dosml.errors import InputError
 from dosml.relabel.vasp.content import recognise
 from dosml.relabel.vasp.fortran import number
 from dosml.relabel.vasp.output import DosRun, DosTables, VaspOutputError
-from dosml.theory.dos import ElectronicDos
+from dosml.theory.dos import D_ORBITALS, ElectronicDos
 from dosml.theory.smearing_widths import from_vasp, vasp_occupations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -58,6 +58,9 @@ class ProjectedDos:
     lost
         What could not be read, in words: numbers too wide for their fields (asterisks), what a file
         that is cut off would have said.
+    orbitals
+        Every projection of the file by its name (s, px, dxy, x2-y2, ...), by atom, shape (n_atoms,
+        n_spins, n_grid); nan where a number was too wide for its field.
     """
 
     energies: NDArray[np.float64]
@@ -68,6 +71,7 @@ class ProjectedDos:
     smearing: Smearing | None
     occupations: str = ""
     lost: tuple[str, ...] = ()
+    orbitals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def n_spins(self) -> int:
@@ -78,6 +82,11 @@ class ProjectedDos:
     def n_atoms(self) -> int:
         """Atoms in the cell; 0 where the file has no projections."""
         return 0 if self.d is None else len(self.d)
+
+    @property
+    def shells(self) -> tuple[str, ...]:
+        """Letters of the shells that the file projects on: s, p, d, f."""
+        return tuple(dict.fromkeys(orbital_name(name)[0] for name in self.orbitals))
 
     def electronic_dos(self, spin: Spin = "sum", element: str | None = None) -> ElectronicDos:
         """DOS per atom, relative to the Fermi level.
@@ -98,12 +107,7 @@ class ProjectedDos:
         if self.d is None:
             why = "; ".join(self.lost) or "run VASP with LORBIT = 11 (or 10, without m)"
             raise InputError(f"the file has no projected DOS: {why}")
-        if spin == "sum":
-            channels = slice(None)
-        else:
-            if self.n_spins == 1:
-                raise InputError(f"--spin {spin}: the run was not spin-polarised (ISPIN = 1)")
-            channels = slice(0, 1) if spin == "up" else slice(1, 2)
+        channels = self._channels(spin)
         atoms = self._atoms(element)
         # (orbital, grid): mean over atoms, sum over spins
         d_m = self.d[atoms][:, channels].sum(axis=1).mean(axis=0).T
@@ -114,7 +118,51 @@ class ProjectedDos:
             d=d_m.sum(axis=0),
             d_m=d_m if len(d_m) == 5 else None,
             broadening=self.gaussian_broadening,
+            d_by_element={
+                symbol: self.d[self._atoms(symbol)][:, channels].sum(axis=(1, 3)).mean(axis=0)
+                for symbol in sorted(set(self.symbols) - {""})
+            },
         )
+
+    def projection(
+        self, names: Sequence[str], spin: Spin = "sum", element: str | None = None
+    ) -> NDArray[np.float64] | None:
+        """Sum of some projections, states/eV per atom of the element (or of the cell).
+
+        Parameters
+        ----------
+        names
+            Shells ("s", "p", "d", "f") or orbitals as `orbital_name` writes them ("dxy", "px").
+        spin, element
+            As in `electronic_dos`.
+
+        Returns
+        -------
+        ndarray or None
+            Shape (n_grid,); None where the file has none of a name, or lost it.
+
+        Raises
+        ------
+        InputError
+            As `electronic_dos`.
+        """
+        channels, atoms = self._channels(spin), self._atoms(element)
+        found = {orbital_name(name): values for name, values in self.orbitals.items()}
+        parts = []
+        for name in names:
+            own = [values for known, values in found.items() if name in (known, known[0])]
+            if not own:
+                return None
+            parts += own
+        total = np.sum([part[atoms][:, channels].sum(axis=1).mean(axis=0) for part in parts], 0)
+        return np.asarray(total) if np.isfinite(total).all() else None
+
+    def _channels(self, spin: Spin) -> slice:
+        if spin == "sum":
+            return slice(None)
+        if self.n_spins == 1:
+            raise InputError(f"--spin {spin}: the run was not spin-polarised (ISPIN = 1)")
+        return slice(0, 1) if spin == "up" else slice(1, 2)
 
     def without_d(self) -> ProjectedDos:
         """Keep the total DOS of a file that lost a column of its d part: that is zero then."""
@@ -129,14 +177,21 @@ class ProjectedDos:
         return 0.0
 
     def _atoms(self, element: str | None) -> NDArray[np.intp]:
-        assert self.d is not None
         if element is None:
-            return np.arange(len(self.d))
+            return np.arange(self.n_atoms or len(self.symbols))
         chosen = np.flatnonzero([symbol == element for symbol in self.symbols])
         if not len(chosen):
             held = ", ".join(dict.fromkeys(self.symbols)) or "elements that the file does not name"
             raise InputError(f"--element {element}: the cell holds {held}")
         return chosen
+
+
+def orbital_name(name: str) -> str:
+    """Name of a d orbital as `D_ORBITALS` has it (x2-y2 and dx2 are dx2-y2); others as they are."""
+    for known, names in zip(D_ORBITALS, D_NAMES, strict=True):
+        if name in names:
+            return known
+    return name
 
 
 def read_dos(path: Path, *, unfinished: bool = False) -> ProjectedDos:
@@ -253,6 +308,9 @@ def _projected(
         smearing=smearing,
         occupations=occupations,
         lost=tuple(lost),
+        orbitals={}
+        if partial is None
+        else {name: partial[:, :n_spins, :, place] for place, name in enumerate(fields)},
     )
 
 

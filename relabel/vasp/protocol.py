@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dosml.relabel.elements import element
+from dosml.relabel.elements import ELEMENTS, element
 from dosml.relabel.vasp.incar_tags import check_value
 from dosml.relabel.vasp.species import symbol_of
 from dosml.theory.smearing_widths import to_vasp, vasp_occupations
@@ -113,9 +113,17 @@ class VaspProtocol(BaseModel):
         return self.potcar_functional or {"tm23": "PBE_54", "matpes": "PBE_64"}[self.preset]
 
     def potcar_symbol(self, symbol: str) -> str:
-        """Name of the POTCAR of an element, such as Ti_pv."""
+        """Name of the POTCAR of an element, such as Ti_pv: given, the preset's, or recommended.
+
+        Outside the table of metals the recommendation is that of MatPES.
+        """
         preset = TM23_POTCARS if self.preset == "tm23" else {}
-        return self.potcars.get(symbol) or preset.get(symbol) or element(symbol).potcar_symbol
+        given = self.potcars.get(symbol) or preset.get(symbol)
+        if given or symbol in ELEMENTS:
+            return given or element(symbol).potcar_symbol
+        from pymatgen.io.vasp.sets import MatPESStaticSet
+
+        return str(MatPESStaticSet.CONFIG["POTCAR"].get(symbol, symbol))
 
     def spacing(self, symbol: str) -> float:
         """k-point spacing of an element, 1/Å."""

@@ -10,7 +10,10 @@ import subprocess
 import numpy as np
 import pytest
 from ase.build import bulk
+from PIL import Image
 
+from dosml.analysis.figures import style
+from dosml.analysis.figures.style import FigureRecord
 from dosml.analysis.statistics.results import HeldOut, SettingResult
 from dosml.analysis.statistics.scan import ScanData
 from dosml.theory.dos import ElectronicDos, mean_dos
@@ -94,6 +97,20 @@ def made_up_scan(sigmas=(0.2, 0.5, 1.0, 2.0), *, with_frames=False, **options):
         seed=3,
         frames=[made_up_frame(k) for k in range(n_train + n_test)] if with_frames else None,
     )
+
+
+@pytest.fixture
+def words_only(monkeypatch):
+    """Figures are made and not drawn: for tests that read words and numbers of a report."""
+
+    def save(figure, folder, name, *, title, caption):
+        folder.mkdir(parents=True, exist_ok=True)
+        png = folder / f"{name}.png"
+        width, height = figure.get_size_inches()
+        Image.new("RGB", (round(200 * width), round(200 * height))).save(png)
+        return FigureRecord(title, caption, png, png.with_suffix(".pdf"))
+
+    monkeypatch.setattr(style, "save_figure", save)
 
 
 @pytest.fixture(scope="session")

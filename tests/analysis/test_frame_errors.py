@@ -48,6 +48,12 @@ def test_sections_show_them(held):
     )
     first = [cell["text"] for cell in section["table"]["rows"][0]]
     assert first == ["b", "melt", "100.0", "10.0", "Ti 0", "520", "100.0"]
+    # drawn from the least to the worst, each with its name: frame b errs by 100 meV/Å of 1 eV/Å
+    drawn = section["scatter"]
+    assert [point["text"][:8] for point in drawn["points"]] == ["a (cold)", "b (melt)"]
+    assert "force MAE 100.0 meV/Å, 10.0 %; worst atom Ti 0, 520 meV/Å" in drawn["points"][1]["text"]
+    assert drawn["points"][1]["x"] == drawn["right"]  # 1000 meV/Å is the last tick
+    assert drawn["points"][1]["y"] == drawn["top"]
     rows = group_section("by element", "elements", species_rows(held, SYMBOLS, ["a", "a"]))
     assert [row[0]["text"] for row in rows["table"]["rows"]] == ["Al", "Ti"]
 

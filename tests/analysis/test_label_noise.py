@@ -100,6 +100,7 @@ def test_the_terminal_marks_the_error_and_stays_80_wide(make_scan) -> None:
     assert "*" not in shown(summarise(with_noise(make_scan((0.2, 2.0)), share=0.1)))
 
 
+@pytest.mark.usefixtures("words_only")
 def test_the_report_marks_the_error_and_says_what_the_mark_means(make_scan, tmp_path) -> None:
     scan = with_noise(make_scan((0.2, 2.0)), share=0.5)
     table = summarise(scan)
@@ -150,6 +151,7 @@ def test_the_test_of_a_survey_is_made_without_its_noisy_metals_too(tmp_path, noi
     assert sorted(named) == (sorted(METALS[:noisy]) if noisy else [""])
 
 
+@pytest.mark.usefixtures("words_only")
 def test_the_survey_marks_metals_in_its_table(tmp_path) -> None:
     for metal in METALS[:3]:
         write_campaign(tmp_path / metal, metal, label_noise=1.0 if metal == "V" else np.nan)

@@ -63,7 +63,7 @@ def doscar(path, d, total):
     path.write_text("\n".join([*head, *whole, frame, *parts]) + "\n")
 
 
-@pytest.mark.usefixtures("added")
+@pytest.mark.usefixtures("added", "words_only")
 def test_a_new_measure_is_in_results_report_and_ranking(make_scan, tmp_path):
     scan = make_scan(sigmas=(0.2, 2.0), train=6, test=6)
     table = summarise(scan)

@@ -30,6 +30,7 @@ def test_a_number_keeps_its_unit_on_the_line():
     assert as_html("28.9 (27 to 31) % at 0.2 eV") == (
         "28.9 (27 to 31)\N{NO-BREAK SPACE}% at 0.2\N{NO-BREAK SPACE}eV"
     )
+    assert as_html("35 meV/Å") == "35\N{NO-BREAK SPACE}meV/\N{WORD JOINER}Å"
 
 
 @pytest.fixture

@@ -333,6 +333,7 @@ def test_metals_without_a_dos_are_named_and_not_ranked(tmp_path):
     assert "The d-DOS of Ti, Pt is not known at σ = 0.2 eV" in joined.warnings[0]
 
 
+@pytest.mark.usefixtures("words_only")
 def test_a_survey_without_any_dos_answers_that_it_cannot(tmp_path):
     for metal in METALS:
         folder = write_campaign(tmp_path / metal, metal)

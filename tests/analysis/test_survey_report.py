@@ -93,6 +93,7 @@ def test_the_periodic_table_has_the_error_under_the_symbol(joined):
     assert figure["z"][0][0] is None  # Sc
 
 
+@pytest.mark.usefixtures("words_only")
 def test_one_metal_alone_has_a_report_that_says_so(tmp_path):
     folder = write_campaign(tmp_path / "Ti", "Ti", sigmas=(0.2,))
     (folder / "d_dos.csv").unlink()

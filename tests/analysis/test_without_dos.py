@@ -65,6 +65,7 @@ def test_figures_that_need_a_dos_are_left_out(scan, bare, tmp_path):
     assert set(dos_table(partly)["sigma_ev"]) == {0.2, 0.5, 2.0}
 
 
+@pytest.mark.usefixtures("words_only")
 def test_the_report_says_it_in_a_line_and_shows_the_rest(bare, tmp_path):
     table = summarise(bare)
     write_report(tmp_path / "report.html", bare, table, draw_figures(bare, table, tmp_path))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.vasp_files import vasprun
-from helpers.vasp_study import rattled, run_stand_in
+from helpers.vasp_study import ZVAL, rattled, run_stand_in
 
 from dosml.relabel.vasp.jobs import find_jobs
 
@@ -81,6 +82,46 @@ def test_from_frames_to_label_sets(tmp_path, frames, dosml, request):
         read = ase.io.read(study / "collected" / name, index=":")
         assert len(read) == 2
         assert all(np.isfinite(atoms.info["REF_energy"]) for atoms in read)
+
+
+def test_an_alloy_goes_from_frames_to_a_report(tmp_path, dosml, request):
+    """Atoms in any order: every run of equal atoms has its data set, forces keep their atoms."""
+    request.getfixturevalue("potcars")
+    frames = []
+    for seed in range(5):
+        atoms = rattled("Cu", 1, (2, 2, 1))[0]
+        atoms.symbols = ["Cu", "Au", "Au", "Cu"]
+        atoms.rattle(0.05, seed=seed)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "cuau.extxyz", frames, format="extxyz")
+    options = ("--sigma", "0.5,2.0", "--incar", "NEDOS=301", "--out", "study")
+    done = dosml("relabel", "cuau.extxyz", *options)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "study"
+    jobs = find_jobs(study)
+    for job in jobs:
+        potcar = (job.folder / "POTCAR").read_text()
+        titels = [line.split()[3] for line in potcar.splitlines() if "TITEL" in line]
+        assert titels == ["Cu_pv", "Au", "Cu_pv"]
+        assert (job.folder / "POSCAR").read_text().splitlines()[5].split() == ["Cu", "Au", "Cu"]
+        incar = (job.folder / "INCAR").read_text()
+        assert f"NELECT = {2 * ZVAL['Cu_pv'] + 2 * ZVAL['Au']}.0" in incar
+        run_stand_in(job.folder)
+    assert len({(job.folder / "POTCAR").resolve() for job in jobs}) == 1  # one copy for all
+    done = dosml("relabel", "collect", "study", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "10 labels; 0 jobs refused" in done.stdout
+    again = ase.io.read(study / "collected" / "sigma_2.extxyz", index=":")
+    assert [list(one.symbols) for one in again] == [list(one.symbols) for one in frames]
+    small = ("--cutoff", "4", "--n-max", "3", "--l-max", "1")
+    done = dosml("smear-scan", "--labels", "study", *small, "--out", "scan")
+    assert done.returncode == 0, done.stderr
+    # the stand-in gives every atom the same d band
+    bands = pd.read_csv(tmp_path / "scan" / "element_bands.csv")
+    assert list(bands["element"]) == ["Au", "Au", "Cu", "Cu"]
+    report = (tmp_path / "scan" / "report.html").read_text(encoding="utf-8")
+    assert "d bands by element" in report
+    assert "POTCAR Cu_pv Au Cu_pv" in report
 
 
 @pytest.mark.parametrize(
@@ -179,10 +220,34 @@ def test_dos_of_iron_and_palladium(reference_data, tmp_path, dosml):
     assert chi[1] == pytest.approx(chi[0] * 2 / 7)  # (2 2 2)^2 / (2 2 0)^2
     assert palladium["smeared_in_file"] == "gaussian 0.05 eV"
     assert (tmp_path / "d.png").stat().st_size > 10_000
+    assert palladium["note"].startswith("holds Na, Pd: --element Na,Pd")
     table = dosml("dos", data / FE, "--window", "-10", "5", "--m-resolved")
     assert "-0.604" in table.stdout
     assert "-10 to 5" in table.stdout
     assert "dx2-y2 centre" in table.stdout
+
+
+@pytest.mark.reference_data
+def test_dos_of_several_files_and_elements(reference_data, dosml, tmp_path):
+    data = reference_data / "dos"
+    files = (data / "quacc_Na12Pd4_vasprun.xml.gz", data / "custodian_Ag4_vasprun.xml.gz")
+    done = dosml("dos", *files, "--element", "Na,Pd,Ag", "--json", "--plot", "d.svg")
+    assert done.returncode == 0, done.stderr
+    sodium, palladium, silver = json.loads(done.stdout)
+    assert [one["element"] for one in (sodium, palladium, silver)] == ["Na", "Pd", "Ag"]
+    assert sodium["d_band_center_ev"] is None
+    assert "no d states here" in sodium["note"]
+    # 4 of 16 atoms hold the d band: its centre is that of the cell, n_d four times as large
+    (cell,) = json.loads(dosml("dos", files[0], "--json").stdout)
+    name = "n_d_fermi_bare_states_per_ev_atom"
+    assert palladium[name] > 3 * cell[name]
+    drawn = (tmp_path / "d.svg").read_text()
+    titles = ["total", "s", "p", "d", "t2g: dxy + dyz + dxz", "eg: dz2 + dx2-y2"]
+    assert all(f"<!-- {title} -->" in drawn for title in titles)
+    done = dosml("dos", *files, "--element", "Na,W")
+    assert done.returncode == 2
+    assert "--element Na,W: " in done.stderr  # of the file without either
+    assert "--element W: no file holds it" in done.stderr
 
 
 @pytest.mark.reference_data

@@ -59,8 +59,8 @@ def test_the_help_says_the_defaults_of_the_settings(model, monkeypatch) -> None:
     text = CliRunner().invoke(app, [model.command, "--help"]).output
     lines = {line.split()[1]: line for line in text.splitlines() if "--" in line.split("<")[0]}
     for name in ("train", "test"):
-        assert f"Default: {model.model_fields[name].default}." in lines[f"--{name}"]
-    assert f"Default: dosml-{model.command}-TARGET." in lines["--out"]
+        assert f"[default: {model.model_fields[name].default}]" in lines[f"--{name}"]
+    assert f"[default: dosml-{model.command}-TARGET]" in lines["--out"]
     assert ", ".join(engine_names()) in text
     assert ", ".join(learner_names()) in text
     # in the order of the scan: what it varies, how it labels, how it trains, how it runs

@@ -219,6 +219,9 @@ def test_the_dos_holds_the_electrons(case, frame, label_of) -> None:
     assert low < in_d < high
     if dos.d_m is not None:
         np.testing.assert_allclose(dos.d_m.sum(axis=0), dos.d, atol=1e-6)
+    for symbol, part in dos.d_by_element.items():
+        assert symbol == case.metal
+        np.testing.assert_allclose(part, dos.d, atol=1e-6)
     assert abs(label.top_occupation) < 1e-3
 
 

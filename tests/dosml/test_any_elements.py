@@ -68,6 +68,16 @@ def test_an_alloy_is_labelled_trained_and_reported(here):
     assert list(species["element"]) == ["Au", "Cu"]
     report = (here / "alloy" / "report.html").read_text(encoding="utf-8")
     assert "Errors by element" in report
+    # the two d bands: gold's is wider, and half of each makes that of the cell
+    bands = pd.read_csv("alloy/element_bands.csv")
+    assert list(bands["element"]) == ["Au", "Au", "Cu", "Cu"]
+    gold, _, copper, _ = bands["d_band_width_ev"]
+    assert gold > copper
+    name = "n_d_fermi_bare_states_per_ev_atom"
+    cell = table[name].to_numpy()
+    np.testing.assert_allclose(bands[name].to_numpy().reshape(2, 2).mean(axis=0), cell, rtol=1e-3)
+    assert "d bands by element" in report
+    assert "d density of states by element" in report
     assert "AuCu" in report
     assert len(ase.io.read("alloy/worst.extxyz", index=":")) == 2
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dosml.learners.base import over_preset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -36,6 +36,11 @@ class PeerSettings(BaseModel):
         default="auto", description="auto: the GPUs where there are some"
     )
     seed: int = Field(default=0, ge=0, description="of the split and of the training")
+
+
+def no_curve(_folder: Path) -> Sequence[Mapping[str, float]]:
+    """Training curve of a peer whose log tells none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ class Adapter:
         Whether it watches frames that it does not train on; else it trains on all.
     counted
         What its epochs are called.
+    curve
+        What the log of a training in a folder tells of every epoch, see
+        `dosml.learners.peers.curves`; OSError, ValueError or LookupError if it cannot be read.
     definition
         Goes up whenever the same settings and data would give another model.
     """
@@ -105,6 +113,7 @@ class Adapter:
     epochs_done: Callable[[Path], int]
     validates: bool = True
     counted: str = "epochs"
+    curve: Callable[[Path], Sequence[Mapping[str, float]]] = no_curve
     definition: int = 1
 
     def make_settings(self, options: Mapping[str, Any]) -> PeerSettings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from dosml.learners.peers.base import Adapter, PeerSettings
+from dosml.learners.peers.curves import mace_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,4 +128,5 @@ ADAPTER = Adapter(
     model_file="mace.model",
     configure=configure,
     epochs_done=epochs_done,
+    curve=mace_curve,
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dosml.learners.peers.base import Adapter, PeerSettings
+from dosml.learners.peers.curves import metatrain_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,6 +183,7 @@ SOAP_BPNN = Adapter(
     model_file="model.pt",
     configure=configure_soap,
     epochs_done=epochs_done,
+    curve=metatrain_curve,
 )
 PET = Adapter(
     name="pet",
@@ -193,4 +195,5 @@ PET = Adapter(
     model_file="model.pt",
     configure=configure_pet,
     epochs_done=epochs_done,
+    curve=metatrain_curve,
 )

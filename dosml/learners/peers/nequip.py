@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dosml.learners.peers.base import Adapter, PeerSettings
+from dosml.learners.peers.curves import nequip_curve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,4 +208,5 @@ ADAPTER = Adapter(
     model_file="model.ckpt",
     configure=configure,
     epochs_done=epochs_done,
+    curve=nequip_curve,
 )

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from helpers.vasp_study import rattled, run_stand_in, settings
 
-from dosml.errors import FrameError, InputError, LabelError
+from dosml.errors import InputError, LabelError
 from dosml.relabel.dataset import load
 from dosml.relabel.frames import VASP_LABELS, frame_id, read_frames
 from dosml.relabel.label import Label
@@ -387,13 +387,25 @@ def test_what_is_known_of_frames_later_is_kept(study):
     assert splits == ["train", "train", "test"]
 
 
-def test_alloys_are_refused(tmp_path, potcars):  # noqa: ARG001
+def test_an_alloy_has_the_data_sets_of_its_runs_of_atoms(tmp_path, potcars):  # noqa: ARG001
     frame = rattled("Ti", 1)[0]
     frame.symbols[0] = "Cu"
-    with pytest.raises(FrameError, match="holds Cu and Ti: VASP inputs are written for frames of"):
-        write_jobs(
-            tmp_path / "s", [frame], settings(0.2), VaspProtocol(), on_progress=lambda _: None
-        )
+    protocol = VaspProtocol(kspacing={"Ti": 0.3, "Cu": 0.2})
+    write_jobs(tmp_path / "s", [frame], settings(0.2), protocol, on_progress=lambda _: None)
+    (job,) = find_jobs(tmp_path / "s")
+    held = job.record["potcar"]
+    assert job.record["potcar_symbol"] == held["symbol"] == "Cu_pv Ti_pv"
+    assert held["titel"].count("PAW_PBE") == 2
+    assert held["zval"] == pytest.approx((17 + 7 * 10) / 8)
+    assert job.incar["NELECT"] == pytest.approx(17 + 7 * 10)
+    # the grid is that of the element that asks for the denser one
+    alone = VaspProtocol(kspacing={"default": 0.2})
+    write_jobs(tmp_path / "t", [frame], settings(0.2), alone, on_progress=lambda _: None)
+    assert job.record["kpoints"] == find_jobs(tmp_path / "t")[0].record["kpoints"]
+    # a data set that the library lacks is named
+    frame.symbols[1] = "Al"
+    with pytest.raises(InputError, match="no POTCAR Al of PBE_54"):
+        write_jobs(tmp_path / "u", [frame], settings(0.2), protocol, on_progress=lambda _: None)
 
 
 def test_nothing_to_collect_is_said(study, tmp_path):

@@ -234,7 +234,7 @@ def _levels(cell: Cell, calculator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Levels and their d character without semicore, shapes (n_k, n_bands)."""
     levels, weights, _ = levels_and_weights(calculator)
     shape = (len(calculator.get_ibz_k_points()), -1)
-    d_weights = (weights[1:].sum(axis=0) / weights[0]).reshape(shape)
+    d_weights = (weights[1:6].sum(axis=0) / weights[0]).reshape(shape)
     levels = levels.reshape(shape)
     first = len(cell.atoms) * _semicore(cell.atoms.get_chemical_symbols()[0])
     keep = levels.min(axis=0) < calculator.get_fermi_level() + LEVELS_ABOVE
