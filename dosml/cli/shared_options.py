@@ -213,7 +213,7 @@ class TrainingOptions(TypedDict, total=False):
     nu: Annotated[
         Number,
         typer.Option(
-            help="Largest number of densities in a product, nu + 1 bodies (cace). Default: {sgp_nu}."
+            help="Largest number of moments in a product, nu + 1 bodies (cace). Default: {sgp_nu}."
         ),
     ]
     inducing: Annotated[
