@@ -76,6 +76,7 @@ class TrainingSettings(BaseModel):
     n_max: int | None = Field(default=None, ge=1, le=MOST_ORDER)
     zeta: int | None = Field(default=None, ge=1, le=MOST_ORDER)
     descriptor: str | None = None
+    nu: int | None = Field(default=None, ge=1, le=MOST_ORDER)
     inducing: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     learner_preset: str | None = None
     epochs: int | None = Field(default=None, ge=1, le=MOST_COUNTED)

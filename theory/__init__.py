@@ -2,7 +2,8 @@
 
 Gaunt coefficients (`gaunt`, `real_gaunt`, `coupling`, `ck`, `gaunt_table`), density response of
 shells (`density_response` and the statements), smearing (`Smearing`, chemical potentials), d bands
-(`d_band`, model bands) and the response index of a density of states (`response_index`).
+(`d_band`, model bands), the response index of a density of states (`response_index`), and
+invariants of Cartesian moments with their maps to ACE (`Multigraph`, `pair_map`, `triplet_map`).
 
 Everything is imported on first use, so `import dosml.theory` costs little.
 """
@@ -19,6 +20,8 @@ from dosml.theory.response_index import response_index
 from dosml.theory.rigid_band import rigid_band
 
 if TYPE_CHECKING:
+    from dosml.theory.cartesian import harmonic_matrix, monomial_matrix, monomials, pair_map
+    from dosml.theory.cartesian_ace import cartesian_triplets, spherical_triplets, triplet_map
     from dosml.theory.crystal_fields import (
         crystal_field,
         crystal_field_response,
@@ -36,7 +39,13 @@ if TYPE_CHECKING:
     from dosml.theory.filling import averaged_shell_response, partner_response
     from dosml.theory.gaunt import ck, coupling, real_gaunt, three_j_zero_squared
     from dosml.theory.gaunt_tables import GauntTable, gaunt_table, shell_couplings
+    from dosml.theory.irreducible_tensors import stf_power, stf_product
     from dosml.theory.model_bands import RectangularBand, SemiEllipticBand, friedel_bond_energy
+    from dosml.theory.multigraphs import (
+        Multigraph,
+        connected_multigraphs,
+        irreducible_multigraphs,
+    )
     from dosml.theory.perturbation import (
         density_coefficients,
         first_order_energy,
@@ -79,6 +88,8 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "cartesian": ("harmonic_matrix", "monomial_matrix", "monomials", "pair_map"),
+    "cartesian_ace": ("cartesian_triplets", "spherical_triplets", "triplet_map"),
     "crystal_fields": ("crystal_field", "crystal_field_response", "crystal_field_shares"),
     "dband": ("BandMoments", "band_moments", "d_band"),
     "dos": ("D_ORBITALS", "ElectronicDos", "mean_dos"),
@@ -92,7 +103,9 @@ _HOMES = {
     "filling": ("averaged_shell_response", "partner_response"),
     "gaunt": ("ck", "coupling", "real_gaunt", "three_j_zero_squared"),
     "gaunt_tables": ("GauntTable", "gaunt_table", "shell_couplings"),
+    "irreducible_tensors": ("stf_power", "stf_product"),
     "model_bands": ("RectangularBand", "SemiEllipticBand", "friedel_bond_energy"),
+    "multigraphs": ("Multigraph", "connected_multigraphs", "irreducible_multigraphs"),
     "perturbation": (
         "density_coefficients",
         "first_order_energy",
@@ -143,6 +156,7 @@ __all__ = [
     "DensityResponse",
     "ElectronicDos",
     "GauntTable",
+    "Multigraph",
     "OrbitalResponseIndex",
     "RectangularBand",
     "ResponseIndex",
@@ -156,8 +170,10 @@ __all__ = [
     "band_energy",
     "band_moments",
     "basis_free_strength",
+    "cartesian_triplets",
     "chemical_potential",
     "ck",
+    "connected_multigraphs",
     "coupling",
     "crystal_field",
     "crystal_field_response",
@@ -181,13 +197,18 @@ __all__ = [
     "gap_kernel",
     "gaunt",
     "gaunt_table",
+    "harmonic_matrix",
     "hilbert_transform",
+    "irreducible_multigraphs",
     "leading_power",
     "level_kernel",
     "mean_dos",
+    "monomial_matrix",
+    "monomials",
     "occupation",
     "orbital_response_index",
     "pair_integrals",
+    "pair_map",
     "partner_response",
     "reach",
     "real_gaunt",
@@ -197,10 +218,14 @@ __all__ = [
     "second_moment",
     "second_order_energy",
     "shell_couplings",
+    "spherical_triplets",
+    "stf_power",
+    "stf_product",
     "symbolic_smearing",
     "thermal_kernel",
     "three_j_zero_squared",
     "to_vasp",
+    "triplet_map",
     "vasp_energy_zero",
     "zero_width_energy",
 ]

@@ -29,6 +29,7 @@ import typer
 from dosml.cli.help_style import split_default
 from dosml.config_file import parse_toml
 from dosml.errors import InputError
+from dosml.learners.peers import catalogue
 from dosml.learners.registry import learner_entry, learner_names
 from dosml.terminal import print_line
 
@@ -179,7 +180,7 @@ _BY_PANEL = {
         *("train_on", "sizes", "repeats", "small", "retry_failed"),
     ),
     "Force field": (
-        *("learner", "learner_option", "descriptor", "inducing", "learner_preset", "epochs"),
+        *("learner", "learner_option", "descriptor", "nu", "inducing", "learner_preset", "epochs"),
         *("device", "cutoff", "n_max", "zeta", "l_max"),
     ),
     "Running": ("seed", "workers", "out", "config", "dry_run"),
@@ -207,7 +208,13 @@ class TrainingOptions(TypedDict, total=False):
         ),
     ]
     descriptor: Annotated[
-        Text, typer.Option(help="Descriptor: B1, B2 or B1+B2. Default: {sgp_descriptor}.")
+        Text, typer.Option(help="Descriptor: B1, B2, B1+B2 or cace. Default: {sgp_descriptor}.")
+    ]
+    nu: Annotated[
+        Number,
+        typer.Option(
+            help="Largest number of moments in a product, nu + 1 bodies (cace). Default: {sgp_nu}."
+        ),
     ]
     inducing: Annotated[
         Number, typer.Option(help="Inducing environments. Default: {sgp_n_inducing}.")
@@ -215,20 +222,22 @@ class TrainingOptions(TypedDict, total=False):
     learner_preset: Annotated[
         Text,
         typer.Option(
-            help="Settings of the peers: default, quick, or paper (nequip, flare). Default: "
+            help="Settings: default, quick, or paper (nequip, flare); not of the sgp. Default: "
             "default."
         ),
     ]
     epochs: Annotated[
         Number,
         typer.Option(
-            help="Passes over the data of the peers, at most. Default: that of the peer and preset."
+            help="Passes over the data, at most; not of the sgp. Default: that of the learner and "
+            "preset."
         ),
     ]
     device: Annotated[
         Text,
         typer.Option(
-            help="Where to train: cpu or cuda. Default: sgp on the cpu, peers on a GPU if any."
+            help="Where to train: cpu or cuda. Default: dosml's own on the cpu, peers on a GPU if "
+            "any."
         ),
     ]
 
@@ -267,7 +276,7 @@ class PlaceOptions(TypedDict, total=False):
 
 
 #: Options of the learner sgp whose defaults stand in the help.
-_SGP_WORDS = ("descriptor", "n_inducing", "n_max", "l_max", "zeta")
+_SGP_WORDS = ("descriptor", "nu", "n_inducing", "n_max", "l_max", "zeta")
 
 
 def learner_words() -> dict[str, str]:
@@ -277,7 +286,7 @@ def learner_words() -> dict[str, str]:
     return {
         **{f"sgp_{name}": str(own[name].default) for name in _SGP_WORDS},
         "learners": ", ".join(names),
-        "peers": ", ".join(name for name in names if name != "sgp"),
+        "peers": ", ".join(entry.name for entry in catalogue.ENTRIES),
     }
 
 

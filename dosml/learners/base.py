@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from dosml.errors import LabelError, LearnerError
+from dosml.config_file import AnyOptions, checked_options
+from dosml.errors import InputError, LabelError, LearnerError
 from dosml.registry import Entry
 
 if TYPE_CHECKING:
@@ -204,6 +205,88 @@ class LearnerEntry(Entry):
     load: Callable[[Path, str | None], Calculator]
     join: Callable[[Sequence[Path], Sequence[float], str], AcrossModel] | None = None
     trained: bool = True
+
+
+def over_preset(
+    model: type[AnyOptions],
+    owner: str,
+    presets: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+) -> AnyOptions:
+    """Put options over those of the preset that they name, "default" where they name none.
+
+    Parameters
+    ----------
+    model
+        Of the options, with one named preset.
+    owner
+        Whose options they are, such as "the learner nequip".
+    presets
+        Name of a preset -> values that it changes.
+    options
+        What was given.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or out of range, or there is no such preset.
+    """
+    name = options.get("preset", "default")
+    checked_options(model, owner, options)
+    known = {"default": {}, **presets}
+    if name not in known:
+        raise InputError(
+            f"option preset of {owner} cannot be {name!r}: choose one of {', '.join(known)}"
+        )
+    return checked_options(model, owner, {**known[name], **options})
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not have here, or that cannot hold double precision.
+
+    Raises
+    ------
+    InputError
+        With what torch says.
+    """
+    if name == "cpu":  # torch always has this one, and to ask it takes a second and 200 MiB
+        return
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {name!r} cannot be used here ({error}); "
+            "use cpu, or cuda where torch sees a GPU"
+        ) from error
+    if device.type not in {"cpu", "cuda"}:
+        raise InputError(f"device {name!r} has no double precision here: use cpu or cuda")
+
+
+def watched_frames(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Draw the frames that are trained on, and those that are watched: one at least of two or more.
+
+    Parameters
+    ----------
+    count
+        Number of frames.
+    share
+        Of them to watch.
+    seed
+        The same gives the same frames for every learner and label set.
+
+    Returns
+    -------
+    trained, watched
+        Their numbers, ascending.
+    """
+    import numpy as np
+
+    order = np.random.default_rng(seed).permutation(count)
+    n_watched = min(max(1, round(share * count)), count - 1)
+    return sorted(order[n_watched:].tolist()), sorted(order[:n_watched].tolist())
 
 
 def check_training_data(frames: Sequence[Atoms], label_sets: Sequence[LabelSet]) -> None:

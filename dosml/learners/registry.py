@@ -10,6 +10,7 @@ from dosml.errors import EnvironmentMissingError, LearnerError
 from dosml.learners import ase_calculator
 from dosml.learners.ase_calculator import AseModels, load_ase_model
 from dosml.learners.base import LearnerEntry
+from dosml.learners.cartesian import entry as cartesian
 from dosml.learners.peers import catalogue
 from dosml.learners.sgp import entry as sgp
 from dosml.registry import Registry
@@ -28,6 +29,7 @@ SHARED = {
     "l_max": "l_max",
     "zeta": "zeta",
     "descriptor": "descriptor",
+    "nu": "nu",
     "inducing": "n_inducing",
     "learner_preset": "preset",
     "epochs": "epochs",
@@ -40,6 +42,7 @@ LEARNERS = Registry(
     LearnerEntry,
     (
         sgp.ENTRY,
+        *cartesian.ENTRIES,
         *catalogue.ENTRIES,
     ),
     error=LearnerError,

@@ -54,8 +54,11 @@ ASE = "ase:my_contract:learner"
 STAND_IN = "emt-peer"
 QUICK = {"preset": "quick", "epochs": 2, "device": "cpu"}
 PEER = Case(options=QUICK, other={"cutoff": 4.0}, force=2e-2, stress=2e-3, turned=1e-3)
+TINY = {"epochs": 4, "n_max": 4, "channels": 4, "cutoff": 4.0}
 CASES = {
     "sgp": Case(options={"n_max": 4, "l_max": 2, "n_inducing": 40}, other={"zeta": 1}),
+    "cace": Case(options={**TINY, "l_max": 2, "layers": 1}, other={"nu": 2}),
+    "ictp": Case(options={**TINY, "rank": 2, "correlation": 2}, other={"layers": 1}),
     "pet": replace(PEER, turns=False),
     ASE: Case(),
     STAND_IN: Case(options={"epochs": 1}, other={"epochs": 2}),
@@ -319,12 +322,12 @@ def test_labels_without_stress_are_enough(make, data) -> None:
 def test_a_model_that_is_none_is_named(tmp_path) -> None:
     with pytest.raises(LearnerError, match=r"no file .*none\.npz"):
         load_model(tmp_path / "none.npz")
-    for suffix in (".npz", ".zip", ".json"):
+    for suffix in (".npz", ".zip", ".json", ".safetensors"):
         (tmp_path / f"broken{suffix}").write_text("{}")
         with pytest.raises(LearnerError, match=f"broken{suffix}"):
             load_model(tmp_path / f"broken{suffix}")
     (tmp_path / "model.pt").write_text("")
-    with pytest.raises(LearnerError, match=r"their names end in \.json, \.npz, \.zip"):
+    with pytest.raises(LearnerError, match=r"end in \.json, \.npz, \.safetensors, \.zip"):
         load_model(tmp_path / "model.pt")
 
 

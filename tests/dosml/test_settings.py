@@ -59,6 +59,7 @@ def test_every_option_can_come_from_a_file_and_the_command_line_wins(tmp_path) -
         "n-max": "6",
         "zeta": "1",
         "descriptor": '"B2"',
+        "nu": "3",
         "l-max": "3",
         "inducing": "50",
         "learner-preset": '"quick"',

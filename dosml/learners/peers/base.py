@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dosml.config_file import checked_options
-from dosml.errors import InputError
+from dosml.learners.base import over_preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,12 +145,4 @@ class Adapter:
         InputError
             If an option is unknown or out of range, or there is no such preset.
         """
-        owner = f"the learner {self.name}"
-        given = checked_options(self.settings, owner, options)
-        known = {"default": {}, **self.presets}
-        if given.preset not in known:
-            raise InputError(
-                f"option preset of {owner} cannot be {given.preset!r}: choose one of "
-                f"{', '.join(known)}"
-            )
-        return checked_options(self.settings, owner, {**known[given.preset], **options})
+        return over_preset(self.settings, f"the learner {self.name}", self.presets, options)

@@ -17,7 +17,7 @@ from ase.data import chemical_symbols
 
 from dosml.errors import InputError, LearnerError
 from dosml.files import file_hash, inside, whole_file
-from dosml.learners.base import Prediction, check_training_data
+from dosml.learners.base import Prediction, check_training_data, watched_frames
 from dosml.learners.peers.base import TrainingData
 from dosml.learners.peers.calculator import pack_model
 from dosml.learners.peers.devices import usable_gpus
@@ -178,11 +178,9 @@ class PeerLearner:
 
     def _write(self, frames: Sequence[Atoms], labels: LabelSet) -> Job:
         """Write the input of a training, in a folder that its content names."""
-        order = np.random.default_rng(self.settings.seed).permutation(len(frames))
-        n_valid = 0
+        train, valid = list(range(len(frames))), list[int]()
         if self._adapter.validates:
-            n_valid = min(max(1, round(self.settings.validation * len(frames))), len(frames) - 1)
-        valid, train = sorted(order[:n_valid].tolist()), sorted(order[n_valid:].tolist())
+            train, valid = watched_frames(len(frames), self.settings.validation, self.settings.seed)
         numbers = sorted({int(z) for frame in frames for z in frame.numbers})
         data = TrainingData(
             species=tuple(chemical_symbols[z] for z in numbers),

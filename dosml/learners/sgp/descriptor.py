@@ -75,6 +75,8 @@ class Environments:
         others; shape (n_pairs, n_channels).
     parts
         Of a descriptor that joins others (see `dosml.learners.sgp.joint`): theirs.
+    jacobian
+        Of a descriptor of products (see `dosml.learners.sgp.cartesian`): slopes of its invariants.
     """
 
     values: torch.Tensor
@@ -83,6 +85,7 @@ class Environments:
     radial: torch.Tensor
     radial_slope: torch.Tensor
     parts: tuple[Environments, ...] = ()
+    jacobian: torch.Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> Environments:
         """Give the same environments in another precision."""
@@ -93,6 +96,7 @@ class Environments:
             self.radial.to(dtype),
             self.radial_slope.to(dtype),
             tuple(part.to(dtype) for part in self.parts),
+            None if self.jacobian is None else self.jacobian.to(dtype),
         )
 
 
@@ -123,6 +127,8 @@ class Descriptor:
             self.n_features = self.n_channels
         else:
             self.n_features = self.n_channels * (self.n_channels + 1) // 2 * (self.l_max + 1)
+        #: Where the angular functions of each degree lie.
+        self._degrees = [slice(n * n, (n + 1) ** 2) for n in range(self.l_max + 1)]
         #: Of each degree l in B2: see `SgpSettings.degree_decay`.
         self._degree_weights = degree_decay ** torch.arange(
             self.l_max + 1, dtype=torch.float64, device=device
@@ -136,7 +142,7 @@ class Descriptor:
         radial, slope = radial_basis(batch.distances, self.cutoff, self.n_max)
         if self.n_species > 1:
             radial, slope = self._into_channels(batch, radial), self._into_channels(batch, slope)
-        harmonics = self._own(batch.harmonics)
+        harmonics, _ = self._angular(batch, slice(None))
         n_harmonics = harmonics.shape[1]
         coefficients = radial.new_zeros((batch.n_atoms, self.n_channels * n_harmonics))
         bonds = radial[:, :, None] * harmonics[:, None, :]
@@ -170,8 +176,7 @@ class Descriptor:
         unit = (batch.vectors[pairs] / batch.distances[pairs][:, None])[:, :, None]
         radial = envs.radial[pairs]
         slope = envs.radial_slope[pairs]
-        harmonics = batch.harmonics[pairs]
-        angular = batch.harmonic_gradients[pairs]
+        harmonics, angular = self._angular(batch, pairs)
         # d|p| enters through 1 / |B|: divide once where the arrays are smallest.
         inverse_norm = 1 / envs.norms[centre]
         if self.kind == "B1":
@@ -207,15 +212,15 @@ class Descriptor:
         """
         along = (cotangent * envs.values).sum(dim=2, keepdim=True)
         raw = (cotangent - along * envs.values) / envs.norms[:, None]
-        slopes = self._coefficient_slopes(envs.coefficients, raw)
+        slopes = self._coefficient_slopes(envs, raw)
+        harmonics, angular = self._angular(batch, slice(None))
         unit = batch.vectors / batch.distances[:, None]
         out = []
         for slope in slopes:
             pair = slope[batch.centre]
             radial = torch.bmm(envs.radial[:, None, :], pair)
             radial_slope = torch.bmm(envs.radial_slope[:, None, :], pair)[:, 0]
-            stretch = (radial_slope * self._own(batch.harmonics)).sum(dim=1, keepdim=True)
-            angular = self._own(batch.harmonic_gradients)
+            stretch = (radial_slope * harmonics).sum(dim=1, keepdim=True)
             turn = torch.bmm(angular, radial.transpose(1, 2))[:, :, 0]
             out.append(stretch * unit + turn)
         return torch.stack(out)
@@ -247,9 +252,15 @@ class Descriptor:
             block.addcmul_(radial[c:, None, None], across[c])
         return out.permute(3, 2, 0, 1).flatten(2).contiguous()
 
-    def _own(self, harmonics: torch.Tensor) -> torch.Tensor:
-        """Harmonics up to this l_max; a batch may hold more, for another descriptor."""
-        return harmonics[..., : (self.l_max + 1) ** 2]
+    def _angular(
+        self, batch: PairBatch, pairs: slice | torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Harmonics up to this l_max and their gradients; a batch may hold more, for another one.
+
+        Shapes (n_pairs, n_harmonics) and (n_pairs, 3, n_harmonics).
+        """
+        own = slice((self.l_max + 1) ** 2)
+        return batch.harmonics[pairs][:, own], batch.harmonic_gradients[pairs][:, :, own]
 
     def _into_channels(self, batch: PairBatch, values: torch.Tensor) -> torch.Tensor:
         wide = values.new_zeros((values.shape[0], self.n_species, self.n_max))
@@ -261,8 +272,8 @@ class Descriptor:
         if self.kind == "B1":
             return coefficients[:, :, 0].clone()
         parts = []
-        for l in range(self.l_max + 1):  # noqa: E741
-            block = coefficients[:, :, l * l : (l + 1) ** 2]
+        for l, m in enumerate(self._degrees):  # noqa: E741
+            block = coefficients[:, :, m]
             square = torch.bmm(block, block.transpose(1, 2))
             parts.append(self._degree_weights[l] * square[:, self._first, self._second])
         return torch.stack(parts, dim=2).flatten(1)
@@ -273,23 +284,22 @@ class Descriptor:
         """sum_m A_{c,lm} Y_lm and sum_m A_{c,lm} grad Y_lm of each pair, by c and l."""
         both = torch.cat([harmonics[:, None, :], angular], dim=1)
         out = both.new_empty((both.shape[0], 4, self.n_channels, self.l_max + 1))
-        for l in range(self.l_max + 1):  # noqa: E741
-            m = slice(l * l, (l + 1) ** 2)
+        for l, m in enumerate(self._degrees):  # noqa: E741
             out[..., l] = torch.bmm(both[:, :, m], coefficients[:, :, m].transpose(1, 2))
         out *= self._degree_weights
         return out[:, 0], out[:, 1:]
 
-    def _coefficient_slopes(self, coefficients: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
+    def _coefficient_slopes(self, envs: Environments, raw: torch.Tensor) -> torch.Tensor:
         """dE/dA_{c,lm} from dE/dB: shape (n_scalars, n_atoms, n_channels, n_harmonics)."""
+        coefficients = envs.coefficients
         slopes = raw.new_zeros((raw.shape[0], *coefficients.shape))
         if self.kind == "B1":
             slopes[..., 0] = raw
             return slopes
         tri = raw.view(raw.shape[0], raw.shape[1], -1, self.l_max + 1)
-        for l in range(self.l_max + 1):  # noqa: E741
+        for l, m in enumerate(self._degrees):  # noqa: E741
             full = raw.new_zeros((*raw.shape[:2], self.n_channels, self.n_channels))
             full[:, :, self._first, self._second] = self._degree_weights[l] * tri[..., l]
             full = full + full.transpose(2, 3)
-            m = slice(l * l, (l + 1) ** 2)
             slopes[..., m] = full @ coefficients[:, :, m]
         return slopes

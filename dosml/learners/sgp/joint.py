@@ -1,11 +1,11 @@
-"""B1 and B2 in one kernel.
+"""Descriptors in one kernel.
 
-Both unit descriptors side by side, with weights that keep the length 1:
+Unit descriptors side by side, with shares that keep the length 1:
 
-    p = (sqrt(w) p1, sqrt(1 - w) p2),   p.p' = w p1.p1' + (1 - w) p2.p2'
+    p = (sqrt(w1) p1, sqrt(w2) p2, ...),   p.p' = w1 p1.p1' + w2 p2.p2' + ...,   w1 + w2 + ... = 1
 
-so that the power of the kernel also mixes pairs with triplets. B1 is cheap, and may have more
-radial functions than B2, whose length grows with their square.
+so that the power of the kernel also mixes them, pairs with triplets for instance. B1 is cheap, and
+may have more radial functions than B2, whose length grows with their square.
 """
 
 from __future__ import annotations
@@ -18,10 +18,74 @@ import torch
 from dosml.learners.sgp.descriptor import Descriptor, Environments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dosml.learners.sgp.geometry import PairBatch
 
 
-class JointDescriptor(Descriptor):
+class SideBySide(Descriptor):
+    """Several descriptors of the same pairs as one.
+
+    Parameters
+    ----------
+    parts
+        The descriptors; the last has the cutoff, n_max and l_max of the whole.
+    shares
+        Of each in the scalar product; their sum is 1.
+    """
+
+    def __init__(self, parts: Sequence[Descriptor], shares: Sequence[float]) -> None:
+        last = parts[-1]
+        self.kind, self.cutoff, self.n_max = last.kind, last.cutoff, last.n_max
+        self.l_max, self.n_species = last.l_max, last.n_species
+        self.n_channels = last.n_channels
+        self.n_features = sum(part.n_features for part in parts)
+        self._parts = tuple(parts)
+        self._scales = tuple(map(math.sqrt, shares))
+
+    def environments(self, batch: PairBatch) -> Environments:
+        """Descriptors of every atom of the batch."""
+        parts = tuple(part.environments(batch) for part in self._parts)
+        last = parts[-1]
+        return Environments(
+            self._beside([one.values for one in parts], 1),
+            last.norms,
+            last.coefficients,
+            last.radial,
+            last.radial_slope,
+            parts,
+        )
+
+    def pair_gradients(
+        self, batch: PairBatch, envs: Environments, pairs: slice | torch.Tensor
+    ) -> torch.Tensor:
+        """Gradient of each centre's unit descriptor; see `Descriptor.pair_gradients`."""
+        return self._beside(
+            [
+                part.pair_gradients(batch, one, pairs)
+                for part, one in zip(self._parts, envs.parts, strict=True)
+            ],
+            2,
+        )
+
+    def pull_back(
+        self, batch: PairBatch, envs: Environments, cotangent: torch.Tensor
+    ) -> torch.Tensor:
+        """Transpose of `pair_gradients`; see `Descriptor.pull_back`."""
+        sizes = [part.n_features for part in self._parts]
+        total = cotangent.new_zeros((cotangent.shape[0], len(batch.centre), 3))
+        for part, one, scale, slope in zip(
+            self._parts, envs.parts, self._scales, torch.split(cotangent, sizes, dim=2), strict=True
+        ):
+            total += part.pull_back(batch, one, scale * slope)
+        return total
+
+    def _beside(self, blocks: list[torch.Tensor], dim: int) -> torch.Tensor:
+        scaled = [scale * block for scale, block in zip(self._scales, blocks, strict=True)]
+        return torch.cat(scaled, dim=dim)
+
+
+class JointDescriptor(SideBySide):
     """B1 beside B2.
 
     Parameters
@@ -50,57 +114,8 @@ class JointDescriptor(Descriptor):
         degree_decay: float = 1.0,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__(
+        pairs = Descriptor("B1", cutoff, pair_n_max, 0, n_species, device=device)
+        triplets = Descriptor(
             "B2", cutoff, n_max, l_max, n_species, degree_decay=degree_decay, device=device
         )
-        self._parts = (
-            Descriptor("B1", cutoff, pair_n_max, 0, n_species, device=device),
-            Descriptor(
-                "B2", cutoff, n_max, l_max, n_species, degree_decay=degree_decay, device=device
-            ),
-        )
-        self._scales = (math.sqrt(pair_weight), math.sqrt(1 - pair_weight))
-        self.n_features = sum(part.n_features for part in self._parts)
-
-    def environments(self, batch: PairBatch) -> Environments:
-        """Descriptors of every atom of the batch."""
-        parts = tuple(part.environments(batch) for part in self._parts)
-        triplets = parts[1]
-        return Environments(
-            self._beside([one.values for one in parts], 1),
-            triplets.norms,
-            triplets.coefficients,
-            triplets.radial,
-            triplets.radial_slope,
-            parts,
-        )
-
-    def pair_gradients(
-        self, batch: PairBatch, envs: Environments, pairs: slice | torch.Tensor
-    ) -> torch.Tensor:
-        """Gradient of each centre's unit descriptor; see `Descriptor.pair_gradients`."""
-        return self._beside(
-            [
-                part.pair_gradients(batch, one, pairs)
-                for part, one in zip(self._parts, envs.parts, strict=True)
-            ],
-            2,
-        )
-
-    def pull_back(
-        self, batch: PairBatch, envs: Environments, cotangent: torch.Tensor
-    ) -> torch.Tensor:
-        """Transpose of `pair_gradients`; see `Descriptor.pull_back`."""
-        sizes = [part.n_features for part in self._parts]
-        slopes = torch.split(cotangent, sizes, dim=2)
-        pairs, triplets = (
-            part.pull_back(batch, one, scale * slope)
-            for part, one, scale, slope in zip(
-                self._parts, envs.parts, self._scales, slopes, strict=True
-            )
-        )
-        return pairs + triplets
-
-    def _beside(self, blocks: list[torch.Tensor], dim: int) -> torch.Tensor:
-        scaled = [scale * block for scale, block in zip(self._scales, blocks, strict=True)]
-        return torch.cat(scaled, dim=dim)
+        super().__init__((pairs, triplets), (pair_weight, 1 - pair_weight))

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.errors import InputError
-from dosml.learners.sgp.settings import GRID_CUTOFFS, GRID_VALUES, NAME, SgpSettings, with_cutoff
+from dosml.learners.base import check_device
+from dosml.learners.sgp.settings import (
+    GRID_CUTOFFS,
+    GRID_VALUES,
+    LARGEST_DEGREE,
+    NAME,
+    SgpSettings,
+    with_cutoff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,19 +45,19 @@ class SgpLearner:
 
     def __init__(self, settings: SgpSettings | None = None) -> None:
         self.settings = settings or SgpSettings()
-        # torch always has this one, and to ask it takes a second and 200 MiB
-        if self.settings.device != "cpu":
-            _check_device(self.settings.device)
+        check_device(self.settings.device)
 
     def fingerprint(self) -> dict[str, Any]:
         """Give the settings and the version of the model's definition.
 
         The device is left out: it changes results by rounding only.
         """
+        # trainings of other descriptors stay valid
+        idle = set() if self.settings.descriptor == "cace" else {"nu"}
         return {
             "learner": self.name,
             "definition": DEFINITION,
-            "settings": self.settings.model_dump(exclude={"device"}),
+            "settings": self.settings.model_dump(exclude={"device", *idle}),
         }
 
     def settled(self, frames: Sequence[Atoms]) -> SgpLearner:
@@ -77,6 +84,9 @@ class SgpLearner:
         values: dict[str, tuple[Any, ...]] = {"cutoff": cutoffs, **GRID_VALUES}
         if self.settings.descriptor == "B1":  # no angular part
             del values["l_max"]
+        if self.settings.descriptor == "cace":
+            largest = LARGEST_DEGREE[self.settings.nu]
+            values["l_max"] = tuple(one for one in GRID_VALUES["l_max"] if one <= largest)
         return values
 
     def fit(
@@ -106,19 +116,3 @@ class SgpLearner:
         from dosml.learners.sgp.fitting import SgpFitting
 
         return SgpFitting(self.settings).fit(frames, label_sets, progress=progress)
-
-
-def _check_device(name: str) -> None:
-    """Refuse a device that torch does not have here, or that cannot hold our numbers."""
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {name!r} cannot be used here ({error}); "
-            "use cpu, or cuda where torch sees a GPU"
-        ) from error
-    if device.type not in {"cpu", "cuda"}:
-        raise InputError(f"device {name!r} has no double precision here: use cpu or cuda")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dosml.config_file import checked_options
 from dosml.errors import LearnerError
@@ -22,6 +22,9 @@ NAME = "sgp"
 REACH = 1.9
 #: Frames with more than so many times the median volume per atom do not decide the default cutoff.
 ROOMY = 3.0
+
+#: Largest l_max of the descriptor cace by nu: beyond, the products of moments fill the memory.
+LARGEST_DEGREE = {1: 12, 2: 12, 3: 6, 4: 4, 5: 4}
 
 #: Values that a grid tries where none are given; cutoffs as multiples of the default.
 GRID_CUTOFFS = (0.85, 1.0, 1.2)
@@ -41,8 +44,17 @@ class SgpSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    descriptor: Literal["B1", "B2", "B1+B2"] = Field(
-        default="B2", description="ACE basis: densities, their products, or both"
+    descriptor: Literal["B1", "B2", "B1+B2", "cace"] = Field(
+        default="B2",
+        description="ACE basis: densities, their products, or both; cace: products of nu Cartesian "
+        "moments",
+    )
+    nu: int = Field(
+        default=3,
+        ge=1,
+        le=5,
+        description="largest number of moments in a product of cace: nu + 1 bodies; no effect "
+        "elsewhere",
     )
     cutoff: float | None = Field(
         default=None,
@@ -101,6 +113,16 @@ class SgpSettings(BaseModel):
         description="of force and stress kernel rows; all else is in float64",
     )
     seed: int = Field(default=0, description="of the draw among too many candidates")
+
+    @model_validator(mode="after")
+    def _check_degree(self) -> SgpSettings:
+        largest = LARGEST_DEGREE[self.nu]
+        if self.descriptor == "cace" and self.l_max > largest:
+            raise ValueError(
+                f"the descriptor cace with nu {self.nu} reaches to l_max {largest}, got "
+                f"{self.l_max}: give a lower l_max or nu"
+            )
+        return self
 
 
 def sgp_settings(options: Mapping[str, Any]) -> SgpSettings:

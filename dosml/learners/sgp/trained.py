@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from dosml.errors import LearnerError
+from dosml.learners.sgp.cartesian import CartesianDescriptor
 from dosml.learners.sgp.descriptor import Descriptor
 from dosml.learners.sgp.geometry import PairBuilder
 from dosml.learners.sgp.joint import JointDescriptor
@@ -61,6 +62,16 @@ class SharedBasis:
                 degree_decay=settings.degree_decay,
                 device=device,
             )
+        if settings.descriptor == "cace":
+            return CartesianDescriptor(
+                self.cutoff,
+                settings.n_max,
+                settings.l_max,
+                len(self.species),
+                nu=settings.nu,
+                degree_decay=settings.degree_decay,
+                device=device,
+            )
         return Descriptor(
             settings.descriptor,
             self.cutoff,
@@ -75,7 +86,8 @@ class SharedBasis:
         """Make the maker of neighbour pairs for the settings."""
         return PairBuilder(
             self.cutoff,
-            0 if self.settings.descriptor == "B1" else self.settings.l_max,
+            # none beyond l = 0 where they are not looked at
+            0 if self.settings.descriptor in {"B1", "cace"} else self.settings.l_max,
             self.species,
             device=torch.device(self.settings.device),
         )

@@ -1,0 +1,1 @@
+"""Cartesian force fields that are trained in this process: cace and ictp."""
