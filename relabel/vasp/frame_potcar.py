@@ -77,11 +77,11 @@ def frame_potcar(frame: Atoms, protocol: VaspProtocol, study: Path) -> FramePotc
     )
     if len(names) == 1:
         return FramePotcar(facts[0], outer)
-    text = "".join(potcar_path(study, name).read_text() for name in names)
+    text = "".join(potcar_path(study, name).read_text(encoding="utf-8") for name in names)
     path = potcar_path(study, " ".join(names))
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
         with whole_file(path) as partial:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
     together = PotcarFacts(
         symbol=" ".join(names),
         functional=protocol.functional,
