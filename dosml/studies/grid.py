@@ -24,7 +24,7 @@ from dosml.plan import long_trainings
 from dosml.studies.grid_figure import QUANTITIES, grid_figure
 from dosml.studies.open_study import open_study, settings_beside
 from dosml.studies.train import StudyResult, keep_model, result_row, settings_file
-from dosml.trainings import Training, trained
+from dosml.trainings import Training, tell_warnings, trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -221,6 +221,7 @@ def _best(
             )
     with reporter.bar("best points", len(tasks)) as update:
         made = study.store.get_all(tasks, runner=study.runner, on_progress=update)
+    tell_warnings(made, reporter)
     rows: list[dict[str, Any]] = []
     models: dict[str, Path] = {}
     beside: Mapping[str, Any] = settings_beside(study, settings)

@@ -54,20 +54,30 @@ ASE = "ase:my_contract:learner"
 STAND_IN = "emt-peer"
 QUICK = {"preset": "quick", "epochs": 2, "device": "cpu"}
 PEER = Case(options=QUICK, other={"cutoff": 4.0}, force=2e-2, stress=2e-3, turned=1e-3)
+AS_IT_IS = {"preset": "quick", "device": "cpu"}
 TINY = {"epochs": 4, "n_max": 4, "channels": 4, "cutoff": 4.0}
 CASES = {
     "sgp": Case(options={"n_max": 4, "l_max": 2, "n_inducing": 40}, other={"zeta": 1}),
     "cace": Case(options={**TINY, "l_max": 2, "layers": 1}, other={"nu": 2}),
     "ictp": Case(options={**TINY, "rank": 2, "correlation": 2}, other={"layers": 1}),
     "pet": replace(PEER, turns=False),
+    "chgnet": replace(PEER, options=AS_IT_IS, other={"weights": "0.2.0"}),
+    "sevennet": replace(PEER, options=AS_IT_IS, other={"weights": "7net-l3i5"}),
+    "chgnet-rf": replace(
+        PEER,
+        options={**AS_IT_IS, "directions": 60, "features": 64},
+        other={"features": 48},
+    ),
     ASE: Case(),
     STAND_IN: Case(options={"epochs": 1}, other={"epochs": 2}),
 }
+#: They need no environment of their own.
+IN_PROCESS = ("sgp", "cace", "ictp", ASE, STAND_IN)
 
 
 @pytest.fixture(
     params=[
-        pytest.param(name, marks=[] if name in CASES and name != "pet" else [pytest.mark.peer])
+        pytest.param(name, marks=[] if name in IN_PROCESS else [pytest.mark.peer])
         for name in (*learner_names(), ASE, STAND_IN)
     ]
 )

@@ -99,7 +99,7 @@ def _of_frames(said: Said) -> str:
     if fault:
         return f"accepted, though {fault}"
     word = TO_WARN.get(said.path.name) if trains else None
-    if word and word not in said.err:
+    if word and word not in said.err + said.out:
         return f"no warning that says {word!r}"
     if "--dry-run" in said.words:
         return _plan(said, frames)
