@@ -38,6 +38,8 @@ class Case:
         Tolerances of finite differences: eV/Å, eV/Å^3.
     turned
         Tolerance (eV/Å) where a frame is moved, turned or shuffled.
+    again
+        Relative tolerance of energies, absolute of forces (eV/Å), where a frame is asked twice.
     turns
         Whether its energy is the same for a turned frame by construction.
     """
@@ -47,6 +49,7 @@ class Case:
     force: float = 1e-3
     stress: float = 1e-4
     turned: float = 1e-6
+    again: float = 1e-9
     turns: bool = True
 
 
@@ -61,8 +64,9 @@ CASES = {
     "cace": Case(options={**TINY, "l_max": 2, "layers": 1}, other={"nu": 2}),
     "ictp": Case(options={**TINY, "rank": 2, "correlation": 2}, other={"layers": 1}),
     "pet": replace(PEER, turns=False),
-    "chgnet": replace(PEER, options=AS_IT_IS, other={"weights": "0.2.0"}),
-    "sevennet": replace(PEER, options=AS_IT_IS, other={"weights": "7net-l3i5"}),
+    # CHGNet works in single precision, and sums in another order for another batch
+    "chgnet": replace(PEER, options=AS_IT_IS, other={"weights": "0.2.0"}, again=1e-5),
+    "sevennet": replace(PEER, options=AS_IT_IS, other={"weights": "7net-l3i5"}, again=1e-5),
     "chgnet-rf": replace(
         PEER,
         options={**AS_IT_IS, "directions": 60, "features": 64},
@@ -204,19 +208,20 @@ def test_progress_counts_to_the_end(make, data) -> None:
     assert done == total
 
 
-def test_a_saved_model_predicts_the_same(models, data, calculator, tmp_path) -> None:
+def test_a_saved_model_predicts_the_same(case, models, data, calculator, tmp_path) -> None:
     _, _, others = data
     both = models.predict(others)
     predicted = both[0]
     for number, frame in enumerate(others):
         frame.calc = calculator
-        assert frame.get_potential_energy() == pytest.approx(predicted.energies[number], rel=1e-10)
-        np.testing.assert_allclose(frame.get_forces(), predicted.forces[number], atol=1e-9)
-        np.testing.assert_allclose(frame.get_stress(), predicted.stresses[number], atol=1e-10)
+        energy = pytest.approx(predicted.energies[number], rel=case.again)
+        assert frame.get_potential_energy() == energy
+        np.testing.assert_allclose(frame.get_forces(), predicted.forces[number], atol=case.again)
+        np.testing.assert_allclose(frame.get_stress(), predicted.stresses[number], atol=case.again)
     second = tmp_path / f"second{models.suffix}"
     models.save(second, 1)
     frame.calc = load_model(second)
-    assert frame.get_potential_energy() == pytest.approx(both[1].energies[-1], rel=1e-10)
+    assert frame.get_potential_energy() == pytest.approx(both[1].energies[-1], rel=case.again)
 
 
 def test_forces_are_minus_the_gradient_of_the_energy(case, data, calculator) -> None:

@@ -107,10 +107,10 @@ class FinishedLearner:
         models = FinishedModels(self._adapter, self._environment, self.settings)
         energies = []
         with models.process(sorted({int(z) for one in frames for z in one.numbers})) as process:
-            for number, index in enumerate(chosen):
-                if progress is not None:
-                    progress("energies", number, len(chosen))
+            for index in chosen:
                 energies.append(process.evaluate(frames[index])[0])
+                if progress is not None:
+                    progress("energies", len(energies), len(chosen))
         known = {
             "learner": self.name,
             "n_frames": len(frames),
