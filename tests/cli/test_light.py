@@ -27,7 +27,7 @@ PLAN = "--dry-run --engine xtb --train 2 --test 2"
     [
         f"smear-scan Cu {PLAN}; map Cu {PLAN}; survey Cu Ti {PLAN}; smear-scan my.extxyz {PLAN}",
         "report metals --out joined",
-        "datasets; info; cite; train --help",
+        "data list; info; cite; train --help",
     ],
 )
 def test_no_torch(crystals, tmp_path, commands):
