@@ -117,5 +117,5 @@ def test_names() -> None:
     assert set(environments.ENVIRONMENT_OF) == set(ADAPTERS) == set(learner_names()) - ours
     assert "l_max" in option_names("nequip")
     assert "l_max" not in option_names("pet")
-    with pytest.raises(InputError, match="no learner named 'tace'"):
-        option_names("tace")
+    with pytest.raises(InputError, match="no learner named 'race'"):
+        option_names("race")
