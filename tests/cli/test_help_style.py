@@ -13,8 +13,9 @@ from dosml.cli.help_style import split_default
 
 #: Options that some commands take once and others as a comma list, or several times.
 ONE_OR_MANY = {"--sigma", "--cutoff", "--n-max", "--zeta", "--l-max", "--electrons", "--config"}
-#: Names of one subject each in `dosml theory`.
-OTHERS = {"--kind"}
+#: Names that are of another subject elsewhere: kinds of `dosml theory`, how many frames label-more
+#: labels, how many atoms the cell of a structure search has.
+OTHERS = {"--kind", "--frames", "--cell"}
 
 
 def options(command=None, name=""):
