@@ -111,7 +111,7 @@ def test_learning_curve_over_l(scan, tmp_path) -> None:
         ),
         (["transfer", "SCAN", "--train-on", "hot"], "the tiers are melt, cold"),
         (["transfer", "SCAN", "--learner", "sgp,sgp"], "different learners"),
-        (["transfer", "SCAN", "--learner", "tace"], "no learner named 'tace'"),
+        (["transfer", "SCAN", "--learner", "race"], "no learner named 'race'"),
         (["transfer", "SCAN", "--learner", "neqip"], "did you mean nequip?"),
     ],
 )
