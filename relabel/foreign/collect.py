@@ -136,6 +136,10 @@ def collect(
         tier = known_tiers.get(path, tier_of(path))
         role = known_roles[path] if path in known_roles else role_of(path)
         for number, one in enumerate(frames):
+            if not one.finite:
+                raise FrameError(
+                    f"frame {number} of {path}: a label is not a finite number; remove the frame"
+                )
             name = str(one.atoms.symbols[0]) if pure else "-".join(every)
             group = groups.setdefault(name, _Group())
             one.atoms.info.setdefault("tier", tier)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from ase import Atoms
     from numpy.typing import NDArray
 
@@ -35,3 +36,9 @@ class ForeignFrame:
     forces: NDArray[np.float64]
     stress: NDArray[np.float64] | None
     stress_known: bool = False
+
+    @property
+    def finite(self) -> bool:
+        """Whether every label is a number."""
+        given = [self.energy, self.forces, 0.0 if self.stress is None else self.stress]
+        return all(bool(np.isfinite(one).all()) for one in given)

@@ -91,6 +91,17 @@ def test_a_file_without_forces_names_what_it_has(tmp_path, copper) -> None:
         collect([path], ImportOptions())
 
 
+def test_a_label_that_is_no_number_is_named_with_file_and_frame(tmp_path, copper) -> None:
+    given = [frame.copy() for frame in copper[:4]]
+    for frame, old in zip(given, copper[:4], strict=True):
+        frame.info["REF_energy"] = old.calc.results["energy"]
+        frame.arrays["REF_forces"] = np.array(old.calc.results["forces"])
+    given[2].arrays["REF_forces"][1, 0] = np.nan
+    path = written(tmp_path / "copper.extxyz", given)
+    with pytest.raises(FrameError, match=r"frame 2 of .*copper\.extxyz: a label is not a finite"):
+        collect([path], ImportOptions())
+
+
 def test_mtp_configurations(tmp_path, copper) -> None:
     path = tmp_path / "train.cfg"
     path.write_text(mtp_text(copper, ("Ag", "Cu")))
