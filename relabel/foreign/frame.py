@@ -40,5 +40,6 @@ class ForeignFrame:
     @property
     def finite(self) -> bool:
         """Whether every label is a number."""
-        given = [self.energy, self.forces, 0.0 if self.stress is None else self.stress]
-        return all(bool(np.isfinite(one).all()) for one in given)
+        stress = np.zeros(6) if self.stress is None else self.stress
+        whole = np.concatenate([[self.energy], np.ravel(self.forces), np.ravel(stress)])
+        return bool(np.isfinite(whole).all())
