@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.style import new_figure
+from dosml.analysis.figures.style import new_figure, panels_legend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,10 +59,5 @@ def angular_need_figure(points: pd.DataFrame, needs: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     figure.supxlabel("largest angular momentum l_max", fontsize=9)
     figure.supylabel("force error, 100 MAE/MAV (%)", fontsize=9)
-    handles = {
-        label: handle
-        for axes in panels[: len(metals)]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
+    panels_legend(figure, panels[: len(metals)])
     return figure

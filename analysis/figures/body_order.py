@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import from_zero, new_figure, plain, scale_colours
+from dosml.analysis.figures.style import from_zero, new_figure, panels_legend, plain, scale_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,12 +85,7 @@ def order_figure(orders: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     figure.supxlabel("bodies k", fontsize=9)
     figure.supylabel("mean |E_k| (eV/atom)", fontsize=9)
-    handles = {
-        label: handle
-        for axes in panels[: len(subjects)]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
+    panels_legend(figure, panels[: len(subjects)])
     return figure
 
 

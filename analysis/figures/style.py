@@ -184,6 +184,16 @@ def legend_above(axes: Axes, title: str = "", *, columns: int = 2) -> None:
     )
 
 
+def panels_legend(figure: Figure, panels: Iterable[Axes], *, columns: int = 2) -> None:
+    """Put one legend of what any of the panels names above all of them."""
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+
+
 def from_zero(axes: Axes) -> None:
     """Begin the ordinate at zero, with room for whole markers at both ends."""
     high = axes.get_ylim()[1]

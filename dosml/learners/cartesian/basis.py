@@ -13,6 +13,8 @@ from dosml.theory.cartesian import monomials_to
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dosml.learners.cartesian.batches import NeighbourTable
+
 #: Power of the polynomial that ends the radial functions (Gasteiger et al. 2020).
 CUTOFF_POWER = 6
 
@@ -143,3 +145,30 @@ class Readout(nn.Module):
     def forward(self, plain: torch.Tensor) -> torch.Tensor:
         """Energies, shape (n,), of what `plain` gives."""
         return torch.as_tensor((self.linear(plain) + self.network(plain))[:, 0])
+
+
+class AtomicEnergies(nn.Module):
+    """A network of bonds that gives the energy of each atom; the families fill in `_run`."""
+
+    radial: Radial
+    angular: nn.Module
+
+    def forward(self, vectors: torch.Tensor, table: NeighbourTable) -> torch.Tensor:
+        """Energy of each atom, shape (n_atoms,), for vectors of the table's shape (Å)."""
+        return self._run(vectors, table, settle=False)
+
+    def settle(self, table: NeighbourTable) -> None:
+        """Take the spread of what the readouts see from training frames."""
+        with torch.no_grad():
+            self._run(table.vectors, table, settle=True)
+
+    def _bonds(
+        self, vectors: torch.Tensor, table: NeighbourTable
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Radial and angular functions of every bond, and whom it leads to."""
+        distances = vectors.square().sum(dim=-1).sqrt()
+        radial = self.radial(distances, table.filled)
+        return radial, self.angular(vectors / distances[..., None]), table.neighbour
+
+    def _run(self, vectors: torch.Tensor, table: NeighbourTable, *, settle: bool) -> torch.Tensor:
+        raise NotImplementedError

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from dosml.learners.cartesian.basis import ByDegree, Monomials, Radial, Readout
+from dosml.learners.cartesian.basis import AtomicEnergies, ByDegree, Monomials, Radial, Readout
 from dosml.learners.cartesian.products import Products, chosen_graphs
 from dosml.theory.cartesian import monomials
 
@@ -78,7 +78,7 @@ class _Messages(nn.Module):
         return torch.as_tensor(total / usual + self.memory(moments[:, None])[:, 0])
 
 
-class Cace(nn.Module):
+class Cace(AtomicEnergies):
     """Energies of atoms by the Cartesian atomic cluster expansion.
 
     Parameters
@@ -110,21 +110,9 @@ class Cace(nn.Module):
         )
         self.readouts = nn.ModuleList(Readout(invariants) for _ in range(settings.layers + 1))
 
-    def forward(self, vectors: torch.Tensor, table: NeighbourTable) -> torch.Tensor:
-        """Energy of each atom, shape (n_atoms,), for vectors of the table's shape (Å)."""
-        return self._run(vectors, table, settle=False)
-
-    def settle(self, table: NeighbourTable) -> None:
-        """Take the spread of the invariants from training frames."""
-        with torch.no_grad():
-            self._run(table.vectors, table, settle=True)
-
     def _run(self, vectors: torch.Tensor, table: NeighbourTable, *, settle: bool) -> torch.Tensor:
-        distances = vectors.square().sum(dim=-1).sqrt()
-        radial = self.radial(distances, table.filled)
-        angular = self.angular(vectors / distances[..., None])
-        bonds = (radial, angular, table.neighbour)
-        moments = self._density(radial, angular, table)
+        bonds = self._bonds(vectors, table)
+        moments = self._density(*bonds[:2], table)
         energy, plain = vectors.new_zeros(len(vectors)), moments
         for number, readout in enumerate(self.readouts):
             if number:

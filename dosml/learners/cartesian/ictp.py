@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dosml.learners.cartesian.basis import ByDegree, Radial, Readout
+from dosml.learners.cartesian.basis import AtomicEnergies, ByDegree, Radial, Readout
 from dosml.theory.irreducible_tensors import legendre_factor, stf_basis, stf_product
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class _Layer(nn.Module):
         return torch.cat([parts[rank] for rank in sorted(parts)], dim=-1)
 
 
-class Ictp(nn.Module):
+class Ictp(AtomicEnergies):
     """Energies of atoms by message passing with irreducible Cartesian tensors.
 
     Parameters
@@ -237,20 +237,8 @@ class Ictp(nn.Module):
         )
         self.readouts = nn.ModuleList(Readout(settings.channels) for _ in self.layers)
 
-    def forward(self, vectors: torch.Tensor, table: NeighbourTable) -> torch.Tensor:
-        """Energy of each atom, shape (n_atoms,), for vectors of the table's shape (Å)."""
-        return self._run(vectors, table, settle=False)
-
-    def settle(self, table: NeighbourTable) -> None:
-        """Take the spread of the scalars from training frames."""
-        with torch.no_grad():
-            self._run(table.vectors, table, settle=True)
-
     def _run(self, vectors: torch.Tensor, table: NeighbourTable, *, settle: bool) -> torch.Tensor:
-        distances = vectors.square().sum(dim=-1).sqrt()
-        radial = self.radial(distances, table.filled)
-        angular = self.angular(vectors / distances[..., None])
-        bonds = (radial, angular, table.neighbour)
+        bonds = self._bonds(vectors, table)
         hidden = self.embedding[table.species][:, :, None]
         energy = vectors.new_zeros(len(vectors))
         for layer, readout in zip(self.layers, self.readouts, strict=True):
