@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.files import file_hash
-from dosml.neighbours import NeighborList
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.second_moment import SecondMomentCalculator
+from dosml.searches.fingerprint import Pairs
 from dosml.searches.settings import CLASSICAL, NONE
 from dosml.studies.force_source import force_source
 
@@ -74,18 +74,29 @@ def prior_key(text: str) -> str:
     return file_hash(path) if path.is_file() else text
 
 
-def wall(atoms: Atoms, neighbour: float) -> PriorValues:
-    """Half a spring between every two atoms that are closer than `WALL`."""
+def wall(atoms: Atoms, neighbour: float, pairs: Pairs | None = None) -> PriorValues:
+    """Half a spring between every two atoms that are closer than `WALL`.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    neighbour
+        Distance of neighbours in the crystal, Å.
+    pairs
+        Pairs of the structure at least as far as the wall reaches, where they are known.
+    """
     reach = WALL * neighbour
-    first, second, distances, vectors = NeighborList(
-        cutoff=reach, full_list=False, n_threads=1
-    ).compute(atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="ijdD")
+    if pairs is None:
+        pairs = Pairs.of(atoms, reach)
+    near = pairs.dm < reach
+    distances, vectors = pairs.dm[near], pairs.rm[near]
     gap = reach - distances
     energy = 0.5 * STIFFNESS * float((gap**2).sum())
     pull = (-STIFFNESS * gap / np.maximum(distances, 1e-6))[:, None] * vectors  # dE/dD
     forces = np.zeros((len(atoms), 3))
-    np.add.at(forces, first.astype(int), pull)
-    np.add.at(forces, second.astype(int), -pull)
+    np.add.at(forces, pairs.i[near], pull)
+    np.add.at(forces, pairs.j[near], -pull)
     virial = vectors.T @ pull / atoms.cell.volume
     return PriorValues(energy, forces, virial.ravel()[[0, 4, 8, 5, 2, 1]])
 
