@@ -164,7 +164,7 @@ class Fingerprint:
         """Derivatives of all bins by the positions, shape (3 n_atoms, bins)."""
         count = 3 * len(self.atoms)
         distances, angles = (
-            sum(left[:count] @ right for left, right in part.products)
+            sum((a[:count] @ b for a, b in part.products), np.zeros((count, len(part.values))))
             for part in (self._distances, self._angles)
         )
         return np.hstack([distances, self.reach.weight * angles])

@@ -73,7 +73,9 @@ class Bounds:
             ):
                 return False
             return closest_pair(atoms, self.neighbour) >= CLOSEST * self.neighbour
-        distances = atoms.get_all_distances()  # the empty space keeps images away
+        if np.ptp(atoms.positions, axis=0).max() > self.side - FARTHEST * self.neighbour:
+            return False  # it would touch its image
+        distances = atoms.get_all_distances()
         closest = (distances + self.side * np.eye(len(atoms))).min()
         return bool(closest >= CLOSEST * self.neighbour) and self._connected(distances)
 
