@@ -81,7 +81,7 @@ class _Triples:
     @property
     def cos_thetas(self) -> NDArray[np.float64]:
         cosines = np.einsum("ij,ij->i", self.arm, self.erm) / self.adm / self.edm
-        return np.clip(cosines, _LINE - 1.0, 1.0 - _LINE)
+        return np.asarray(np.clip(cosines, _LINE - 1.0, 1.0 - _LINE))
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ FEW, REFIT, LAST_REFIT, CLOSE = 12, 5, 60, 0.05
 #: In units of the mean distance of labels: a structure nearer to a label than this is no news.
 NEAREST = 2e-3
 #: A place this wide was looked at after so many labels: what is left of the way down to its minimum
-#: is the engine's to go in the end. Different valleys are 0.2 and more apart.
+#: is the engine's to go in the end. Different valleys of Cu8 are 0.2 and more apart.
 PLACE, VISITS = 0.1, 4
 #: eV/Å: where a relaxation on the surrogate ends; longest step in Å.
 FMAX, LONGEST_STEP = 0.05, 0.2
@@ -113,6 +113,8 @@ class Surrogate:
         first
             Labels that the scale of the prior is fitted to.
         """
+        from dosml.searches.process import StackedProcess
+
         prints = self._fingerprints(frames)
         values = [self._prior.raw(one) for one in prints[:first]]
         self.scale, constant = fit_scale(values, energies[:first], forces[:first])
@@ -123,8 +125,6 @@ class Surrogate:
             np.concatenate([[energy], -np.ravel(force)])
             for energy, force in zip(energies, forces, strict=True)
         ]
-        from dosml.searches.process import StackedProcess
-
         self._process = StackedProcess(NOISE, self._prior)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numpy's deprecations in the library
@@ -213,7 +213,7 @@ class Surrogate:
 
 
 class _Surface:
-    """The surrogate as ase's optimisers ask it; theirs compare structures for longer than it takes.
+    """The surrogate as ase's optimisers ask it; an ase calculator compares longer than this takes.
 
     Parameters
     ----------
