@@ -58,7 +58,7 @@ class StackedProcess(GaussianProcess):  # type: ignore[misc]
         self._factored: tuple[Any, ...] = ()
         super().__init__(hp={"ratio": noise}, prior=prior, kernel=StackedKernel("sqexp"))
 
-    def train(self, X: Sequence[Fingerprint], Y: Sequence[float]) -> None:
+    def train(self, X: Sequence[Fingerprint], Y: Any) -> None:
         """Train; where only the constant of the prior is another, the factors stay."""
         asked = (*(self.hp[name] for name in ("scale", "weight", "noise")), tuple(map(id, X)))
         if asked == self._factored:

@@ -53,7 +53,8 @@ class Bounds:
         make = self._cell if self.periodic else self._cluster
         for _ in range(_TRIALS):
             atoms = make(rng)
-            if closest_pair(atoms, self.neighbour) >= APART * self.neighbour and self.sound(atoms):
+            # first whether it is a cell at all: in a flat one neighbours have no end
+            if self.sound(atoms) and closest_pair(atoms, self.neighbour) >= APART * self.neighbour:
                 return atoms
         return self._loose(rng)
 

@@ -26,6 +26,7 @@ from dosml.learners.ase_calculator import AseLearner
 from dosml.relabel.ase_factory import AseFactory
 from dosml.relabel.labelling import run_ladder
 from dosml.searches import search as search_module
+from dosml.searches import starts as starts_module
 from dosml.searches.fingerprint import BINS, Fingerprint, Reach
 from dosml.searches.prior import PriorValues, ask, fit_scale, prior_calculator, wall
 from dosml.searches.ranking import Found, distinct, relax_found, symmetry_of
@@ -98,6 +99,21 @@ def test_random_structures_are_sound_and_the_same_again(settings):
     if not bounds.periodic:
         broken.positions[0] = broken.positions[1] + 0.45 * bounds.side
         assert not bounds.sound(broken)
+
+
+def test_a_flat_cell_is_not_searched_for_neighbours(monkeypatch):
+    bounds = Bounds(SearchSettings(target="Mo", cell=4))
+    good = bounds.random(np.random.default_rng(0))
+    flat = good.copy()
+    flat.set_cell(np.diag([1e3, 1e3, 1e-5]), scale_atoms=True)
+    cells = iter([flat, good])
+    monkeypatch.setattr(bounds, "_cell", lambda _rng: next(cells))
+    asked = []
+    real = starts_module.closest_pair
+    monkeypatch.setattr(starts_module, "closest_pair", lambda *a: asked.append(a[0]) or real(*a))
+    assert bounds.random(np.random.default_rng(0)) is good
+    assert asked
+    assert all(one is good for one in asked)  # with 1e10 images it would not come back
 
 
 def test_wall_is_the_gradient_of_its_energy():
