@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 #: The wall ends at this distance, in units of the neighbour distance; its stiffness in eV/Å^2.
 WALL, STIFFNESS = 0.80, 30.0
-#: A fitted factor outside of this is not believed: the prior then stands as it is.
+#: A prior whose fitted factor is outside of this knows nothing of these structures and is left out
+#: (s = 0): a force field of crystals that stood as it is led every search of a cluster astray.
 SCALES = (0.1, 20.0)
 #: eV/Å: forces of a frame count less the larger they are beside this.
 _SOFT = 1.0
@@ -131,7 +132,7 @@ def fit_scale(
     Returns
     -------
     scale, constant
-        s and m (eV); s is 1 where what is fitted cannot be (`SCALES`).
+        s and m (eV); s is 0 where what is fitted cannot be (`SCALES`).
     """
     rows, targets = [], []
     for one, energy, force in zip(values, energies, forces, strict=True):
@@ -142,6 +143,5 @@ def fit_scale(
         targets += (weight * force.ravel()).tolist()
     (scale, constant), *_ = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)
     if not SCALES[0] <= scale <= SCALES[1]:
-        scale = 1.0
-        constant = float(np.mean(energies - np.array([one.energy for one in values])))
+        scale, constant = 0.0, float(np.mean(energies))
     return float(scale), float(constant)

@@ -94,6 +94,7 @@ def write_search(
     structures: Sequence[Found],
     traces: Sequence[Trace],
     relaxing: int,
+    notes: Sequence[str],
 ) -> SearchResult:
     """Write what was found.
 
@@ -107,6 +108,8 @@ def write_search(
         Of the searches.
     relaxing
         Calls of the engine that relaxed the lowest structures.
+    notes
+        Warnings about the searches.
 
     Raises
     ------
@@ -142,7 +145,7 @@ def write_search(
         [structure_section(table, STRUCTURES), prior_section(told)],
         lead=f"{settings.name}, energies of {engine.name}.",
         figures=figures,
-        warnings=[one for one in (engine.warning,) if one],
+        warnings=[one for one in (engine.warning, *notes) if one],
         limits=limits,
         facts={"command": reporter.command, "seed": settings.seed, "versions": run_versions()},
     )

@@ -34,7 +34,7 @@ from dosml.searches.report import told_priors
 from dosml.searches.search import read_calls, run_search
 from dosml.searches.settings import SearchSettings
 from dosml.searches.starts import CLOSEST, Bounds
-from dosml.searches.study import _engine, _plan, _setting
+from dosml.searches.study import _engine, _left_out, _plan, _setting
 from dosml.searches.surrogate import LENGTHS, VISITS, Surrogate
 from dosml.studies.model_runs import closest_pair
 
@@ -281,9 +281,9 @@ def test_scale_and_constant_are_found():
     assert fit_scale(values, energies, [5.0 * one.forces for one in values]) == pytest.approx(
         (5.0, -7.0)
     )
-    # a prior that points the wrong way is not turned round
-    scale, _ = fit_scale(values, -energies, [-one.forces for one in values])
-    assert scale == 1.0
+    # a prior that points the wrong way is not turned round but left out
+    turned = fit_scale(values, -energies, [-one.forces for one in values])
+    assert turned == pytest.approx((0.0, -energies.mean()))
 
 
 def test_priors_by_name():
@@ -413,6 +413,35 @@ def test_a_learner_by_name_is_fitted_to_the_starts(here, monkeypatch):
     info = read_calls(task)[-1].atoms.info
     assert info["prior_scale"] == pytest.approx(1.0, abs=1e-6)  # the prior is the target
     assert task.path.with_name(f"{task.path.stem}-prior.json").is_file()
+
+
+MISLEADING = """
+from ase.calculators.emt import EMT
+
+class Upside(EMT):
+    def calculate(self, *arguments, **named):
+        super().calculate(*arguments, **named)
+        self.results = {key: -value for key, value in self.results.items()}
+
+def make():
+    return Upside()
+"""
+
+
+def test_a_prior_that_knows_nothing_is_left_out_and_named(here):
+    (here / "upside.py").write_text(MISLEADING)
+    settings = SearchSettings(
+        target="Cu4", engine=ENGINE, calls=5, seeds=1, prior="ase:upside:make,none", **QUICK
+    )
+    plan = plan_of(settings, here)
+    for task in plan.tasks:
+        run_search(task)
+    first, second = (read_calls(one)[-1].atoms for one in plan.tasks)
+    assert first.info["prior_scale"] == 0
+    assert np.allclose(first.positions, second.positions, atol=1e-6)  # as without one
+    (note,) = _left_out(plan)
+    assert note.startswith("the prior ase:upside:make knows nothing of the first structures")
+    assert note.endswith("left out in 1 of 1 searches")
 
 
 @pytest.mark.slow
