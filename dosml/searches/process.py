@@ -44,10 +44,10 @@ class StackedKernel(FPKernel):  # type: ignore[misc]
         matrix[:, 0, :, 0] = k
         matrix[:, 1:, :, 0] = -inverse * k[:, None] * slopes
         matrix[:, 0, :, 1:] = matrix[:, 1:, :, 0].transpose(2, 0, 1)
-        block = matrix[:, 1:, :, 1:]
-        block[...] = (flat @ flat.T).reshape(count, size, count, size)
-        block += inverse * slopes[..., None] * slopes.transpose(2, 0, 1)[:, None]
-        block *= inverse * k[:, None, :, None]
+        for i in range(count):  # no second array of this size
+            block = (rows[i] @ flat.T).reshape(size, count, size)
+            block += inverse * slopes[i][..., None] * slopes[:, :, i]
+            matrix[i, 1:, :, 1:] = inverse * k[i][:, None] * block
         return matrix.reshape(count * (1 + size), -1)
 
 
@@ -61,13 +61,14 @@ class StackedProcess(GaussianProcess):  # type: ignore[misc]
     def train(self, X: Sequence[Fingerprint], Y: Any) -> None:
         """Train; where only the constant of the prior is another, the factors stay."""
         asked = (*(self.hp[name] for name in ("scale", "weight", "noise")), tuple(map(id, X)))
-        if asked == self._factored:
+        # the library's fit of the prefactor changes the factors where they stand
+        if self._factored and (*asked, self.L[0, 0]) == self._factored:
             self.prior_array = self.calculate_prior_array(self.X)
             left = self.Y.flatten() - np.asarray(self.prior_array)
             self.model_vector = cho_solve((self.L, self.lower), left)
             return
         super().train(X, Y)
-        self._factored = asked
+        self._factored = (*asked, self.L[0, 0])
 
     def settle(self) -> None:
         """Take the weights of the labels apart, before `energy` is asked for."""
