@@ -447,8 +447,8 @@ def test_a_prior_that_knows_nothing_is_left_out_and_named(here):
 @pytest.mark.slow
 def test_crystals_are_found_and_named(here):
     result = dosml.structures(
-        target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=8, keep=1, workers=1,
-        relaxations=2, steps=10, out=here / "crystal",
+        target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=14, keep=3, workers=1,
+        relaxations=4, steps=15, out=here / "crystal",
     )  # fmt: skip
     assert result.structures[0].relaxed
     assert result.table.iloc[0]["symmetry"] == "Fm-3m (225)"
