@@ -11,6 +11,7 @@ import typer
 
 from dosml.analysis.figures.dos_panels import DEFAULT_PANELS, DosCurve, read_panels
 from dosml.cli.net import print_error
+from dosml.cli.quantities import Numbers, numbers, one_number
 from dosml.errors import DosmlError, InputError
 from dosml.terminal import make_console, new_table, one_line, print_document, show
 
@@ -51,9 +52,9 @@ def dos(
         typer.Option(help="Window of sharpness and curvature: LOW HIGH in eV."),
     ] = (-2.0, 2.0),
     sigma: Annotated[
-        float | None,
-        typer.Option(
-            help="Fill the levels with this smearing width (eV), and give smeared measures too. "
+        Numbers,
+        numbers(
+            "Fill the levels with this smearing width (eV), and give smeared measures too. "
             "Default: levels are filled sharply."
         ),
     ] = None,
@@ -100,7 +101,7 @@ def dos(
     rows: list[dict[str, Any]] = []
     curves: list[DosCurve] = []
     problems = []
-    shown, smearing = _panels(panels), _smearing(sigma, scheme)
+    shown, smearing = _panels(panels), _smearing(one_number("--sigma", sigma), scheme)
     for path in files:
         try:
             for row, curve in _measured(

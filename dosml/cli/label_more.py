@@ -8,6 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import LMax  # noqa: TC001 - typer reads the annotations at run time
 from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 
 
@@ -47,7 +48,7 @@ def label_more(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    l_max: Annotated[options.Number, typer.Option(help="Largest l of the descriptor.")] = None,
+    l_max: LMax = None,
     **given: Unpack[options.StudyOptions],
 ) -> None:
     """Choose the frames that the sgp knows least, label them, train again, until nothing is gained.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import Config, Numbers, numbers
 from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
@@ -34,9 +35,7 @@ def structures(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    sigma: Annotated[
-        float | None, typer.Option(help="Smearing of the engine in eV. Default: 0.2.")
-    ] = None,
+    sigma: Annotated[Numbers, numbers("Smearing of the engine in eV. Default: 0.2.")] = None,
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme. Default: the engine's own.")
     ] = None,
@@ -67,9 +66,7 @@ def structures(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-structures-TARGET.")
     ] = None,
-    config: Annotated[
-        list[Path] | None, typer.Option(help="TOML file with any of these options.")
-    ] = None,
+    config: Annotated[Config, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
     """Search for structures of low energy with few calls of an engine.
 
