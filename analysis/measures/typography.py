@@ -20,7 +20,7 @@ _SYMBOLS = (
 )
 
 #: Slash inside a unit, after which no line may break.
-_PER = re.compile(r"(?<=eV|\b1)/(?=[Åa])")
+_PER = re.compile(r"(?:(?<=eV)|(?<=\b1))/(?=[Åa])")
 #: Space between a number and its unit, where no line may break.
 _UNIT = re.compile(r"(?<=[\d)]) (?=(?:%|eV|meV|Å|e/atom|GPa|THz)(?![A-Za-z]))")
 #: Sign between a quantity and its value, and the hyphens in a scheme's name: no line ends there.
