@@ -21,7 +21,7 @@ from dosml.analysis.figures.style import (
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY, ranked
 from dosml.analysis.measures.typography import as_mathtext
-from dosml.analysis.statistics.correlation import informative
+from dosml.analysis.statistics.correlation import informative, which_inform
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -74,11 +74,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             primary_figure(survey),
         )
-    told = ranking is not None and any(
-        informative(low, high)
-        for low, high in zip(ranking["pearson_low"], ranking["pearson_high"], strict=True)
-    )
-    if ranking is not None and told:
+    if ranking is not None and which_inform(ranking).any():
         labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
         headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
         yield (
@@ -87,8 +83,9 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             (
                 f"Left: Pearson correlation of each DOS measure with the force error at {where}, "
                 f"with its 95 % bootstrap interval over metals, and the partial correlation with "
-                f"force MAV and melting point taken out. Right: mean error (points) for a metal "
-                f"left out, for the measure, for the baseline "
+                f"force MAV and melting point taken out; none where the interval runs "
+                f"from -1 to +1. Right: mean error (points) for a metal left out, for the measure, "
+                f"for the baseline "
                 f"{describe(ranking.attrs['baseline']).label} and for the mean of the other "
                 f"metals. Best prediction first."
             ),
