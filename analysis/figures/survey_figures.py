@@ -22,6 +22,7 @@ from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY, ranked
 from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.correlation import informative, which_inform
+from dosml.analysis.statistics.d_block import in_d_block
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -118,7 +119,8 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             f"Change of the force error against {where}, metal by metal.",
             change_figure(survey),
         )
-    if all(len(_curve(one.dos, survey.reference)) for one in survey.campaigns):
+    known = all(len(_curve(one.dos, survey.reference)) for one in survey.campaigns)
+    if known and survey.with_d:
         yield (
             "d_dos_by_metal",
             "d density of states of every metal",
@@ -129,16 +131,17 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             dos_by_metal_figure(survey),
         )
-    yield (
-        "d_block",
-        "In the periodic table",
-        (
-            "Periods 4 to 6, groups 3 to 12, coloured by our force errors, the published ones "
-            "(NequIP, read from a figure, confidence medium) and measures of the d band. Grey "
-            "symbols: no value."
-        ),
-        d_block_figure(survey),
-    )
+    if in_d_block(survey):
+        yield (
+            "d_block",
+            "In the periodic table",
+            (
+                "Periods 4 to 6, groups 3 to 12, coloured by our force errors, the published ones "
+                "(NequIP, read from a figure, confidence medium) and measures of the d band. Grey "
+                "symbols: no value."
+            ),
+            d_block_figure(survey),
+        )
     figure = published_figure(survey)
     if figure is not None:
         yield (

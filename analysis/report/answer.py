@@ -191,7 +191,7 @@ def _axis_sentences(scan: ScanData, effects: list[_Effect]) -> list[str]:
         along = [one for one in effects if _axis(scan, one.setting) == axis]
         if along:
             best = _largest(along)
-            verdict = "" if best.shown else ", which shows no change"
+            verdict = "" if best.shown or math.isnan(best.low) else ", which shows no change"
             lines.append(
                 f"{axis.capitalize()} alone, {_step(scan, best.setting)}: {best.text}{verdict}."
             )
@@ -213,6 +213,8 @@ def _two_parts(scan: ScanData, table: pd.DataFrame, effects: list[_Effect]) -> l
     )
     if (mae[1] - mae[0]) * (rows[1]["force_percent_error"] - rows[0]["force_percent_error"]) < 0:
         text += "; the ratio moves against the error: it is the forces that change"
+    elif min(*mae, *mav) > 0 and abs(math.log(mav[1] / mav[0])) > abs(math.log(mae[1] / mae[0])):
+        text += "; the forces change more than the error"
     return [f"{text}."]
 
 

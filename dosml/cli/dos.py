@@ -180,17 +180,15 @@ def _measure(
 
     from dosml.analysis.measures.reading import DosWindows
     from dosml.analysis.measures.table import measure_all
-    from dosml.relabel.elements import has_d_shell
-    from dosml.theory.dos import without_d
+    from dosml.relabel.own_d import no_d_words, own_d
 
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)
     named = {element} if element is not None else set(read.symbols) - {""}
-    shells = not named or any(has_d_shell(symbol) for symbol in named)
-    if not shells:
-        # the same rule as in a scan: what is projected on d there is no d band
-        curve = without_d(curve)
+    without = no_d_words(named) if named else ""
+    if named:
+        curve = own_d(curve, named)
     if not np.isfinite(curve.total).all():
         smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
@@ -212,8 +210,7 @@ def _measure(
     # JSON knows no nan
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
     none = "no d states in the window"
-    if not shells:
-        none = f"no d states here: no d shell in {', '.join(sorted(named))}"
+    none = without or none
     notes = [] if np.any(curve.d[_within(curve, used)]) else [none]
     notes += read.lost
     several = list(dict.fromkeys(read.symbols))
