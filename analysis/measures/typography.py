@@ -16,6 +16,7 @@ _SYMBOLS = (
     (r"\bchi_([0-9l])\b", r"χ<sub>\1</sub>", r"$\\chi_\1$"),
     (r"\bl_max\b", "l<sub>max</sub>", r"$l_\\mathrm{max}$"),
     (r"\bN\^-b\b", "N<sup>−b</sup>", r"$N^{-b}$"),
+    (r"\bE_([kN])\b", r"E<sub>\1</sub>", r"$E_\1$"),
     (r"\bF0\b", "F<sub>0</sub>", r"$F_0$"),
 )
 
