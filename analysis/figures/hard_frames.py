@@ -46,12 +46,12 @@ def hard_frames_figure(table: pd.DataFrame) -> Figure:
         axes.errorbar(
             hard["n_train"], middle, yerr=bars, fmt="o-", color="C0", capsize=2, label="hard"
         )
-        axes.set(ylim=(0, None), title=plain(name) if row == 0 else "")
+        axes.set(ylim=(0, None), title=plain(f"{name}, {part}"))
         axes.locator_params(axis="x", nbins=4, integer=True)
         if row == len(parts) - 1:
             axes.set_xlabel("training frames")
         if column == 0:
-            axes.set_ylabel(f"force error (%)\n{part}")
+            axes.set_ylabel("force error (%)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure

@@ -16,7 +16,7 @@ from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 def label_more(
     targets: options.Targets = None,
     *,
-    frames: Annotated[options.Number, typer.Option(help="Frames to label. Default: 12.")] = None,
+    add: Annotated[options.Number, typer.Option(help="Frames to label. Default: 12.")] = None,
     batch: Annotated[
         options.Number,
         typer.Option(help="Frames of each round, after which it trains again. Default: a third."),
@@ -57,13 +57,13 @@ def label_more(
     labels. The chosen ones are labelled at every setting of the folder by its own engine. Run the
     same command again to continue one that was stopped.
 
-    Example: dosml label-more dosml-smear-scan-Ti --frames 12
+    Example: dosml label-more dosml-smear-scan-Ti --add 12
     """
     from dosml.studies.more_settings import MoreSettings
 
     own = {
         "targets": targets,
-        "frames": frames,
+        "add": add,
         "batch": batch,
         "pool": pool,
         "pool_file": pool_file,

@@ -14,10 +14,10 @@ from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 def structures(
     target: Annotated[
         str,
-        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --cell for a crystal."),
+        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --atoms for a crystal."),
     ],
     *,
-    cell: Annotated[
+    atoms: Annotated[
         Number, typer.Option(help="Atoms in the cell of a crystal. Default: a cluster.")
     ] = None,
     pressure: Annotated[float | None, typer.Option(help="On a crystal, GPa. Default: 0.")] = None,
@@ -82,7 +82,7 @@ def structures(
 
     given = {
         "target": target,
-        "cell": cell,
+        "atoms": atoms,
         "pressure": pressure,
         "prior": prior,
         "engine": engine,

@@ -55,7 +55,7 @@ def here(tmp_path, monkeypatch):
 def test_targets_are_read():
     cluster = SearchSettings(target="Ti13")
     assert (cluster.symbol, cluster.n_atoms, cluster.periodic) == ("Ti", 13, False)
-    crystal = SearchSettings(target="Mo", cell=4, prior="none,classical")
+    crystal = SearchSettings(target="Mo", atoms=4, prior="none,classical")
     assert (crystal.symbol, crystal.n_atoms, crystal.periodic) == ("Mo", 4, True)
     assert crystal.prior == ("none", "classical")
 
@@ -265,7 +265,7 @@ def test_a_learner_by_name_is_fitted_to_the_starts(here, monkeypatch):
 @pytest.mark.slow
 def test_crystals_are_found_and_named(here):
     result = dosml.structures(
-        target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=8, keep=1, workers=1,
+        target="Cu", atoms=1, engine=ENGINE, prior="none", seeds=1, calls=8, keep=1, workers=1,
         relaxations=2, steps=10, out=here / "crystal",
     )  # fmt: skip
     assert result.structures[0].relaxed
