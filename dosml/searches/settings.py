@@ -30,12 +30,12 @@ def _expanded(words: tuple[str, ...]) -> tuple[str, ...]:
 class SearchSettings(BaseModel):
     """Everything that decides what `dosml structures` does.
 
-    `target` is a cluster (Ti13) or, with `atoms` in its cell, a crystal (Ti). `prior` names one or
-    several of none, classical, a saved model, a learner or `ase:MODULE:FUNCTION`; each is searched with
-    from the same starts. `calls` of the engine are made for each of `seeds` searches, the first
-    `starts` of them random structures; `pressure` is in GPa, `kappa` weighs the uncertainty,
-    `relaxations` on the surrogate of `steps` each come before a call. The engine relaxes `keep`
-    structures in the end.
+    `target` is a cluster (Ti13) or, with `atoms` in its cell, a crystal (Ti). `prior` names one
+    or several of none, classical, a saved model, a learner or `ase:MODULE:FUNCTION`; each is
+    searched with from the same starts. `calls` of the engine are made for each of `seeds`
+    searches, the first `starts` of them random structures; `pressure` is in GPa, `kappa` weighs
+    the uncertainty, `relaxations` on the surrogate of `steps` each come before a call. The
+    engine relaxes `keep` structures in the end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

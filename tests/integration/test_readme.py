@@ -65,6 +65,8 @@ SMALLER = {
     "dosml map": "--sigma 1,2 --electrons=-1,0 --train 2 --test 2 --n-max 4 --min-length 5",
     "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2 --min-length 5 --out {tmp}/demo"',
 }
+#: Folders of scans that the commands of the pages name.
+SCANS_OF_CU = ("dosml-smear-scan-Cu", "dosml-smear-scan-Cu-reference")
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
 RUN_BY_CI = {
     "make test",
@@ -157,6 +159,11 @@ def write_labels(folder: Path, frames: list[Atoms]) -> None:
     save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder)
 
 
+def forget_scans(folder: Path) -> None:
+    for name in SCANS_OF_CU:
+        shutil.rmtree(folder / name)
+
+
 @pytest.fixture
 def workplace(tmp_path):
     frames = []
@@ -175,7 +182,8 @@ def workplace(tmp_path):
     for number, atoms in enumerate(frames):
         atoms.info["tier"] = ("cold", "melt")[number % 2]
         atoms.info["split"] = "train" if number < 6 else "test"
-    write_labels(tmp_path / "dosml-smear-scan-Cu" / "label_sets", frames)
+    for name in SCANS_OF_CU:
+        write_labels(tmp_path / name / "label_sets", frames)
     write_labels(tmp_path / "study" / "collected", frames)
     for page in (README, *PAGES):
         for block in blocks(page, "toml"):
@@ -189,7 +197,7 @@ def workplace(tmp_path):
 def test_command(command: str, workplace: Path) -> None:
     cwd = workplace
     if command.startswith("dosml smear-scan"):  # it makes the folder that other commands need
-        shutil.rmtree(cwd / "dosml-smear-scan-Cu")
+        forget_scans(cwd)
     extra = next((text for start, text in SMALLER.items() if command.startswith(start)), "")
     if command.startswith("make"):
         if Path(sys.prefix) != ROOT / ".venv":
@@ -217,6 +225,30 @@ def test_command(command: str, workplace: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, f"{command}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_first_ten_minutes_run_as_printed_one_after_the_other(workplace: Path) -> None:
+    """One folder, nothing shortened: a command must not meet what an earlier one left there."""
+    forget_scans(workplace)
+    tutorial = ROOT / "docs" / "tutorial.md"
+    printed = dict.fromkeys((*commands(README), *commands(tutorial)))
+    # what `make demo` runs comes first
+    every = ["dosml smear-scan Ti", *(one for one in printed if one.startswith("dosml "))]
+    assert len(every) > 5
+    for command in every:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()],
+            cwd=workplace,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        report = re.search(r"^report: (\S+)", done.stdout, re.MULTILINE)
+        assert report is not None, f"{command}\n{done.stdout[-2000:]}"
+        assert 'class="answer' in (workplace / report.group(1)).read_text(), command
 
 
 @pytest.mark.timeout(600)

@@ -52,7 +52,7 @@ def dos(elements):
     )
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=["Si", pytest.param("NaCl", marks=pytest.mark.slow)])
 def material(request, tmp_path, monkeypatch):
     """Folder `labels` with two label sets, and frames.extxyz, in the working folder."""
     monkeypatch.chdir(tmp_path)
