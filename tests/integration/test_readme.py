@@ -19,7 +19,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from typer.testing import CliRunner
 
+from dosml.cli import app
 from dosml.learners.peers.environments import ENVIRONMENT_OF, find
 from dosml.relabel.dataset import Dataset, LabelSet, save
 from dosml.relabel.frames import canonical
@@ -96,9 +98,9 @@ def commands(path: Path) -> list[str]:
 def every_command() -> list[object]:
     if not README.exists():
         return []
-    mine = commands(README)
     others = dict.fromkeys(one for page in PAGES if page.stem in RUN for one in commands(page))
-    return mine + [pytest.param(one, marks=pytest.mark.slow) for one in others if one not in mine]
+    slow = (pytest.mark.slow, pytest.mark.timeout(900))
+    return [pytest.param(one, marks=slow) for one in dict.fromkeys((*commands(README), *others))]
 
 
 def test_readme_is_a_landing_page() -> None:
@@ -192,7 +194,6 @@ def workplace(tmp_path):
     return tmp_path
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("command", every_command())
 def test_command(command: str, workplace: Path) -> None:
     cwd = workplace
@@ -225,6 +226,16 @@ def test_command(command: str, workplace: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, f"{command}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("command", [one for one in commands(README) if one.startswith("dosml ")])
+def test_a_command_of_the_readme_is_planned(
+    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fast twin of `test_command`."""
+    monkeypatch.chdir(workplace)
+    done = CliRunner().invoke(app, [*command.split()[1:], "--dry-run"])
+    assert done.exit_code == 0, f"{command}\n{done.output} {done.exception}"
 
 
 @pytest.mark.slow
