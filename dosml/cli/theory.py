@@ -104,7 +104,7 @@ def gaunt(
 @app.command()
 def table(
     *,
-    l_max: Annotated[Numbers, numbers("Largest l of all three.")] = "2",
+    l_max: Annotated[str, numbers("Largest l of all three.")] = "2",
     harmonics: Annotated[
         Literal["complex", "real"], typer.Option(help="Complex or real harmonics.")
     ] = "complex",

@@ -214,7 +214,7 @@ def _point(row: pd.Series, axes: Sequence[str]) -> str:
     )
 
 
-def _size(row: Mapping[str, Any]) -> str:
+def _size(row: Mapping[Any, Any]) -> str:
     """Force error in %, with MAE and MAV; forces that are all zero have no percentage."""
     mae, mav = (_MEV * row[f"force_{kind}_ev_per_angstrom"] for kind in ("mae", "mav"))
     if not mav > 0:
