@@ -262,6 +262,7 @@ def test_the_first_ten_minutes_run_as_printed_one_after_the_other(workplace: Pat
         assert 'class="answer' in (workplace / report.group(1)).read_text(), command
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_python_blocks_run(tmp_path: Path) -> None:
     found = blocks(README, "python")
