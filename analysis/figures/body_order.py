@@ -84,7 +84,7 @@ def order_figure(orders: pd.DataFrame) -> Figure:
     for axes in panels[len(subjects) :]:
         axes.set_visible(False)
     figure.supxlabel("bodies k", fontsize=9)
-    figure.supylabel("mean |E_k| (eV/atom)", fontsize=9)
+    figure.supylabel("mean $|E_k|$ (eV/atom)", fontsize=9)
     panels_legend(figure, panels[: len(subjects)])
     return figure
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": "#D55E00"}
 #: Fermi level and reference lines.
 LINE_COLOUR = "#444444"
+#: More points than these of one colour are drawn as pixels, which do not follow a dark page.
+MOST_VECTORS = 1500
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,17 @@ def save_figures(
             save_figure(figure, folder, name, title=title, caption=caption)
             for name, title, caption, figure in figures
         ]
+
+
+def density_map() -> Colormap:
+    """Colours of a density of points, few to many, whose empty places show the paper.
+
+    They are the middle of viridis: its ends are as light as white paper and as dark as black.
+    """
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.8, 0.3, 256)))
 
 
 def scale_colours(count: int) -> list[tuple[float, float, float, float]]:

@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import Config, Numbers, numbers
 from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
 def structures(
     target: Annotated[
         str,
-        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --cell for a crystal."),
+        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --atoms for a crystal."),
     ],
     *,
-    cell: Annotated[
+    atoms: Annotated[
         Number, typer.Option(help="Atoms in the cell of a crystal. Default: a cluster.")
     ] = None,
     pressure: Annotated[float | None, typer.Option(help="On a crystal, GPa. Default: 0.")] = None,
@@ -34,9 +35,7 @@ def structures(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    sigma: Annotated[
-        float | None, typer.Option(help="Smearing of the engine in eV. Default: 0.2.")
-    ] = None,
+    sigma: Annotated[Numbers, numbers("Smearing of the engine in eV. Default: 0.2.")] = None,
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme. Default: the engine's own.")
     ] = None,
@@ -67,9 +66,7 @@ def structures(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-structures-TARGET.")
     ] = None,
-    config: Annotated[
-        list[Path] | None, typer.Option(help="TOML file with any of these options.")
-    ] = None,
+    config: Annotated[Config, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
     """Search for structures of low energy with few calls of an engine.
 
@@ -85,7 +82,7 @@ def structures(
 
     given = {
         "target": target,
-        "cell": cell,
+        "atoms": atoms,
         "pressure": pressure,
         "prior": prior,
         "engine": engine,

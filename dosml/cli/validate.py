@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import EngineSigma, one_number
 from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
@@ -36,10 +37,7 @@ def validate(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    sigma: Annotated[
-        float | None,
-        typer.Option(help="Smearing of the engine in eV. Default: as the model's name says."),
-    ] = None,
+    sigma: EngineSigma = None,
     temperature: Annotated[
         Text,
         typer.Option(
@@ -73,7 +71,7 @@ def validate(
         model,
         reporter,
         engine=engine,
-        sigma=sigma,
+        sigma=one_number("--sigma", sigma),
         device=device,
         out=out,
         options={

@@ -22,6 +22,7 @@ from scipy.spatial.distance import pdist
 from dosml.errors import InputError
 from dosml.searches.fingerprint import Fingerprint, Reach
 from dosml.searches.prior import PriorValues, ask, fit_scale, wall
+from dosml.version import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +67,8 @@ def check_installed() -> None:
     """
     if find_spec("gpatom") is None:
         raise InputError(
-            "dosml structures needs the package ase-gpatom: install it with pip install "
-            "'dosml[structures]'"
+            "dosml structures needs the package ase-gpatom, which is not installed: "
+            f"{install_hint('structures')}"
         )
 
 

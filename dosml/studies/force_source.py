@@ -107,12 +107,11 @@ def force_source(
     path = Path(text)
     spec = ForceSpec(str(path.resolve()) if path.is_file() else text, sigma, scheme, device)
     if path.is_file():
-        name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(spec, name, {"model": digest}, load_model(path, device))
+        return ForceSource(spec, short_name(text), {"model": digest}, load_model(path, device))
     if text.startswith(PREFIX):
         factory = AseFactory.named(text)
-        return ForceSource(spec, text, factory.fingerprint(), make_calculator(factory))
+        return ForceSource(spec, short_name(text), factory.fingerprint(), make_calculator(factory))
     if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
@@ -130,6 +129,14 @@ def force_source(
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
     return ForceSource(spec, name, key, engine.calculator(setting), engine.warning)
+
+
+def short_name(text: str) -> str:
+    """Name of a model for headings: a file with its folder, the function of an ase calculator."""
+    if text.startswith(PREFIX):
+        return text.rpartition(":")[2]
+    path = Path(text)
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
 
 
 def elements_of(calculator: Calculator) -> tuple[str, ...]:

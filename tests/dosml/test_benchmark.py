@@ -164,6 +164,7 @@ def test_larger_cells(source, tmp_path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_shipped_labels_bring_their_own_dos(tmp_path, soft) -> None:
     result = run(
         "reference",
@@ -217,6 +218,7 @@ def test_settings_that_cannot_be_used(options, words) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_command_line_and_python(source, tmp_path, soft, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["benchmark", str(source), "--metals", "Cu", "--learner", soft, "--dos-engine", "none"]

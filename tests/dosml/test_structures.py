@@ -60,7 +60,7 @@ def here(tmp_path, monkeypatch):
 def test_targets_are_read():
     cluster = SearchSettings(target="Ti13")
     assert (cluster.symbol, cluster.n_atoms, cluster.periodic) == ("Ti", 13, False)
-    crystal = SearchSettings(target="Mo", cell=4, prior="none,classical")
+    crystal = SearchSettings(target="Mo", atoms=4, prior="none,classical")
     assert (crystal.symbol, crystal.n_atoms, crystal.periodic) == ("Mo", 4, True)
     assert crystal.prior == ("none", "classical")
 
@@ -447,7 +447,7 @@ def test_a_prior_that_knows_nothing_is_left_out_and_named(here):
 @pytest.mark.slow
 def test_crystals_are_found_and_named(here):
     result = dosml.structures(
-        target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=14, keep=3, workers=1,
+        target="Cu", atoms=1, engine=ENGINE, prior="none", seeds=1, calls=14, keep=3, workers=1,
         relaxations=4, steps=15, out=here / "crystal",
     )  # fmt: skip
     assert result.structures[0].relaxed

@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 
+# 47 s of processor time. Fast twins: `test_a_driver_that_is_killed_loses_nothing` of
+# tests/relabel/test_labelling.py, `test_the_same_again_makes_nothing` of tests/dosml/test_scan.py
+pytestmark = pytest.mark.slow
 WIDTHS = "0.5,1.0,2.0"
 N_FRAMES = 10
 

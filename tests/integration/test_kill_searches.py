@@ -74,7 +74,7 @@ STUDIES = {
         "labels/*/*.npz", 9, "calls.csv",
     ),
     "label-more": (
-        ["labels", "--frames", "6", "--batch", "2", "--pool", "20", "--pool-test", "6",
+        ["labels", "--add", "6", "--batch", "2", "--pool", "20", "--pool-test", "6",
          "--random", "1", "--workers", "2", "--inducing", "40", "--n-max", "4", "--l-max", "2",
          "--cutoff", "4"],
         "labels/*/*.npz", 8, "hard_frames.csv",

@@ -325,12 +325,18 @@ def _answer(
             f"{best['learner']} has the smallest mean force error, {best[TARGET]:.1f} % over "
             f"{best['n']} tests on {len(metals)} metals; it is best on {best['wins']} of them."
         )
+        if len(ranked) == 1:
+            sentence = (
+                f"{best['learner']} errs on the forces by {best[TARGET]:.1f} % in the mean over "
+                f"{best['n']} tests on {len(metals)} metals."
+            )
     else:
         sentence = "No metal was tested with every learner: there is no ranking."
     hard = main.groupby("metal")[TARGET].median().sort_values()
+    median = ", median over learners" if len(ranked) > 1 else ""
     findings = [
         (
-            f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %, median over learners); easiest: "
+            f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %{median}); easiest: "
             f"{hard.index[0]} ({hard.iloc[0]:.1f} %)."
         ),
         *why_sentences(why)[:3],

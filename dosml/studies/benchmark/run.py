@@ -14,6 +14,7 @@ from dosml.errors import DosmlError, InputError, LearnerError
 from dosml.paths import check_output
 from dosml.plan import long_trainings
 from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.own_d import no_d_words
 from dosml.studies.benchmark.points import best_points, points
 from dosml.studies.benchmark.report import write_benchmark_report
 from dosml.studies.benchmark.results import point_rows
@@ -219,6 +220,10 @@ def _collect(run: _Run, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[
             elif task.place not in run.failed:
                 raise LearnerError(f"{task.place} cannot be read: run the same command again")
         if run.settings.dos_engine == NO_DOS:
+            continue
+        if words := no_d_words(data.elements):
+            run.reporter.say(f"{metal}: {words}")
+            warnings[metal] = words
             continue
         found = metal_dos(run.settings, metal, data, folder, run.runner, run.reporter)
         if found is not None:
