@@ -137,13 +137,17 @@ def softening_figure(table: pd.DataFrame, dos: pd.DataFrame) -> Figure:
     return figure
 
 
-def why_figure(table: pd.DataFrame) -> Figure:
-    """Draw the force error against unsmeared chi_4, one panel per learner, every metal by name.
+def why_figure(
+    table: pd.DataFrame, column: str = TARGET, heading: str = "force error (%)"
+) -> Figure:
+    """Draw a number against unsmeared chi_4, one panel per learner, every metal by name.
 
     Parameters
     ----------
     table
         One row per metal and learner, joined with the measures.
+    column, heading
+        The number, above 0, and what it is called.
     """
     learners = list(dict.fromkeys(table["learner"]))
     columns = min(3, len(learners))
@@ -151,14 +155,14 @@ def why_figure(table: pd.DataFrame) -> Figure:
     figure = new_figure(2.5 * columns + 0.4, 2.5 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for axes, learner in zip(panels, learners, strict=False):
-        part = table[table["learner"] == learner].dropna(subset=[PRIMARY, TARGET])
-        axes.plot(part[PRIMARY], part[TARGET], "o", ms=4, color="C0")
+        part = table[table["learner"] == learner].dropna(subset=[PRIMARY, column])
+        axes.plot(part[PRIMARY], part[column], "o", ms=4, color="C0")
         axes.set(yscale="log")
         axes.set_title(plain(learner), fontsize=8)
         axes.margins(x=0.12, y=0.12)
-        name_points(axes, part[PRIMARY], part[TARGET], list(part["metal"]))
+        name_points(axes, part[PRIMARY], part[column], list(part["metal"]))
     for axes in panels[::columns]:
-        axes.set_ylabel("force error (%)", fontsize=8)
+        axes.set_ylabel(heading, fontsize=8)
     for axes in panels[max(0, len(learners) - columns) : len(learners)]:
         axes.set_xlabel(as_mathtext("unsmeared chi_4 ((states/atom)²/eV)"), fontsize=8)
     for axes in panels[len(learners) :]:

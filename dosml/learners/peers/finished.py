@@ -8,15 +8,14 @@ frame serves all label sets.
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.clock import Clock
 from dosml.files import whole_file
 from dosml.learners.base import check_training_data
 from dosml.learners.offsets import fit_offsets, shifted_predictions
@@ -102,7 +101,7 @@ class FinishedLearner:
             If frames and labels do not fit together, or the potential fails.
         """
         check_training_data(frames, label_sets)
-        began, spent = time.perf_counter(), _children_seconds()
+        clock = Clock()
         chosen = _spread(frames, self.settings.energy_frames)
         models = FinishedModels(self._adapter, self._environment, self.settings)
         energies = []
@@ -117,8 +116,8 @@ class FinishedLearner:
             "energy_frames": len(chosen),
             "weights": self.settings.model_dump()["weights"],
             "device": self.settings.device,
-            "seconds_training": round(time.perf_counter() - began, 3),
-            "cpu_seconds": round(_children_seconds() - spent, 3),
+            "seconds_training": clock.wall,
+            "cpu_seconds": clock.processor,
             "peak_memory_mib": peak_memory_mib(),
             "epochs": 0,
             "versions": self._versions(),
@@ -207,11 +206,6 @@ class FinishedModels:
                 numbers=np.array(list(offsets), dtype=int),
                 offsets=np.array(list(offsets.values()), dtype=float),
             )
-
-
-def _children_seconds() -> float:
-    """Processor seconds of processes of ours that have ended."""
-    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _spread(frames: Sequence[Atoms], count: int) -> list[int]:
