@@ -62,9 +62,12 @@ def errors_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        One row per subject (column "subject") and learner, with the ends of its interval.
+        One row per subject (column "subject": a metal, or a metal at a σ) and learner, with the
+        ends of its interval.
     """
-    order = table.groupby("subject")[TARGET].median().sort_values().index.tolist()
+    hardness = table.groupby("metal")[TARGET].transform("median")
+    by_metal = table.assign(hardness=hardness).sort_values(["hardness", "metal", "sigma_ev"])
+    order = by_metal["subject"].drop_duplicates().tolist()
     place = {name: k for k, name in enumerate(order)}
     figure = new_figure(max(4.8, 0.45 * len(order) + 2.0), 3.6)
     axes = figure.subplots()
