@@ -12,6 +12,7 @@ from dosml.analysis.figures.style import (
     LINE_COLOUR,
     from_zero,
     legend_above,
+    log_ordinate,
     new_figure,
     plain,
     scale_colours,
@@ -82,7 +83,8 @@ def errors_figure(table: pd.DataFrame) -> Figure:
         axes.errorbar(
             x + shift, y, bars, fmt=_MARKS[k % len(_MARKS)], ms=4, capsize=2, label=plain(learner)
         )
-    axes.set(yscale="log", ylabel="force error, 100 MAE/MAV (%)")
+    log_ordinate(axes)
+    axes.set_ylabel("force error, 100 MAE/MAV (%)")
     axes.set_xticks(range(len(order)), [plain(one) for one in order], rotation=0)
     if len(order) > 8:
         axes.tick_params(axis="x", rotation=90)
@@ -160,9 +162,9 @@ def why_figure(
     for axes, learner in zip(panels, learners, strict=False):
         part = table[table["learner"] == learner].dropna(subset=[PRIMARY, column])
         axes.plot(part[PRIMARY], part[column], "o", ms=4, color="C0")
-        axes.set(yscale="log")
-        axes.set_title(plain(learner), fontsize=8)
         axes.margins(x=0.12, y=0.12)
+        log_ordinate(axes)
+        axes.set_title(plain(learner), fontsize=8)
         name_points(axes, part[PRIMARY], part[column], list(part["metal"]))
     for axes in panels[::columns]:
         axes.set_ylabel(heading, fontsize=8)
@@ -175,11 +177,14 @@ def why_figure(
 
 def curves_figure(table: pd.DataFrame) -> Figure:
     """Draw the force error against training frames, one panel per learner."""
+    from matplotlib.ticker import NullLocator
+
     learners = list(dict.fromkeys(table["learner"]))
     columns = min(3, len(learners))
     rows = -(-len(learners) // columns)
     figure = new_figure(3.0 * columns + 0.4, 2.7 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    sizes = np.unique(table["n_train"].to_numpy(int))
     for axes, learner in zip(panels, learners, strict=False):
         mine = table[table["learner"] == learner]
         for k, (subject, unsorted) in enumerate(mine.groupby("subject")):
@@ -191,8 +196,11 @@ def curves_figure(table: pd.DataFrame) -> Figure:
                 ms=4,
                 label=plain(str(subject)),
             )
-        axes.set(xscale="log", yscale="log", xlabel="training frames")
+        axes.set(xscale="log", xlabel="training frames")
+        axes.set_xticks(sizes, [str(one) for one in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
         legend_above(axes, plain(learner))
+    log_ordinate(panels[0])  # all share it
     for axes in panels[::columns]:
         axes.set_ylabel("force error, 100 MAE/MAV (%)")
     for axes in panels[len(learners) :]:
