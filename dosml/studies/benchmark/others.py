@@ -29,9 +29,9 @@ class _Sources(Record):
 
 
 def files_of_others(where: str) -> list[Path]:
-    """Files of a folder that share out training and test frames by their names; none elsewhere.
+    """Files of a folder whose names tell training from test frames; none elsewhere.
 
-    Label sets of one list of frames, which `dosml.load` reads, are never called so.
+    The files that `dosml.load` reads from a folder are label sets of the same frames.
     """
     folder = Path(where)
     if not folder.is_dir() or (folder / DATASET).is_file() or (folder / COLLECTION).is_file():

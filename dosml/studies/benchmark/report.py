@@ -224,6 +224,8 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
 def _cost_words(cost: pd.DataFrame) -> str:
     """Say what all trainings took together."""
     total = cost.iloc[-1]
+    if total[list(IN_ALL)].isna().any():
+        return "What the trainings took is not on record: an earlier version made them."
     wall, cpu = (duration(float(total[name])) for name in IN_ALL)
     return (
         f"All {total['trainings']:.0f} trainings took {cpu} of processor time, predictions "
