@@ -16,7 +16,6 @@ from gpaw.setup import create_setup
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import EMPTY
-from dosml.relabel.dataset import reference_metals
 from dosml.relabel.elements import element
 from dosml.relabel.engines.gpaw_presets import PRESETS, occupations
 from dosml.relabel.engines.gpaw_run import (
@@ -29,6 +28,7 @@ from dosml.relabel.engines.gpaw_run import (
     number_of_bands,
 )
 from dosml.relabel.engines.tb.fit.plan import (
+    REFERENCE_SNAPSHOTS,
     WIDTHS,
     Cell,
     crystals,
@@ -86,7 +86,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
     """
     output = target / f"{symbol}.json.gz"
     known = {one.name: one for one in read_data(symbol, target)} if output.is_file() else {}
-    more = dense_snapshots if symbol in reference_metals() else snapshots
+    more = dense_snapshots if symbol in REFERENCE_SNAPSHOTS else snapshots
     cells = [*crystals(symbol), *more(symbol)]
     start, records, failed = time.perf_counter(), [], []
     if all(cell.name in known for cell in cells):
