@@ -170,6 +170,7 @@ def why_figure(
         axes.set_ylabel(heading, fontsize=8)
     for axes in panels[max(0, len(learners) - columns) : len(learners)]:
         axes.set_xlabel(as_mathtext("unsmeared chi_4 ((states/atom)²/eV)"), fontsize=8)
+        axes.tick_params(labelbottom=True)  # also above an empty place
     for axes in panels[len(learners) :]:
         axes.set_visible(False)
     return figure
