@@ -362,8 +362,8 @@ def _answer(
         sentence=sentence,
         limits=(
             (
-                f"n = {len(metals)} metals, {int(main['n_test'].min())} held-out frames each at "
-                f"least ({how})."
+                f"n = {len(metals)} metals, {int(main['n_train'].min())} training and "
+                f"{int(main['n_test'].min())} held-out frames each at least ({how})."
             ),
         ),
         findings=tuple(findings),
