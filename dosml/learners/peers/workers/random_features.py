@@ -112,7 +112,8 @@ class Features:
         def along(move: Any) -> Any:
             return torch.func.jvp(at, (graph.atom_frac_coord,), (move,))
 
-        several = torch.func.vmap(along, out_dims=(None, 0))
+        # the features are the same along all directions; torch's annotation forgets the None
+        several = torch.func.vmap(along, out_dims=(None, 0))  # type: ignore[arg-type]
         with torch.no_grad():
             found = [
                 several(some) for some in torch.split(moves, max(1, _BATCH_ATOMS // len(atoms)))
