@@ -29,6 +29,8 @@ TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": 
 LINE_COLOUR = "#444444"
 #: More points than these of one colour are drawn as pixels, which do not follow a dark page.
 MOST_VECTORS = 1500
+#: Ranges of less than this ratio have evenly spaced ticks.
+_NEAR = 4
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,21 @@ def panels_legend(figure: Figure, panels: Iterable[Axes], *, columns: int = 2) -
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+
+
+def log_ordinate(axes: Axes) -> None:
+    """Make the ordinate of what is drawn logarithmic, with plain numbers at its ticks."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    # decades and their parts are too far apart where values are close to each other
+    near = high < _NEAR * low
+    axes.yaxis.set_major_locator(
+        MaxNLocator(6, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1, 2, 5))
+    )
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def from_zero(axes: Axes) -> None:

@@ -13,6 +13,7 @@ from dosml.analysis.figures.style import (
     LINE_COLOUR,
     FigureRecord,
     from_zero,
+    log_ordinate,
     new_figure,
     plain,
     save_figures,
@@ -159,8 +160,6 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
 
 def primary_figure(survey: SurveyData) -> Figure:
     """Draw the force error of every metal against the primary measure."""
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
     test = survey.primary
     assert test is not None
     rows = survey.own[survey.own["metal"].isin(test.metals)]
@@ -175,10 +174,8 @@ def primary_figure(survey: SurveyData) -> Figure:
     slope, start = np.polyfit(x, np.log(y), 1)
     line = np.linspace(x.min(), x.max(), 50)
     axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
-    axes.set(yscale="log", xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
+    log_ordinate(axes)
     # an r that may be anything is not shown
     told = f"r = {test.pearson:+.2f}, " if informative(*test.interval) else ""
     axes.set_title(f"ln(error): {told}n = {test.n}")

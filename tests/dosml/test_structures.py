@@ -102,7 +102,7 @@ def test_random_structures_are_sound_and_the_same_again(settings):
 
 
 def test_a_flat_cell_is_not_searched_for_neighbours(monkeypatch):
-    bounds = Bounds(SearchSettings(target="Mo", cell=4))
+    bounds = Bounds(SearchSettings(target="Mo", atoms=4))
     good = bounds.random(np.random.default_rng(0))
     flat = good.copy()
     flat.set_cell(np.diag([1e3, 1e3, 1e-5]), scale_atoms=True)
