@@ -9,8 +9,8 @@ Another set is a metal of the PBE labels that ship, or the folder of a scan, eac
 label set other than the first: Ti, Ti@sigma_2, dosml-smear-scan-Ti@sigma_2.
 
 Each learner has one core, and processor time counts: on a core of its own that is wall time, on a
-machine that others use it is what can be compared. Trainings of one and of four epochs tell what an
-epoch costs, and each learner gets the epochs that fill `--seconds`, the start of its process not
+machine that others use it is what can be compared. Trainings of one and of three epochs tell what
+an epoch costs, and each learner gets the epochs that fill `--seconds`, the start of its process not
 counted. The sgp takes what it takes. OUT keeps trainings, and `learners.csv` with a row for each:
 the same command goes on. At the end one table, and `learners.png`.
 """
@@ -45,7 +45,7 @@ FILES = {
     "Cu": ("zuo2020_Cu_train.extxyz", "zuo2020_Cu_test.extxyz"),
 }
 #: Epochs of the two short trainings that tell what an epoch costs.
-PROBES = (1, 4)
+PROBES = (1, 3)
 #: Calls of energy and forces whose mean is the cost of a step.
 STEPS = 20
 SHOWN = {

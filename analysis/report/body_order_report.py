@@ -118,9 +118,10 @@ def _along(source: str, clusters: pd.DataFrame, axis: str, share: float) -> list
         }
         first = next(iter(mine.values()))
         parts = [_change_words(one, _WORDS[name], share) for name, one in mine.items()]
+        sizes = " and ".join(map(str, first.sizes))
         sentences.append(
             f"{source}, {subject or 'all subjects together'}, from {first.first} to {first.last}: "
-            f"{'; '.join(parts)} ({first.n} clusters)."
+            f"{'; '.join(parts)} ({first.n} clusters of {sizes} atoms)."
         )
     return sentences
 
