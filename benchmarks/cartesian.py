@@ -122,12 +122,19 @@ def step_seconds(path: Path, frame: Atoms) -> float:
 def epoch_seconds(name: str, options: dict[str, Any], train: Dataset, labels: int) -> float:
     """Processor seconds of an epoch, from two short trainings that are thrown away."""
     spent = []
-    for epochs in PROBES:
+    # a first training of a few frames: what is loaded once in this process does not count
+    few = train.take(range(min(4, len(train.frames))))
+    for data, epochs in ((few, 1), *((train, one) for one in PROBES)):
         learner = make_learner(name, {**options, "epochs": epochs}, workers=1)
         before = cpu_seconds()
-        learner.fit(train.frames, [train.label_sets[labels]])
+        learner.fit(data.frames, [data.label_sets[labels]])
         spent.append(cpu_seconds() - before)
-    return max((spent[1] - spent[0]) / (PROBES[1] - PROBES[0]), 1e-3)
+    cost = (spent[2] - spent[1]) / (PROBES[1] - PROBES[0])
+    if cost < 0.01 * spent[1]:
+        raise SystemExit(
+            f"{name}: two more epochs cost {cost:.3g} s each, the start {spent[1]:.3g}"
+        )
+    return cost
 
 
 def row_of(name: str, options: dict[str, Any], metal: str, given: argparse.Namespace) -> Any:
