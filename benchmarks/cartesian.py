@@ -168,6 +168,7 @@ def row_of(name: str, options: dict[str, Any], metal: str, given: argparse.Names
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Force error against seconds of training: a panel for each set, a line for each learner."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     sets, learners = (list(dict.fromkeys(table[name])) for name in ("set", "learner"))
     with house_style():
@@ -193,6 +194,10 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             axes.set_title(Path(metal).name)
             axes.set_xscale("log")
             axes.set_yscale("log")
+            for axis, steps in ((axes.xaxis, (1, 3)), (axes.yaxis, (1, 2, 3, 5))):
+                axis.set_major_locator(LogLocator(subs=steps))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
             axes.set_xlabel("training (s of one core)")
         panels[0].set_ylabel("force error (%)")
         handles, labels = panels[0].get_legend_handles_labels()
