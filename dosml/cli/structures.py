@@ -48,7 +48,7 @@ def structures(
     ] = None,
     seeds: Annotated[Number, typer.Option(help="Searches with each prior. Default: 5.")] = None,
     relaxations: Annotated[
-        Number, typer.Option(help="Relaxations on the surrogate before each call. Default: 5.")
+        Number, typer.Option(help="Relaxations on the surrogate before each call. Default: 10.")
     ] = None,
     steps: Annotated[
         Number, typer.Option(help="Steps of each of these relaxations. Default: 30.")
@@ -107,6 +107,7 @@ def structures(
     settings = join_settings(SearchSettings, given, config, required="target", nothing="")
     check_output(settings.folder)
     from dosml.cli.tables import cells_table
+    from dosml.searches.report import told_priors
     from dosml.searches.study import search_structures
 
     reporter = make_reporter()
@@ -124,11 +125,11 @@ def structures(
         "prior": "prior",
         "searches": "searches",
         "reached": "reached",
-        "calls": "calls",
-        "calls_low": "low",
-        "calls_high": "high",
+        "calls": "median",
+        "interval": "interval",
+        "gap_mev": "last gap\nmeV/atom",
     }
     title = "Calls until within 10 meV/atom of the best"
-    reporter.show(cells_table(title, result.priors, counts))
+    reporter.show(cells_table(title, told_priors(result.priors, settings.calls), counts))
     reporter.say(result.sentence)
     reporter.say(f"report: {result.report}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dosml.cli.shared_options import Number, Text, make_reporter
+from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
 def validate(
@@ -32,6 +32,9 @@ def validate(
             help="Hold forces, crystal and melting against this engine. Default: forces against "
             "the classical sampling potential."
         ),
+    ] = None,
+    engine_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
     sigma: Annotated[
         float | None,
@@ -79,6 +82,7 @@ def validate(
             "steps": steps,
             "min_length": min_length,
             "melting": melting or None,
+            "engine_options": named_options("--engine-option", engine_option) or None,
             "seed": seed,
         },
     )

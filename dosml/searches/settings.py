@@ -54,7 +54,7 @@ class SearchSettings(BaseModel):
     starts: int = Field(default=4, ge=2, le=100)
     seeds: int = Field(default=5, ge=1, le=MOST_VALUES)
     kappa: float = Field(default=2.0, ge=0, le=100)
-    relaxations: int = Field(default=5, ge=1, le=1000)
+    relaxations: int = Field(default=10, ge=1, le=1000)
     steps: int = Field(default=30, ge=1, le=10_000)
     keep: int = Field(default=5, ge=0, le=1000)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)

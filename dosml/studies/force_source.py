@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
 from dosml.learners.ase_calculator import make_calculator
@@ -20,6 +20,8 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
@@ -70,7 +72,12 @@ def read_structure(text: str) -> Atoms:
 
 
 def force_source(
-    text: str, *, sigma: float | None, scheme: str | None, device: str | None
+    text: str,
+    *,
+    sigma: float | None,
+    scheme: str | None,
+    device: str | None,
+    options: Mapping[str, Any] | None = None,
 ) -> ForceSource:
     """Find what computes forces: a saved model, an engine's name or any ase calculator.
 
@@ -85,11 +92,13 @@ def force_source(
         Scheme of an engine's smearing; None: the engine's own.
     device
         Where a model runs; None: where it was trained.
+    options
+        Of an engine, by name; another process, which knows the `spec` alone, has none of them.
 
     Raises
     ------
     InputError
-        If the text names none of them.
+        If the text names none of them, or has no such options.
     LearnerError
         If the file is no saved model.
     EngineError
@@ -109,7 +118,7 @@ def force_source(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
             f"in a campaign folder), {PREFIX}MODULE:FUNCTION or one of {', '.join(engine_names())}"
         )
-    engine = make_engine(text)
+    engine = make_engine(text, options)
     width = 0.2 if sigma is None else sigma
     try:
         setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
