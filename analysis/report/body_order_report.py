@@ -118,9 +118,11 @@ def _along(source: str, clusters: pd.DataFrame, axis: str, share: float) -> list
         }
         first = next(iter(mine.values()))
         head = f"{source}, {subject or 'all subjects together'}, from {first.first} to {first.last}"
+        sizes = " and ".join(map(str, first.sizes))
         # a sentence each: the first is the answer
         sentences += [
-            f"{head}: {_change_words(one, _WORDS[name], share)} ({one.n} clusters)."
+            f"{head}: {_change_words(one, _WORDS[name], share)} "
+            f"({one.n} clusters of {sizes} atoms)."
             for name, one in mine.items()
         ]
     return sentences
