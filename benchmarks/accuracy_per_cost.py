@@ -8,8 +8,8 @@ atoms a frame, energies and forces. Training frames are taken evenly from the fi
 second are held out. Needs `dosml env create mace` and `nequip`. A row is one training from the
 start: the sgp with more or less of a basis, the peers with few channels (see `POINTS`) for more and
 more epochs. Peers watch a tenth of the frames and take the best epoch. Wall and CPU seconds are
-those of everything from frames to model, the start of the peer's process included; on a machine that
-others use too, CPU seconds are the measure, and half of them is the least that two cores can take.
+those of everything from frames to model, the start of the peer's process included; on a machine
+that others use too, CPU seconds are the measure: half of them is the least two cores can take.
 Models are saved to the folder, for `benchmarks/md_speed.py`.
 """
 

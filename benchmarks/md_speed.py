@@ -2,12 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/md_speed.py MODEL... [--atoms 100,1000,10000]
 
-MODEL are files that `dosml.load_model` reads, of any learner: those of `benchmarks/accuracy_per_cost.py`
-for instance. Each runs ase's velocity Verlet (1 fs) on rattled cubic cells of bcc molybdenum of about
-so many atoms. The seconds are CPU seconds of this process and of the model's own process, if it has
-one, with two steps before the clock starts; a size is left out where one step takes over a minute.
-FLARE's models are evaluated as its Python package does: what its LAMMPS pair style makes of them is
-faster.
+MODEL are files that `dosml.load_model` reads, of any learner, for instance those of
+`benchmarks/accuracy_per_cost.py`. Each runs ase's velocity Verlet (1 fs) on rattled cubic cells of
+bcc molybdenum of about so many atoms. The seconds are CPU seconds of this process and of the
+model's own process, if it has one, with two steps before the clock starts; a size is left out where
+a step takes over a minute. FLARE's models are evaluated as its Python package does: what its LAMMPS pair
+style makes of them is faster.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.io import read, write
@@ -24,12 +25,14 @@ from dosml.relabel.dataset import Dataset, LabelSet, Provenance, save
 from dosml.relabel.elements import element
 from dosml.relabel.engines.base import LabelFailure
 from dosml.relabel.engines.registry import make_engine
-from dosml.relabel.engines.tb.engine import TbEngine
 from dosml.relabel.frames import canonical
 from dosml.relabel.sampling import TIERS, sample_tier
 from dosml.relabel.structures import build_structure
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
+
+if TYPE_CHECKING:
+    from dosml.relabel.engines.tb.engine import TbEngine
 
 SETTING = ElectronicSetting(Smearing("methfessel-paxton-1", 1.0), 0.0)
 #: Of each tier.

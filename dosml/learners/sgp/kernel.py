@@ -106,7 +106,7 @@ class Inducing:
         return out
 
     def thinned(self) -> Inducing:
-        """The same environments but for what their factors drop, with the factors."""
+        """Give the same environments but for what their factors drop, with the factors."""
         factors = tuple(map(factorised, self.descriptors))
         return replace(
             self,
