@@ -6,8 +6,8 @@ MODEL are files that `dosml.load_model` reads, of any learner, for instance thos
 `benchmarks/accuracy_per_cost.py`. Each runs ase's velocity Verlet (1 fs) on rattled cubic cells of
 bcc molybdenum of about so many atoms. The seconds are CPU seconds of this process and of the
 model's own process, if it has one, with two steps before the clock starts; a size is left out where
-a step takes over a minute. FLARE's models are evaluated as its Python package does: what its LAMMPS pair
-style makes of them is faster.
+a step takes over a minute. FLARE's models are evaluated as its Python package does: what its LAMMPS
+pair style makes of them is faster.
 """
 
 from __future__ import annotations
