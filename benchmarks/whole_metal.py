@@ -3,8 +3,8 @@
     python benchmarks/whole_metal.py FOLDER [--metal Mo] [--frames 2700] [--threads 2]
 
 FOLDER/METAL is what `benchmarks/whole_metal_labels.py` leaves there, called where there is
-nothing. B2 with n_max 9 and l_max 5, 5 Å, energies, forces and stresses. Prints CPU and wall seconds
-by stage, the peak memory of the process, and the errors of held-out frames. `--frames 270` takes a
+nothing. B2 with n_max 9 and l_max 5, 5 Å, energies, forces and stresses. Prints the CPU and wall
+seconds of each stage, the peak memory of the process and the errors of held-out frames. `--frames 270` takes a
 tenth of the frames at full size of all else: ten times its stage `kernel` and the other stages once
 predict the whole.
 """

@@ -37,9 +37,16 @@ def on_threads(
             yield item, work(item)
         return
     source = iter(items)
-    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(count, initializer=_one_thread) as pool:
         while group := list(islice(source, count)):
             results = list(pool.map(work, group))
             # the workers' number of threads must not become the caller's
             torch.set_num_threads(count)
             yield from zip(group, results, strict=True)
+
+
+def _one_thread() -> None:
+    """Let the operations of this thread stay on it."""
+    # the first question takes the process's number for this thread: it would undo the setting
+    torch.get_num_threads()
+    torch.set_num_threads(1)
