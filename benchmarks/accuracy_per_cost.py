@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dosml.analysis.statistics.learner_table import HeldOut
+from dosml.analysis.statistics.results import HeldOut
 from dosml.learners.registry import learner_entry, make_learner
 from dosml.relabel.dataset import load
 
