@@ -1,11 +1,11 @@
-"""Force error of the sgp, MACE and NequIP on DFT data of molybdenum against what training costs.
+"""Force error of several learners on DFT data of molybdenum against what training costs.
 
-    python benchmarks/accuracy_per_cost.py DATA [--learners sgp,mace,nequip] [--frames 100]
+    python benchmarks/accuracy_per_cost.py DATA [--learners sgp,mace,nequip,flare] [--frames 100]
         [--threads 2] [--epochs 2,8] [--out accuracy-per-cost]
 
 DATA holds maml_Mo_AIMD.extxyz and maml_Mo_Test.extxyz (Li et al., npj Comput. Mater. 2020): 54
 atoms a frame, energies and forces. Training frames are taken evenly from the first file; all of the
-second are held out. Needs `dosml env create mace` and `nequip`. A row is one training from the
+second are held out. Needs `dosml env create` of the peers. A row is one training from the
 start: the sgp with more or less of a basis, the peers with few channels (see `POINTS`) for more and
 more epochs. Peers watch a tenth of the frames and take the best epoch. Wall and CPU seconds are
 those of everything from frames to model, the start of the peer's process included; on a machine
@@ -42,12 +42,13 @@ POINTS = {
     ),
     "mace": (_MACE,),
     "nequip": (_NEQUIP,),
+    "flare": ({"n_inducing": 300, "n_max": 8, "l_max": 4},),
 }
 
 
 def rows(learner: str, epochs: list[int]) -> list[dict[str, object]]:
     """Options of all rows of a learner."""
-    if learner == "sgp":
+    if learner in {"sgp", "flare"}:
         return list(POINTS[learner])
     return [{**options, "epochs": count} for options in POINTS[learner] for count in epochs]
 
