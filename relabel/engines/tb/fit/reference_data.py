@@ -16,17 +16,19 @@ from gpaw.setup import create_setup
 
 from dosml.errors import EngineError
 from dosml.relabel.bands import EMPTY
-from dosml.relabel.dataset import reference_metals
 from dosml.relabel.elements import element
 from dosml.relabel.engines.gpaw_presets import PRESETS, occupations
 from dosml.relabel.engines.gpaw_run import (
     ATTEMPTS,
     CONVERGENCE,
     FUNCTIONAL,
+    MORE_BANDS,
+    first_bands,
     levels_and_weights,
     number_of_bands,
 )
 from dosml.relabel.engines.tb.fit.plan import (
+    REFERENCE_SNAPSHOTS,
     WIDTHS,
     Cell,
     crystals,
@@ -54,9 +56,6 @@ SCHEME = "methfessel-paxton-1"
 #: Of snapshots. Against the engine's own limits the forces of a warm Ti and a warm Cu frame moved
 #: by 1 to 2.5 meV/Å in the mean, of 450 to 540 meV/Å, and energies by at most 0.2 meV/atom.
 SNAPSHOT_CONVERGENCE = {"density": 1e-4, "energy": 5e-4, "eigenstates": 1e-3}
-#: The rule of the engine is meant to hold for every metal at once; the top band is checked.
-FEWER_BANDS = 0.78
-MORE_BANDS = 1.3
 #: Bands beyond semicore and the nine of the tight-binding basis, per atom.
 EXTRA_BANDS = 2
 #: Å: positions are kept to 1e-8, and GPAW's own tolerance would miss a part of the symmetry of hcp.
@@ -87,7 +86,7 @@ def make_data(symbol: str, folder: Path, say: Callable[[str], None], target: Pat
     """
     output = target / f"{symbol}.json.gz"
     known = {one.name: one for one in read_data(symbol, target)} if output.is_file() else {}
-    more = dense_snapshots if symbol in reference_metals() else snapshots
+    more = dense_snapshots if symbol in REFERENCE_SNAPSHOTS else snapshots
     cells = [*crystals(symbol), *more(symbol)]
     start, records, failed = time.perf_counter(), [], []
     if all(cell.name in known for cell in cells):
@@ -182,12 +181,11 @@ def _semicore(symbol: str) -> int:
 
 
 def _bands(cell: Cell, settings: Sequence[ElectronicSetting]) -> int:
-    symbol = cell.atoms.get_chemical_symbols()[0]
-    least = len(cell.atoms) * (_semicore(symbol) + 9 + EXTRA_BANDS)
     if cell.kind == "crystal":
+        symbol = cell.atoms.get_chemical_symbols()[0]
+        least = len(cell.atoms) * (_semicore(symbol) + 9 + EXTRA_BANDS)
         return max(least, number_of_bands(cell.atoms, settings))
-    occupied: int = len(cell.atoms) * create_setup(symbol, FUNCTIONAL).Nv // 2
-    return max(occupied + 8, int(FEWER_BANDS * number_of_bands(cell.atoms, settings)))
+    return first_bands(cell.atoms, settings)
 
 
 def _converge(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
-from dosml.relabel.dataset import reference_dataset, reference_metals
-from dosml.relabel.engines.tb.fit.plan import WIDTHS
+from dosml.relabel.dataset import reference_dataset
+from dosml.relabel.engines.tb.fit.plan import REFERENCE_SNAPSHOTS, WIDTHS
 from dosml.relabel.engines.tb.fit.records import Result, read_data
 from dosml.relabel.engines.tb.kpoints import KPoints, gamma_grid
 from dosml.theory.fermi_level import band_energy
@@ -129,7 +129,7 @@ def load_samples(symbol: str, electrons: float, folder: Path | None = None) -> S
         tuple(sample for one, sample in read if one.kind == "snapshot" and one.role == role)
         for role in ("fit", "test", "dense")
     )
-    if symbol in reference_metals():
+    if symbol in REFERENCE_SNAPSHOTS:
         fit, test = _reference(symbol)
     return Samples(symbol, crystals, fit, test, dense)
 
