@@ -111,6 +111,22 @@ def test_work_on_threads_keeps_the_order_and_the_callers_threads():
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_kernel_rows_do_not_depend_on_the_number_of_threads():
+    descriptor, batch, envs = environments()
+    inducing = Inducing((envs.values[::20],), (np.zeros((20, 2), dtype=int),))
+
+    def rows(_):
+        return kernel_rows(
+            descriptor, batch, inducing, 2, stress=True, dtype=torch.float64, chunk_elements=50_000
+        ).forces
+
+    several = [found for _, found in on_threads(rows, range(3))]
+    torch.set_num_threads(1)
+    for one in several:
+        torch.testing.assert_close(one, rows(0), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_an_error_of_a_thread_is_the_callers():
     def work(number):
         if number == 3:
