@@ -24,6 +24,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.units import fs
 
 from dosml import load_model
+from dosml.errors import LearnerError
 
 #: Å, K.
 LATTICE, TEMPERATURE = 3.17, 600.0
@@ -68,7 +69,11 @@ def main() -> None:
     print("model                     atoms  steps  atoms x steps / s", flush=True)
     for path in given.models:
         for repeats in sizes:
-            found = speed(path, repeats)
+            try:
+                found = speed(path, repeats)
+            except LearnerError as error:
+                print(f"{path.name:<24} {2 * repeats**3:6d}  {error}", flush=True)
+                break
             if found is None:
                 print(f"{path.name:<24} {2 * repeats**3:6d}  a step takes over {PATIENCE:.0f} s")
                 break
