@@ -103,11 +103,10 @@ def test_work_on_threads_keeps_the_order_and_the_callers_threads():
         seen.append(torch.get_num_threads())
         return number * number
 
-    assert list(on_threads(work, iter(range(7)))) == [(n, n * n) for n in range(7)]
+    assert list(on_threads(work, iter(range(7)), 2)) == [(n, n * n) for n in range(7)]
     assert seen == [1] * 7
     assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
-    assert list(on_threads(lambda n: -n, range(3))) == [(0, 0), (1, -1), (2, -2)]
+    assert list(on_threads(lambda n: -n, range(3), 1)) == [(0, 0), (1, -1), (2, -2)]
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -120,7 +119,7 @@ def test_kernel_rows_do_not_depend_on_the_number_of_threads():
             descriptor, batch, inducing, 2, stress=True, dtype=torch.float64, chunk_elements=50_000
         ).forces
 
-    several = [found for _, found in on_threads(rows, range(3))]
+    several = [found for _, found in on_threads(rows, range(3), 2)]
     torch.set_num_threads(1)
     for one in several:
         torch.testing.assert_close(one, rows(0), rtol=0, atol=0)
@@ -134,7 +133,7 @@ def test_an_error_of_a_thread_is_the_callers():
         return number
 
     with pytest.raises(ValueError, match="the fourth"):
-        list(on_threads(work, range(6)))
+        list(on_threads(work, range(6), 2))
     assert torch.get_num_threads() == 2
 
 
@@ -160,9 +159,9 @@ def test_a_frame_in_parts_is_predicted_as_a_whole(monkeypatch):
     frames = [alloy(n) for n in range(3)]
     models = fit(frames, [toy_labels(frames, stress=True)], n_inducing=20)
     large = [alloy(5) * (2, 1, 1), alloy(6)]
-    monkeypatch.setattr(model, "_ATOMS_AT_A_TIME", 10_000)
+    monkeypatch.setattr(model, "_ATOMS_AT_A_TIME", {"cpu": 10_000})
     whole = models.predict(large)[0]
-    monkeypatch.setattr(model, "_ATOMS_AT_A_TIME", 5)
+    monkeypatch.setattr(model, "_ATOMS_AT_A_TIME", {"cpu": 5})
     parts = models.predict(large)[0]
     np.testing.assert_allclose(parts.energies, whole.energies, rtol=1e-12)
     np.testing.assert_allclose(parts.stresses, whole.stresses, atol=1e-12)

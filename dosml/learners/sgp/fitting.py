@@ -193,7 +193,9 @@ class SgpFitting:
                 chunk_elements=_CHUNK[self._device.type],
             )
 
-        for (part, batch), rows in on_threads(rows_of, batches):
+        # on a GPU batches are large, and one fills it
+        at_a_time = torch.get_num_threads() if self._device.type == "cpu" else 1
+        for (part, batch), rows in on_threads(rows_of, batches, at_a_time):
             tell("kernel", part.start, n_frames)
             for held in (False, True):
                 kept = targets.kept(part, held=held)

@@ -79,7 +79,7 @@ class PairBatch:
         """Memory of the tensors that grow with the number of pairs."""
         reals = self.vectors.numel() + self.distances.numel()
         reals += self.harmonics.numel() + self.harmonic_gradients.numel()
-        return 8 * (reals + self.centre.numel() + self.neighbour.numel())
+        return 8 * (reals + 3 * self.centre.numel())
 
     @property
     def n_atoms(self) -> int:
@@ -295,7 +295,7 @@ def _pair_order(atoms: NDArray[np.int64], vectors: NDArray[np.float64]) -> NDArr
     order = np.argsort(atoms)
     found = atoms[order]
     if (found[1:] == found[:-1]).any():
-        # images of one atom; sorting by the vectors too takes five times as long
+        # several images of one atom: only their vectors tell them apart, at more cost
         order = np.lexsort((vectors[:, 2], vectors[:, 1], vectors[:, 0], atoms))
     return order
 

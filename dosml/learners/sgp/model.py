@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from dosml.learners.sgp.geometry import PairBatch
     from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
-#: Atoms per batch at prediction, and of a batch at a time.
-_ATOMS_PER_BATCH, _ATOMS_AT_A_TIME = 256, 128
+#: Atoms per batch at prediction, and of a batch at a time: near the caches of a CPU.
+_ATOMS_PER_BATCH = 256
+_ATOMS_AT_A_TIME = {"cpu": 128, "cuda": 4096}
 
 
 class SgpModels:
@@ -219,7 +220,8 @@ class SgpModels:
         forces = energies.new_zeros((n_sets, n_atoms, 3))
         virial = energies.new_zeros((n_sets, len(frames), 6))
         volumes = energies.new_zeros(len(frames))
-        for atoms, batch in self._builder.parts(frames, first, _ATOMS_AT_A_TIME):
+        at_a_time = _ATOMS_AT_A_TIME[self._baselines.device.type]
+        for atoms, batch in self._builder.parts(frames, first, at_a_time):
             envs = self._descriptor.environments(batch)
             local, slope = self._local(envs, batch)
             alone = (envs.values.abs().sum(dim=1) == 0).long()

@@ -16,13 +16,13 @@ Result = TypeVar("Result")
 
 
 def on_threads(
-    work: Callable[[Item], Result], items: Iterable[Item]
+    work: Callable[[Item], Result], items: Iterable[Item], count: int
 ) -> Iterator[tuple[Item, Result]]:
     """Yield every item with work(item), in order.
 
-    As many items at a time as torch has threads: operations that stream through memory keep one
-    core busy however many threads they have, and small matrix products little more. Between the
-    items all threads are the caller's again. Results do not depend on the number of threads.
+    Operations that stream through memory keep one core busy however many threads they have, and
+    small matrix products little more. Between the items all threads are the caller's again. Results
+    do not depend on the number of threads.
 
     Parameters
     ----------
@@ -30,18 +30,19 @@ def on_threads(
         Of one item; releases the interpreter's lock in its long operations, as torch's do.
     items
         Taken as they are needed.
+    count
+        Of items at a time.
     """
-    count = torch.get_num_threads()
     if count == 1:
         for item in items:
             yield item, work(item)
         return
-    source = iter(items)
+    source, before = iter(items), torch.get_num_threads()
     with ThreadPoolExecutor(count, initializer=_one_thread) as pool:
         while group := list(islice(source, count)):
             results = list(pool.map(work, group))
             # the workers' number of threads must not become the caller's
-            torch.set_num_threads(count)
+            torch.set_num_threads(before)
             yield from zip(group, results, strict=True)
 
 
