@@ -179,7 +179,7 @@ class SgpFitting:
         Returns what the frames set apart say of the forces.
         """
         descriptor = shared.descriptor()
-        found = HeldForces(descriptor, self.settings.zeta)
+        found = HeldForces(descriptor, self.settings.zeta, targets.n_held)
         n_frames = len(batches.sizes)
 
         def rows_of(item: tuple[slice, PairBatch]) -> KernelRows:
