@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dosml.analysis.statistics.learner_table import HeldOut, learner_table
+from dosml.analysis.statistics.learner_table import learner_table
+from dosml.analysis.statistics.results import HeldOut
 from dosml.analysis.statistics.tables import write_tables
 from dosml.learners.base import KeepsTrainings
 from dosml.learners.registry import make_learner, option_names

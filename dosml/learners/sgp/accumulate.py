@@ -172,7 +172,8 @@ class NormalEquations:
     def finish(self) -> tuple[list[Evidence], torch.Tensor]:
         """Evidence of each label set, and the orthogonal rotation Q that it was brought to.
 
-        A kernel vector k_u enters the whitened, rotated basis as Q^T L^-1 k_u.
+        A kernel vector k_u enters the whitened, rotated basis as Q^T L^-1 k_u. What was accumulated
+        is let go: matrices of size M x M are most of the memory.
         """
         for kind in ("force", "stress"):
             self._flush(kind)
@@ -198,6 +199,7 @@ class NormalEquations:
         for kind in ("force", "stress"):
             if kind not in phi_held and self._counts[kind, True]:
                 phi_held[kind] = self._rotated(rotation, (kind, True))
+        self._phi.clear()
         right = {key: rotation.T @ value for key, value in self._rhs.items()}
         present = [kind for kind in KINDS if self._count(kind)]
         evidence = []

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from dosml.learners.sgp.hyperparameters import Hyperparameters
     from dosml.learners.sgp.kernel import KernelRows
 
-#: Atoms of each frame set apart whose force errors are looked at.
-ATOMS_PER_FRAME = 8
+#: Atoms of each frame set apart whose force errors are looked at; fewer where frames are so many
+#: that their kernel rows would fill the memory.
+ATOMS_PER_FRAME, MOST_ATOMS = 8, 2000
 #: Prior variance over the largest one, below which a force vanishes by symmetry.
 SYMMETRIC = 1e-10
 #: Shares of the noise that do not grow with the forces of a frame; the best is taken. A tenth is
@@ -50,10 +51,13 @@ class HeldForces:
     ----------
     descriptor, zeta
         Of the model.
+    n_frames
+        Frames set apart.
     """
 
-    def __init__(self, descriptor: Descriptor, zeta: int) -> None:
+    def __init__(self, descriptor: Descriptor, zeta: int, n_frames: int) -> None:
         self._descriptor, self._zeta = descriptor, zeta
+        self._n_atoms = max(1, min(ATOMS_PER_FRAME, MOST_ATOMS // max(1, n_frames)))
         self._priors: list[torch.Tensor] = []
         self._rows: list[torch.Tensor] = []
         self._labels: list[torch.Tensor] = []
@@ -78,8 +82,8 @@ class HeldForces:
         envs = self._descriptor.environments(batch)
         for frame in frames:
             members = torch.nonzero(batch.frame == frame)[:, 0]
-            step = max(1, len(members) // ATOMS_PER_FRAME)
-            atoms = members[::step][:ATOMS_PER_FRAME]
+            step = max(1, len(members) // self._n_atoms)
+            atoms = members[::step][: self._n_atoms]
             prior = force_prior(self._descriptor, batch, envs, self._zeta, atoms)
             where = (3 * atoms[:, None] + torch.arange(3, device=atoms.device)).flatten()
             self._priors.append(prior.flatten())
@@ -104,7 +108,10 @@ class HeldForces:
         priors = torch.cat(self._priors)
         # forces that vanish by symmetry are known without any error
         free = priors > SYMMETRIC * priors.max()
-        white = torch.linalg.solve_triangular(lower, torch.cat(self._rows)[free].T, upper=False)
+        rows = torch.cat(self._rows)[free]
+        # as large as all else
+        self._rows.clear()
+        white = torch.linalg.solve_triangular(lower, rows.T, upper=False)
         unknown = (priors[free] - (white * white).sum(dim=0)).clamp(min=0)
         labels, squares = torch.cat(self._labels)[free], torch.cat(self._squares)[free]
         return Calibration(rotation.T @ white, unknown, labels, squares)

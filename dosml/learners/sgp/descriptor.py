@@ -143,11 +143,9 @@ class Descriptor:
         if self.n_species > 1:
             radial, slope = self._into_channels(batch, radial), self._into_channels(batch, slope)
         harmonics, _ = self._angular(batch, slice(None))
-        n_harmonics = harmonics.shape[1]
-        coefficients = radial.new_zeros((batch.n_atoms, self.n_channels * n_harmonics))
-        bonds = radial[:, :, None] * harmonics[:, None, :]
-        coefficients.index_add_(0, batch.centre, bonds.flatten(1))
-        coefficients = coefficients.view(-1, self.n_channels, n_harmonics)
+        coefficients = torch.bmm(
+            batch.by_centre(radial).transpose(1, 2), batch.by_centre(harmonics)
+        )
         raw = self._invariants(coefficients)
         norms = raw.norm(dim=1)
         filled = norms > EMPTY_NORM
@@ -215,14 +213,13 @@ class Descriptor:
         slopes = self._coefficient_slopes(envs, raw)
         harmonics, angular = self._angular(batch, slice(None))
         unit = batch.vectors / batch.distances[:, None]
+        radial, radial_slope = batch.by_centre(envs.radial), batch.by_centre(envs.radial_slope)
         out = []
         for slope in slopes:
-            pair = slope[batch.centre]
-            radial = torch.bmm(envs.radial[:, None, :], pair)
-            radial_slope = torch.bmm(envs.radial_slope[:, None, :], pair)[:, 0]
-            stretch = (radial_slope * harmonics).sum(dim=1, keepdim=True)
-            turn = torch.bmm(angular, radial.transpose(1, 2))[:, :, 0]
-            out.append(stretch * unit + turn)
+            stretched = batch.of_pairs(torch.bmm(radial_slope, slope))
+            turned = batch.of_pairs(torch.bmm(radial, slope))
+            stretch = (stretched * harmonics).sum(dim=1, keepdim=True)
+            out.append(stretch * unit + (angular * turned[:, None, :]).sum(dim=2))
         return torch.stack(out)
 
     def _square_gradient(
@@ -265,7 +262,7 @@ class Descriptor:
     def _into_channels(self, batch: PairBatch, values: torch.Tensor) -> torch.Tensor:
         wide = values.new_zeros((values.shape[0], self.n_species, self.n_max))
         rows = torch.arange(values.shape[0], device=values.device)
-        wide[rows, batch.species[batch.neighbour]] = values
+        wide[rows, batch.neighbour_species] = values
         return wide.flatten(1)
 
     def _invariants(self, coefficients: torch.Tensor) -> torch.Tensor:

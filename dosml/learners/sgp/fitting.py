@@ -18,6 +18,7 @@ from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
 from dosml.learners.sgp.model import SgpModels
+from dosml.learners.sgp.on_threads import on_threads
 from dosml.learners.sgp.settings import NAME, with_cutoff
 from dosml.learners.sgp.targets import Targets
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
     from dosml.learners.base import Progress
     from dosml.learners.sgp.accumulate import Evidence
     from dosml.learners.sgp.force_errors import ForceErrors
+    from dosml.learners.sgp.geometry import PairBatch
     from dosml.learners.sgp.hyperparameters import Hyperparameters
+    from dosml.learners.sgp.kernel import KernelRows
     from dosml.learners.sgp.settings import SgpSettings
     from dosml.learners.sgp.targets import Baseline
     from dosml.relabel.dataset import LabelSet
 
 #: Elements of the largest temporary: stays near the caches of a CPU, fills a GPU.
-_CHUNK = {"cpu": 500_000, "cuda": 100_000_000}
+_CHUNK = {"cpu": 1_000_000, "cuda": 100_000_000}
 #: Memory for neighbour pairs kept between the two passes over the frames.
 _KEEP_BYTES = {"cpu": 256 * 2**20, "cuda": 4 * 2**30}
 #: Over the training frames: to choose inducing environments, and to make kernel rows.
@@ -153,7 +156,7 @@ class SgpFitting:
                 f"no atom of the training frames has a neighbour within {shared.cutoff} Å: "
                 "raise cutoff"
             )
-        return Inducing(tuple(picked), tuple(sources)), bound
+        return Inducing(tuple(picked), tuple(sources)).thinned(), bound
 
     def _candidates(self, total: int) -> NDArray[np.bool_]:
         """Which of all atoms may become inducing environments."""
@@ -176,19 +179,24 @@ class SgpFitting:
         Returns what the frames set apart say of the forces.
         """
         descriptor = shared.descriptor()
-        found = HeldForces(descriptor, self.settings.zeta)
+        found = HeldForces(descriptor, self.settings.zeta, targets.n_held)
         n_frames = len(batches.sizes)
-        for part, batch in batches:
-            tell("kernel", part.start, n_frames)
-            rows = kernel_rows(
+
+        def rows_of(item: tuple[slice, PairBatch]) -> KernelRows:
+            return kernel_rows(
                 descriptor,
-                batch,
+                item[1],
                 shared.inducing,
                 self.settings.zeta,
                 stress=targets.stress,
                 dtype=getattr(torch, shared.settings.dtype),
                 chunk_elements=_CHUNK[self._device.type],
             )
+
+        # on a GPU batches are large, and one fills it
+        at_a_time = torch.get_num_threads() if self._device.type == "cpu" else 1
+        for (part, batch), rows in on_threads(rows_of, batches, at_a_time):
+            tell("kernel", part.start, n_frames)
             for held in (False, True):
                 kept = targets.kept(part, held=held)
                 if kept["energy"].any():

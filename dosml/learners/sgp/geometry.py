@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ase import Atoms
+    from numpy.typing import NDArray
 
 #: Two atoms closer than this (Å) are taken for a broken frame.
 SHORTEST_DISTANCE = 1e-3
@@ -26,7 +28,9 @@ class PairBatch:
     """Neighbour pairs of one or more frames, as torch tensors on one device.
 
     Atoms of all frames are numbered through. Pairs are sorted by centre; a pair (i, j) means
-    the vector r_j - r_i, where j may be a periodic image, also one of i itself.
+    the vector r_j - r_i, where j may be a periodic image, also one of i itself. Of some atoms of a
+    batch alone (`PairBuilder.parts`) centres are numbered from the first of them, neighbours as in
+    the whole batch.
 
     Attributes
     ----------
@@ -39,9 +43,11 @@ class PairBatch:
     harmonic_gradients
         dY_lm/dvector, shape (n_pairs, 3, (l_max+1)^2), 1/Å.
     species
-        Index of each atom's element in the model's species list, shape (n_atoms,).
+        Index of each centre's element in the model's species list, shape (n_atoms,).
+    neighbour_species
+        The same of each pair's neighbour, shape (n_pairs,).
     frame
-        Number of each atom's frame within the batch, shape (n_atoms,).
+        Number of each centre's frame within the batch, shape (n_atoms,).
     volumes
         Cell volumes, shape (n_frames,), Å^3; 0 without a full cell.
     """
@@ -53,6 +59,7 @@ class PairBatch:
     harmonics: torch.Tensor
     harmonic_gradients: torch.Tensor
     species: torch.Tensor
+    neighbour_species: torch.Tensor
     frame: torch.Tensor
     volumes: torch.Tensor
 
@@ -72,17 +79,54 @@ class PairBatch:
         """Memory of the tensors that grow with the number of pairs."""
         reals = self.vectors.numel() + self.distances.numel()
         reals += self.harmonics.numel() + self.harmonic_gradients.numel()
-        return 8 * (reals + self.centre.numel() + self.neighbour.numel())
+        return 8 * (reals + 3 * self.centre.numel())
 
     @property
     def n_atoms(self) -> int:
-        """Number of atoms of all frames together."""
+        """Number of centres of all frames together."""
         return int(self.species.shape[0])
+
+    @cached_property
+    def _places(self) -> tuple[torch.Tensor, int]:
+        """Place of each pair where every centre has as many as the one with most, and how many."""
+        counts = torch.bincount(self.centre, minlength=self.n_atoms)
+        width = int(counts.max()) if len(self.centre) else 0
+        before = counts.cumsum(0) - counts
+        order = torch.arange(len(self.centre), device=self.centre.device) - before[self.centre]
+        return self.centre * width + order, width
+
+    def by_centre(self, values: torch.Tensor) -> torch.Tensor:
+        """Numbers of pairs, shape (n_pairs, k), as (n_atoms, width, k), filled up with zeros.
+
+        Sums over the neighbours are then one matrix product per centre, which is several times as
+        fast as adding up products of pairs.
+        """
+        places, width = self._places
+        out = values.new_zeros((self.n_atoms * width, values.shape[1]))
+        out[places] = values
+        return out.view(self.n_atoms, width, values.shape[1])
+
+    def of_pairs(self, padded: torch.Tensor) -> torch.Tensor:
+        """Undo `by_centre`."""
+        return padded.flatten(0, 1)[self._places[0]]
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
         return int(self.volumes.shape[0])
+
+
+@dataclass(frozen=True)
+class _PairLists:
+    """Pairs of some frames without harmonics, as numpy arrays; see `PairBatch`."""
+
+    centres: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+    vectors: NDArray[np.float64]
+    distances: NDArray[np.float64]
+    species: NDArray[np.int64]
+    frames: NDArray[np.int64]
+    volumes: NDArray[np.float64]
 
 
 class PairBuilder:
@@ -137,6 +181,23 @@ class PairBuilder:
         TooLargeError
             If the pairs would fill the memory.
         """
+        lists = self._lists(frames, first)
+        return self._batch(lists, slice(0, len(lists.species)))
+
+    def parts(
+        self, frames: Sequence[Atoms], first: int, atoms_at_a_time: int
+    ) -> Iterator[tuple[slice, PairBatch]]:
+        """Yield some centres after the other, each with all its neighbours.
+
+        What does not need all pairs at once stays near the processor's caches then, however large
+        a frame is. Parameters and errors are those of `build`.
+        """
+        lists = self._lists(frames, first)
+        for start in range(0, len(lists.species), atoms_at_a_time):
+            atoms = slice(start, min(start + atoms_at_a_time, len(lists.species)))
+            yield atoms, self._batch(lists, atoms)
+
+    def _lists(self, frames: Sequence[Atoms], first: int) -> _PairLists:
         centres, neighbours, vectors, distances = [], [], [], []
         offset = 0
         for number, frame in enumerate(frames, first):
@@ -146,23 +207,36 @@ class PairBuilder:
             vectors.append(vector)
             distances.append(distance)
             offset += len(frame)
-        vector = np.concatenate(vectors)
-        if len(vector):
-            values, gradients = self._harmonics.compute_with_gradients(vector)
+        return _PairLists(
+            np.concatenate(centres),
+            np.concatenate(neighbours),
+            np.concatenate(vectors),
+            np.concatenate(distances),
+            self._species_index(np.concatenate([frame.numbers for frame in frames])),
+            np.repeat(np.arange(len(frames)), [len(frame) for frame in frames]),
+            np.array([_volume(frame) for frame in frames]),
+        )
+
+    def _batch(self, lists: _PairLists, atoms: slice) -> PairBatch:
+        """Pairs of some centres with their harmonics."""
+        pairs = slice(*np.searchsorted(lists.centres, [atoms.start, atoms.stop]).tolist())
+        vectors, neighbours = lists.vectors[pairs], lists.neighbours[pairs]
+        if len(vectors):
+            values, gradients = self._harmonics.compute_with_gradients(vectors)
         else:
             values = np.zeros((0, self._n_harmonics))
             gradients = np.zeros((0, 3, self._n_harmonics))
-        numbers = np.concatenate([frame.numbers for frame in frames])
         return PairBatch(
-            centre=self._integers(np.concatenate(centres)),
-            neighbour=self._integers(np.concatenate(neighbours)),
-            vectors=self._reals(vector),
-            distances=self._reals(np.concatenate(distances)),
+            centre=self._integers(lists.centres[pairs] - atoms.start),
+            neighbour=self._integers(neighbours),
+            vectors=self._reals(vectors),
+            distances=self._reals(lists.distances[pairs]),
             harmonics=self._reals(values),
             harmonic_gradients=self._reals(gradients),
-            species=self._integers(self._species_index(numbers)),
-            frame=self._integers(np.repeat(np.arange(len(frames)), [len(f) for f in frames])),
-            volumes=self._reals(np.array([_volume(frame) for frame in frames])),
+            species=self._integers(lists.species[atoms]),
+            neighbour_species=self._integers(lists.species[neighbours]),
+            frame=self._integers(lists.frames[atoms]),
+            volumes=self._reals(lists.volumes),
         )
 
     def _pairs(
@@ -180,8 +254,7 @@ class PairBuilder:
         )
         if len(distance) and distance.min() < SHORTEST_DISTANCE:
             raise LearnerError(f"frame {number}: two atoms lie at the same place")
-        # A fixed order makes sums, and so results, the same from run to run.
-        order = np.lexsort((vector[:, 2], vector[:, 1], vector[:, 0], j, i))
+        order = _pair_order(i.astype(np.int64) * len(frame) + j, vector)
         return (
             i[order].astype(np.int64),
             j[order].astype(np.int64),
@@ -209,6 +282,22 @@ class PairBuilder:
 
     def _integers(self, array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array, device=self._device)
+
+
+def _pair_order(atoms: NDArray[np.int64], vectors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Order of pairs by centre, neighbour, and vector: a fixed one, so that sums repeat.
+
+    Parameters
+    ----------
+    atoms
+        One number for each pair of centre and neighbour.
+    """
+    order = np.argsort(atoms)
+    found = atoms[order]
+    if (found[1:] == found[:-1]).any():
+        # several images of one atom: only their vectors tell them apart, at more cost
+        order = np.lexsort((vectors[:, 2], vectors[:, 1], vectors[:, 0], atoms))
+    return order
 
 
 def _volume(frame: Atoms) -> float:

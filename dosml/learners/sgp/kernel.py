@@ -4,11 +4,18 @@ The kernel of two environments with the same centre species is (p . p')^zeta of 
 descriptors, and 0 for different species. With E = sum_i e_i, F = -dE/dR and the stress
 (1/V) dE/d(strain) the blocks K_uE, K_uF and K_uS follow by the chain rule. They depend on the
 frames alone, so one pass over the frames serves every label set.
+
+Normalised descriptors of one metal differ little: the singular values of those of 2700 inducing
+environments fall over twelve orders, and 148 of 270 are above `THIN` times the largest. Where
+it saves work, inducing descriptors are therefore kept as coefficients times few orthonormal rows,
+p_u = C_u U, and gradients are projected on these rows before they meet all p_u. An inducing
+environment need not be one of an atom, so what `thinned` drops is no error: it moves the inducing
+environments by 1e-8, in K_uu and in all rows alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +31,45 @@ if TYPE_CHECKING:
 
 #: Cartesian index pairs in ase's Voigt order.
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+#: Singular values below this share of the largest are dropped.
+THIN = 1e-8
+#: Share of the operations above which factors are not worth their projection; inducing
+#: environments per feature below which that is so without looking.
+_WORTH, _FEWEST = 0.8, 3
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Descriptors as a product.
+
+    Attributes
+    ----------
+    coefficients
+        Shape (m, rank).
+    basis
+        Orthonormal rows, shape (rank, n_features).
+    """
+
+    coefficients: torch.Tensor
+    basis: torch.Tensor
+
+
+def factorised(block: torch.Tensor) -> Factors | None:
+    """Factors of descriptors up to `THIN`; None where the plain product is cheaper.
+
+    Parameters
+    ----------
+    block
+        Shape (m, n_features), double precision.
+    """
+    count, n_features = block.shape
+    if count < _FEWEST * n_features:
+        return None
+    left, values, right = torch.linalg.svd(block, full_matrices=False)
+    rank = int((values > THIN * values[0]).sum())
+    if rank * (count + n_features) > _WORTH * count * n_features:
+        return None
+    return Factors(left[:, :rank] * values[:rank], right[:rank])
 
 
 @dataclass(frozen=True)
@@ -38,10 +84,13 @@ class Inducing:
     origins
         Where each comes from: (number of the training frame, number of the atom), shapes
         (m_s, 2), in the order of choice.
+    factors
+        Of the descriptors of each species, None where there are none; empty if none are known.
     """
 
     descriptors: tuple[torch.Tensor, ...]
     origins: tuple[NDArray[np.int64], ...]
+    factors: tuple[Factors | None, ...] = ()
 
     @property
     def size(self) -> int:
@@ -55,6 +104,18 @@ class Inducing:
             out.append(slice(start, start + int(block.shape[0])))
             start = out[-1].stop
         return out
+
+    def thinned(self) -> Inducing:
+        """Give the same environments but for what their factors drop, with the factors."""
+        factors = tuple(map(factorised, self.descriptors))
+        return replace(
+            self,
+            descriptors=tuple(
+                block if one is None else one.coefficients @ one.basis
+                for block, one in zip(self.descriptors, factors, strict=True)
+            ),
+            factors=factors,
+        )
 
     def gram(self, zeta: int) -> torch.Tensor:
         """K_uu at signal 1 in double precision, shape (M, M)."""
@@ -137,7 +198,8 @@ def kernel_rows(
     forces = envs.values.new_zeros((batch.n_atoms, 3, m))
     stresses = envs.values.new_zeros((batch.n_frames, 6, m)) if stress else None
     step = max(1, chunk_elements // (3 * max(m, descriptor.n_features)))
-    for s, where in enumerate(inducing.columns()):
+    all_factors = inducing.factors or (None,) * len(inducing.descriptors)
+    for s, (where, factors) in enumerate(zip(inducing.columns(), all_factors, strict=True)):
         atoms = torch.nonzero(batch.species == s)[:, 0]
         block = inducing.descriptors[s].to(dtype)
         if len(atoms) == 0 or block.shape[0] == 0:
@@ -145,7 +207,9 @@ def kernel_rows(
         # rows of atoms of other species stay unused
         slope = block.new_zeros((batch.n_atoms, block.shape[0]))
         slope[atoms] = zeta * (envs.values[atoms] @ block.T) ** (zeta - 1)
-        own = envs.values.new_zeros((batch.n_atoms, 9 if stress else 3, descriptor.n_features))
+        basis = None if factors is None else factors.basis.to(dtype)
+        coefficients = block if factors is None else factors.coefficients.to(dtype)
+        own = block.new_zeros((batch.n_atoms, 9 if stress else 3, coefficients.shape[1]))
         target = forces[:, :, where]
         pairs = torch.nonzero(batch.species[batch.centre] == s)[:, 0]
         for start in range(0, len(pairs), step):
@@ -154,6 +218,8 @@ def kernel_rows(
             if descriptor.n_species > 1:
                 chunk = pairs[chunk]
             gradient = descriptor.pair_gradients(batch, envs, chunk)
+            if basis is not None:
+                gradient = gradient @ basis.T
             centre = batch.centre[chunk]
             own[:, :3].index_add_(0, centre, gradient)
             if stress:
@@ -162,10 +228,10 @@ def kernel_rows(
                     [gradient[:, a] * vectors[:, b, None] for a, b in VOIGT], dim=1
                 )
                 own[:, 3:].index_add_(0, centre, strain)
-            rows = (gradient.flatten(0, 1) @ block.T).view(-1, 3, block.shape[0])
+            rows = (gradient.flatten(0, 1) @ coefficients.T).view(-1, 3, block.shape[0])
             rows *= slope[centre][:, None, :]
             target.index_add_(0, batch.neighbour[chunk], rows, alpha=-1)
-        own_rows = (own[atoms] @ block.T) * slope[atoms][:, None, :]
+        own_rows = (own[atoms] @ coefficients.T) * slope[atoms][:, None, :]
         target[atoms] += own_rows[:, :3]
         if stresses is not None:
             stresses[:, :, where].index_add_(0, batch.frame[atoms], own_rows[:, 3:])

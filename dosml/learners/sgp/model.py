@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from dosml.learners.sgp.geometry import PairBatch
     from dosml.learners.sgp.trained import SgpModel, SharedBasis
 
-#: Atoms per batch at prediction.
+#: Atoms per batch at prediction, and of a batch at a time: near the caches of a CPU.
 _ATOMS_PER_BATCH = 256
+_ATOMS_AT_A_TIME = {"cpu": 128, "cuda": 4096}
 
 
 class SgpModels:
@@ -101,14 +102,16 @@ class SgpModels:
         force_spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
         sizes = [len(frame) for frame in frames]
         for part in frame_slices(sizes, _ATOMS_PER_BATCH):
-            batch = self._builder.build(frames[part], part.start)
-            envs = self._descriptor.environments(batch)
-            energy, force, stress = self._mean(batch, envs)
+            energy, force, stress = self._mean(frames[part], part.start)
             cuts = np.cumsum(sizes[part])[:-1]
             for k in range(n_sets):
                 energies[k] = np.concatenate([energies[k], energy[k]])
                 forces[k].extend(np.split(force[k], cuts))
                 stresses[k].append(stress[k])
+            if not (uncertainties or force_uncertainties):
+                continue
+            batch = self._builder.build(frames[part], part.start)
+            envs = self._descriptor.environments(batch)
             if uncertainties:
                 for k, values in enumerate(self._atom_spread(batch, envs)):
                     spreads[k].extend(np.split(values, cuts))
@@ -209,24 +212,28 @@ class SgpModels:
         return energy, slope
 
     def _mean(
-        self, batch: PairBatch, envs: Environments
+        self, frames: Sequence[Atoms], first: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
-        local, slope = self._local(envs, batch)
-        n_sets = len(self.models)
-        alone = (envs.values.abs().sum(dim=1) == 0).long()
-        per_atom = local + self._baselines[:, batch.species, alone]
-        energies = per_atom.new_zeros((n_sets, batch.n_frames))
-        energies.index_add_(1, batch.frame, per_atom)
-        pulled = self._descriptor.pull_back(batch, envs, slope)
-        forces = pulled.new_zeros((n_sets, batch.n_atoms, 3))
-        forces.index_add_(1, batch.centre, pulled)
-        forces.index_add_(1, batch.neighbour, pulled, alpha=-1)
-        vectors = batch.vectors
-        strain = torch.stack([pulled[:, :, a] * vectors[:, b] for a, b in VOIGT], dim=2)
-        virial = strain.new_zeros((n_sets, batch.n_frames, 6))
-        virial.index_add_(1, batch.frame[batch.centre], strain)
-        volumes = batch.volumes
+        n_sets, n_atoms = len(self.models), sum(map(len, frames))
+        energies = self._baselines.new_zeros((n_sets, len(frames)))
+        forces = energies.new_zeros((n_sets, n_atoms, 3))
+        virial = energies.new_zeros((n_sets, len(frames), 6))
+        volumes = energies.new_zeros(len(frames))
+        at_a_time = _ATOMS_AT_A_TIME[self._baselines.device.type]
+        for atoms, batch in self._builder.parts(frames, first, at_a_time):
+            envs = self._descriptor.environments(batch)
+            local, slope = self._local(envs, batch)
+            alone = (envs.values.abs().sum(dim=1) == 0).long()
+            per_atom = local + self._baselines[:, batch.species, alone]
+            energies.index_add_(1, batch.frame, per_atom)
+            pulled = self._descriptor.pull_back(batch, envs, slope)
+            forces[:, atoms].index_add_(1, batch.centre, pulled)
+            forces.index_add_(1, batch.neighbour, pulled, alpha=-1)
+            vectors = batch.vectors
+            strain = torch.stack([pulled[:, :, a] * vectors[:, b] for a, b in VOIGT], dim=2)
+            virial.index_add_(1, batch.frame[batch.centre], strain)
+            volumes = batch.volumes
         stresses = virial / torch.where(volumes > 0, volumes, torch.nan)[None, :, None]
         return energies.cpu().numpy(), forces.cpu().numpy(), stresses.cpu().numpy()
 

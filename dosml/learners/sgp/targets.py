@@ -99,6 +99,8 @@ class Targets:
         One per label set.
     stress
         Whether there are stress labels.
+    n_held
+        Frames that calibrate the variances.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Targets:
         self._held = held_frames(
             np.array([np.sqrt(np.mean(np.square(force))) for force in label_sets[0].forces])
         )
+        self.n_held = int(self._held.sum())
         self.stress = label_sets[0].stresses is not None
 
     def rows(
