@@ -1,10 +1,10 @@
 """Does weak supervision help where data are few? An ablation on PBE labels of Ti and Cu.
 
-    python benchmarks/cartesian_weak.py OUT [--metals Ti,Cu] [--frames 9,27] [--weight 1]
+    python benchmarks/cartesian_weak.py OUT [--metals Ti,Cu] [--frames 9,27] [--weights 1,10]
 
 cace on 9 and 27 training frames at 0.2 eV, with labels of energies alone and of energies and
-forces, for every form of weak supervision; OUT/weak.csv holds the force % error on the held-out
-frames and the change from the training without it, on the same frames (paired).
+forces, for every form and weight of weak supervision; OUT/weak.csv holds the force % error on the
+held-out frames and the change from the training without it, on the same frames (paired).
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--metals", default="Ti,Cu")
     parser.add_argument("--frames", default="9,27")
-    parser.add_argument("--weight", type=float, default=1.0)
+    parser.add_argument("--weights", default="1,10")
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
+    weights = [float(one) for one in given.weights.split(",")]
+    trained = [(form, one) for form in FORMS for one in (weights if form != "none" else [0.0])]
     for metal in given.metals.split(","):
         data = reference_dataset(metal)
         test = data.take(data.test)
@@ -57,13 +59,13 @@ def main() -> None:
             train = data.take([data.train[int(n * step)] for n in range(count)])
             for forces in (False, True):
                 before = None
-                for form in FORMS:
+                for form, weight in trained:
                     options = {
                         **OPTIONS,
                         "epochs": EPOCHS.get(count, 150),
                         "force_weight": float(forces),
                         "weak": form,
-                        "weak_weight": given.weight,
+                        "weak_weight": weight,
                     }
                     began = time.process_time()
                     models = make_learner("cace", options).fit(train.frames, train.label_sets[:1])
@@ -77,6 +79,7 @@ def main() -> None:
                             "frames": count,
                             "labels": "energies, forces" if forces else "energies",
                             "weak": form,
+                            "weight": weight,
                             **error_columns("force_percent", sums, test.tiers),
                             "change_low": change.low,
                             "change_high": change.high,

@@ -39,7 +39,7 @@ RUNS = {
     ),
     "evaluate": (
         "dosml evaluate reference --metal Cu --model ase:ase.calculators.emt:EMT",
-        "dosml-evaluate-Cu",
+        "dosml-evaluate-Cu-EMT",
     ),
     "train": ("dosml train ti-pbe --label-sets sigma_0.2,sigma_2 --out train-Ti", "train-Ti"),
     "learning-curve": (

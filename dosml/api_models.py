@@ -32,7 +32,7 @@ def label_more(
     progress
         Whether to print lines and progress bars.
     options
-        Such as `frames=12`, `batch=4`, `random=3`, `out="folder"`.
+        Such as `add=12`, `batch=4`, `random=3`, `out="folder"`.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def structures(target: str, *, progress: bool = False, **options: Any) -> Search
     Parameters
     ----------
     target
-        A cluster ("Ti13"), or a metal ("Ti") with `cell=4`.
+        A cluster ("Ti13"), or a metal ("Ti") with `atoms=4`.
     progress
         Whether to print lines and progress bars.
     options

@@ -9,7 +9,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
-from dosml.errors import CampaignLockedError, CampaignMismatchError, InputError
+from dosml.errors import CampaignLockedError, CampaignMismatchError, EngineError, InputError
 from dosml.files import FileLock, open_plain
 from dosml.records import CAMPAIGN, CampaignRecord, note_files, read_record, write_record
 from dosml.version import __version__
@@ -38,6 +38,8 @@ OWN_NAMES = frozenset(
 )
 #: Their endings; folders have none.
 OWN_ENDINGS = frozenset(("", ".csv", ".html", ".json", ".npz", ".parquet", ".pdf", ".png", ".zip"))
+#: What opening a folder writes, before anything is computed.
+_AT_ONCE = frozenset((CAMPAIGN, "campaign.lock", LOG_NAME, "run.json", "run.lock"))
 logger = logging.getLogger("dosml")
 
 
@@ -62,6 +64,7 @@ class Campaign:
         self._names = tuple(names)
         self._lock = FileLock(folder / "campaign.lock")
         self._handler: logging.Handler | None = None
+        self._new = False
 
     @property
     def log_path(self) -> Path:
@@ -82,6 +85,7 @@ class Campaign:
             If the folder holds another study.
         """
         try:
+            self._new = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / RECORD).exists():
                 check_free(self.folder, self._names)
@@ -109,14 +113,27 @@ class Campaign:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the traceback of a failed run to the log and let go of the folder."""
+        """Write the traceback of a failed run to the log and let go of the folder.
+
+        A folder that was made for a run which was refused before it computed anything goes.
+        """
         if error is not None:
             logger.error("the run ended early", exc_info=error)
         if self._handler is not None:
             logger.removeHandler(self._handler)
             self._handler.close()
             self._handler = None
+        if self._new and isinstance(error, (InputError, EngineError)):
+            with contextlib.suppress(OSError):
+                self._remove_if_empty()
         self._lock.release()
+
+    def _remove_if_empty(self) -> None:
+        found = list(self.folder.iterdir())
+        if all(path.name in _AT_ONCE for path in found):
+            for path in found:
+                path.unlink()
+            self.folder.rmdir()
 
     def record(self, run: Mapping[str, object]) -> None:
         """Keep the settings of the latest run beside the subject, and what is known of files."""

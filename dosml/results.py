@@ -18,6 +18,7 @@ from dosml.files import inside
 from dosml.learners.registry import load_model
 from dosml.records import read_record
 from dosml.relabel.dataset import load as load_labels
+from dosml.relabel.own_d import own_d
 from dosml.studies.scan import LABEL_SETS, MODELS_FILE, ModelsRecord
 
 if TYPE_CHECKING:
@@ -94,8 +95,12 @@ class Scan:
 
     @property
     def dos(self) -> dict[str, ElectronicDos | None]:
-        """Mean density of states of each label set; None where the labels have none."""
-        return {labels.name: labels.dos for labels in self.dataset.label_sets}
+        """Mean density of states of each label set; None where the labels have none.
+
+        Elements without a d shell have no d states.
+        """
+        data = self.dataset
+        return {one.name: own_d(one.dos, data.elements) for one in data.label_sets}
 
     @property
     def models(self) -> Models:

@@ -28,7 +28,7 @@ from dosml.limits import (
     comma_list,
 )
 from dosml.paths import UserPath  # noqa: TC001 - pydantic reads it at run time
-from dosml.relabel.execution.settings import RunSettings, split_run_settings
+from dosml.relabel.execution.settings import RunSettings, config_files, split_run_settings
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
@@ -134,6 +134,17 @@ class TrainingSettings(BaseModel):
         return [make_learner(name, options[name], workers=self.workers) for name in self.learner]
 
 
+def default_folder(command: str, name: str, labels: str | None) -> Path:
+    """Folder of a study that was given none.
+
+    Labels that are made have their name in it: the same command on a metal with labels of its own
+    and with these are two studies, side by side.
+    """
+    own = "" if labels is None else Path(labels).resolve().name
+    source = own and f"-{own.removeprefix('dosml-')}"
+    return Path(f"dosml-{command}-{name}{source}")
+
+
 def join_numbers(values: Sequence[float]) -> str:
     """Write numbers as a comma list."""
     return ",".join(f"{value:g}" for value in values)
@@ -168,9 +179,8 @@ def join_settings(
     InputError
         If a file cannot be read, a key is unknown or a value cannot be used.
     """
-    paths = [config] if isinstance(config, Path) else list(config or ())
     values: dict[str, Any] = {}
-    for path in paths:
+    for path in config_files(config):
         values |= read_values(model, path)
     values.update({key: value for key, value in options.items() if value is not None})
     if required is not None and values.get(required) in (None, [], ()):
@@ -210,6 +220,8 @@ def first_message(error: ValidationError, model: type[BaseModel]) -> str:
     """Say in one line which option cannot be used, and why."""
     first = error.errors()[0]
     own = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+    if first["type"] in {"int_parsing", "float_parsing"} and "," in first["input"]:
+        own = "this command takes one number"
     if own.startswith("--") or not first["loc"]:
         return own or str(first["msg"])
     name = str(first["loc"][0])

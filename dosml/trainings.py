@@ -11,7 +11,6 @@ FOLDER/trainings/                         what a peer needs to continue a traini
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,14 @@ import numpy as np
 from pydantic import Field
 
 from dosml.analysis.statistics.results import HeldOut
+from dosml.clock import Clock
 from dosml.errors import DamagedFileError, LearnerError
 from dosml.files import file_hash, read_npz, whole_file
 from dosml.learners.base import FollowsFrames, KeepsTrainings, Prediction, check_prediction
 from dosml.learners.judgement import with_judgement
 from dosml.records import Record, plain_values
 from dosml.relabel.store import content_hash
+from dosml.training_places import for_a_worker
 from dosml.version import __version__
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 #: Raised when the same learner, labels and frames would be kept in another way.
 FORMAT = 1
 PREDICTIONS = "predictions.npz"
-#: So many trainings are sooner done one by one than workers have started.
-FEW = 3
 
 
 class _TrainingRecord(Record):
@@ -283,13 +282,12 @@ class TrainingStore:
     def _run(
         self, tasks: Sequence[TrainingTask], runner: Runner
     ) -> Iterator[tuple[TrainingTask, str | None]]:
-        def is_here(task: TrainingTask) -> bool:
-            # a peer starts processes of its own, as many as there are cores here
-            return runner.local and (len(tasks) <= FEW or isinstance(task.learner, KeepsTrainings))
-
-        for task in filter(is_here, tasks):
-            yield task, try_one(task)
-        yield from runner.run(try_one, (task for task in tasks if not is_here(task)))
+        given = [(task, for_a_worker(task.learner, runner, len(tasks))) for task in tasks]
+        for task, learner in given:
+            if learner is None:
+                yield task, try_one(task)
+        there = [replace(task, learner=learner) for task, learner in given if learner is not None]
+        yield from runner.run(try_one, there)
 
     def _made(self, task: TrainingTask) -> Training:
         found = _read(task.place, task)
@@ -336,10 +334,11 @@ def train_one(task: TrainingTask, tell: Progress | None = None) -> None:
     learner = task.learner
     if isinstance(learner, KeepsTrainings):
         learner = learner.at(task.place.parent / "trainings")
-    began = time.process_time()
+    clock = Clock()
     fitted = learner.fit(task.data.frames, task.data.label_sets, progress=tell)
-    cpu = time.process_time() - began
+    cpu = clock.processor
     predictions = fitted.predict(task.test)
+    cost = {"seconds_in_all": clock.wall, "cpu_seconds_in_all": clock.processor}
     for name, prediction in zip(task.data.names, predictions, strict=True):
         try:
             check_prediction(prediction, [len(frame) for frame in task.test])
@@ -352,7 +351,7 @@ def train_one(task: TrainingTask, tell: Progress | None = None) -> None:
             with whole_file(model) as path:
                 fitted.save(path, number)
             hashes[name] = file_hash(model)
-    facts = [{"cpu_seconds": cpu, **plain_values(one)} for one in fitted.facts()]
+    facts = [{"cpu_seconds": cpu, **plain_values(one), **cost} for one in fitted.facts()]
     record = _TrainingRecord(
         learner=learner.fingerprint(), suffix=fitted.suffix, facts=facts, models=hashes
     )

@@ -106,10 +106,15 @@ def element(symbol: str) -> Element:
 
 
 def _unknown(symbol: str) -> str:
+    from ase.data import atomic_numbers
+
     folded = {name.casefold(): name for name in ELEMENTS}
     near = difflib.get_close_matches(symbol.casefold(), folded, n=1, cutoff=0.5)
     hint = f" (did you mean {folded[near[0]]}?)" if near else ""
-    return f"unknown element {symbol!r}{hint}: the metals are {' '.join(ELEMENTS)}"
+    what = f"{symbol} is none of the metals that are known by name"
+    if symbol not in atomic_numbers:
+        what = f"unknown element {symbol!r}{hint}"
+    return f"{what}: these are {' '.join(ELEMENTS)}"
 
 
 def valence_electrons(symbol: str, zval: float) -> float:

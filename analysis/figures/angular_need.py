@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dosml.analysis.figures.style import new_figure, panels_legend
+from dosml.analysis.figures.style import (
+    log_ordinate,
+    new_figure,
+    panels_legend,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +31,6 @@ def angular_need_figure(points: pd.DataFrame, needs: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         Draw inside `dosml.analysis.figures.style.house_style`.
     """
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
     metals = list(dict.fromkeys(points["metal"]))
     settings = list(dict.fromkeys(points["setting"]))
     columns = min(4, len(metals))
@@ -50,10 +52,7 @@ def angular_need_figure(points: pd.DataFrame, needs: pd.DataFrame) -> Figure:
             need = found[metal, kind, setting]
             axes.plot(need, y[x == need], "o", ms=8, mfc="none", mec=colour, mew=1)
         axes.set_title(metal)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
+        log_ordinate(axes)
         axes.set_xticks(sorted(set(points["l_max"])))
     for axes in panels[len(metals) :]:
         axes.set_visible(False)

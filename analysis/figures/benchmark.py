@@ -12,6 +12,7 @@ from dosml.analysis.figures.style import (
     LINE_COLOUR,
     from_zero,
     legend_above,
+    log_ordinate,
     new_figure,
     plain,
     scale_colours,
@@ -62,9 +63,12 @@ def errors_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        One row per subject (column "subject") and learner, with the ends of its interval.
+        One row per subject (column "subject": a metal, or a metal at a σ) and learner, with the
+        ends of its interval.
     """
-    order = table.groupby("subject")[TARGET].median().sort_values().index.tolist()
+    hardness = table.groupby("metal")[TARGET].transform("median")
+    by_metal = table.assign(hardness=hardness).sort_values(["hardness", "metal", "sigma_ev"])
+    order = by_metal["subject"].drop_duplicates().tolist()
     place = {name: k for k, name in enumerate(order)}
     figure = new_figure(max(4.8, 0.45 * len(order) + 2.0), 3.6)
     axes = figure.subplots()
@@ -79,7 +83,8 @@ def errors_figure(table: pd.DataFrame) -> Figure:
         axes.errorbar(
             x + shift, y, bars, fmt=_MARKS[k % len(_MARKS)], ms=4, capsize=2, label=plain(learner)
         )
-    axes.set(yscale="log", ylabel="force error, 100 MAE/MAV (%)")
+    log_ordinate(axes)
+    axes.set_ylabel("force error, 100 MAE/MAV (%)")
     axes.set_xticks(range(len(order)), [plain(one) for one in order], rotation=0)
     if len(order) > 8:
         axes.tick_params(axis="x", rotation=90)
@@ -137,13 +142,17 @@ def softening_figure(table: pd.DataFrame, dos: pd.DataFrame) -> Figure:
     return figure
 
 
-def why_figure(table: pd.DataFrame) -> Figure:
-    """Draw the force error against unsmeared chi_4, one panel per learner, every metal by name.
+def why_figure(
+    table: pd.DataFrame, column: str = TARGET, heading: str = "force error (%)"
+) -> Figure:
+    """Draw a number against unsmeared chi_4, one panel per learner, every metal by name.
 
     Parameters
     ----------
     table
         One row per metal and learner, joined with the measures.
+    column, heading
+        The number, above 0, and what it is called.
     """
     learners = list(dict.fromkeys(table["learner"]))
     columns = min(3, len(learners))
@@ -151,16 +160,17 @@ def why_figure(table: pd.DataFrame) -> Figure:
     figure = new_figure(2.5 * columns + 0.4, 2.5 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for axes, learner in zip(panels, learners, strict=False):
-        part = table[table["learner"] == learner].dropna(subset=[PRIMARY, TARGET])
-        axes.plot(part[PRIMARY], part[TARGET], "o", ms=4, color="C0")
-        axes.set(yscale="log")
-        axes.set_title(plain(learner), fontsize=8)
+        part = table[table["learner"] == learner].dropna(subset=[PRIMARY, column])
+        axes.plot(part[PRIMARY], part[column], "o", ms=4, color="C0")
         axes.margins(x=0.12, y=0.12)
-        name_points(axes, part[PRIMARY], part[TARGET], list(part["metal"]))
+        log_ordinate(axes)
+        axes.set_title(plain(learner), fontsize=8)
+        name_points(axes, part[PRIMARY], part[column], list(part["metal"]))
     for axes in panels[::columns]:
-        axes.set_ylabel("force error (%)", fontsize=8)
+        axes.set_ylabel(heading, fontsize=8)
     for axes in panels[max(0, len(learners) - columns) : len(learners)]:
         axes.set_xlabel(as_mathtext("unsmeared chi_4 ((states/atom)²/eV)"), fontsize=8)
+        axes.tick_params(labelbottom=True)  # also above an empty place
     for axes in panels[len(learners) :]:
         axes.set_visible(False)
     return figure
@@ -168,11 +178,14 @@ def why_figure(table: pd.DataFrame) -> Figure:
 
 def curves_figure(table: pd.DataFrame) -> Figure:
     """Draw the force error against training frames, one panel per learner."""
+    from matplotlib.ticker import NullLocator
+
     learners = list(dict.fromkeys(table["learner"]))
     columns = min(3, len(learners))
     rows = -(-len(learners) // columns)
     figure = new_figure(3.0 * columns + 0.4, 2.7 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    sizes = np.unique(table["n_train"].to_numpy(int))
     for axes, learner in zip(panels, learners, strict=False):
         mine = table[table["learner"] == learner]
         for k, (subject, unsorted) in enumerate(mine.groupby("subject")):
@@ -184,8 +197,11 @@ def curves_figure(table: pd.DataFrame) -> Figure:
                 ms=4,
                 label=plain(str(subject)),
             )
-        axes.set(xscale="log", yscale="log", xlabel="training frames")
+        axes.set(xscale="log", xlabel="training frames")
+        axes.set_xticks(sizes, [str(one) for one in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
         legend_above(axes, plain(learner))
+    log_ordinate(panels[0])  # all share it
     for axes in panels[::columns]:
         axes.set_ylabel("force error, 100 MAE/MAV (%)")
     for axes in panels[len(learners) :]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: eV per atom: what is smaller is round-off of total energies.
 SMALLEST = 1e-7
+#: Colours of sources: those of the style, and one more for the eighth.
+_SOURCES = (*(f"C{n}" for n in range(7)), "#8c8c8c")
 _CHI = "chi_4_states2_per_ev_atom2"
 _COLUMNS = 2
 
@@ -84,7 +86,7 @@ def order_figure(orders: pd.DataFrame) -> Figure:
     for axes in panels[len(subjects) :]:
         axes.set_visible(False)
     figure.supxlabel("bodies k", fontsize=9)
-    figure.supylabel("mean |E_k| (eV/atom)", fontsize=9)
+    figure.supylabel("mean $|E_k|$ (eV/atom)", fontsize=9)
     panels_legend(figure, panels[: len(subjects)])
     return figure
 
@@ -145,7 +147,7 @@ def _looks(lines: list[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]
         mark = "os^Dv<>p"[sources.index(source) % 8]
         several = len(settings) > 1
         looks[source, setting] = {
-            "color": by_setting[setting] if several else f"C{sources.index(source) % 8}",
+            "color": by_setting[setting] if several else _SOURCES[sources.index(source) % 8],
             "marker": mark,
             "ms": 4,
             "lw": 1.3 if alone or source == sources[0] else 0.9,

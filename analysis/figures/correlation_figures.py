@@ -9,7 +9,7 @@ import numpy as np
 
 from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import LINE_COLOUR, new_figure
-from dosml.analysis.statistics.correlation import informative
+from dosml.analysis.statistics.correlation import informative, which_inform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,12 +109,14 @@ def forest_figure(ranking: pd.DataFrame, *, labels: Mapping[str, str] | None = N
     figure = new_figure(7.2, 1.4 + 0.34 * count)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     place = np.arange(count)[::-1]
-    r = ranking["pearson"].to_numpy(float)
+    told = which_inform(ranking)
+    r = np.where(told, ranking["pearson"].to_numpy(float), np.nan)
+    partial = np.where(told, ranking["partial"].to_numpy(float), np.nan)
     ends = ranking[["pearson_low", "pearson_high"]].to_numpy(float)
     bars = np.nan_to_num(np.clip([r - ends[:, 0], ends[:, 1] - r], 0, None))
     left.axvline(0, color=LINE_COLOUR, lw=0.8)
     left.errorbar(r, place, xerr=bars, fmt="o", color="C0", capsize=2, lw=1.2, label="r, 95 %")
-    left.plot(ranking["partial"], place - 0.2, "D", ms=3.5, color="C1", label="partial r")
+    left.plot(partial, place - 0.2, "D", ms=3.5, color="C1", label="partial r")
     left.set(xlim=(-1.02, 1.02), xlabel="correlation")
     left.set_yticks(
         place,

@@ -9,6 +9,7 @@ import numpy as np
 from dosml.analysis.figures.point_names import name_points
 from dosml.analysis.figures.style import (
     LINE_COLOUR,
+    MOST_VECTORS,
     TIER_COLOURS,
     from_zero,
     legend_above,
@@ -191,7 +192,8 @@ def parity_figure(scan: ScanData) -> Figure:
             new = np.concatenate([setting.held_out.forces_predicted[i].ravel() for i in chosen])
             every = max(1, round(len(old) * len(tiers) / PARITY_POINTS))
             colour = TIER_COLOURS.get(tier, f"C{len(tiers) - k - 1}")
-            look: dict[str, Any] = {"color": colour, "ms": 2, "alpha": 0.6, "rasterized": True}
+            look: dict[str, Any] = {"color": colour, "ms": 2, "alpha": 0.6}
+            look["rasterized"] = len(old) > every * MOST_VECTORS
             axes.plot(old[::every], new[::every], ".", label=plain(tier), **look)
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
         axes.locator_params(nbins=4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.figures.style import legend_above, new_figure, plain
+from dosml.analysis.figures.style import new_figure, plain
 from dosml.analysis.statistics.hard_frames import RANDOM
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ def hard_frames_figure(table: pd.DataFrame) -> Figure:
         Rows of `dosml.analysis.statistics.hard_frames.curve_rows`.
     """
     names, parts = (list(dict.fromkeys(table[one])) for one in ("label_set", "held_out"))
-    figure = new_figure(min(7.2, 3.6 * len(names)), 3.1 * len(parts))
+    figure = new_figure(min(7.2, 3.6 * len(names)), 2.7 * len(parts) + 0.4)
     panels = figure.subplots(len(parts), len(names), squeeze=False)
-    for axes, (part, name) in zip(panels.flat, itertools.product(parts, names), strict=True):
+    places = itertools.product(range(len(parts)), range(len(names)))
+    for axes, (row, column) in zip(panels.flat, places, strict=True):
+        part, name = parts[row], names[column]
         mine = table[(table["label_set"] == name) & (table["held_out"] == part)]
         drawn = mine[mine["curve"].str.startswith(RANDOM)]
         for _, draw in drawn.groupby("curve"):
@@ -44,6 +46,12 @@ def hard_frames_figure(table: pd.DataFrame) -> Figure:
         axes.errorbar(
             hard["n_train"], middle, yerr=bars, fmt="o-", color="C0", capsize=2, label="hard"
         )
-        axes.set(xlabel="training frames", ylabel="force error, 100 MAE/MAV (%)", ylim=(0, None))
-        legend_above(axes, title=plain(f"{name}, held out: {part}"))
+        axes.set(ylim=(0, None), title=plain(f"{name}, {part}"))
+        axes.locator_params(axis="x", nbins=4, integer=True)
+        if row == len(parts) - 1:
+            axes.set_xlabel("training frames")
+        if column == 0:
+            axes.set_ylabel("force error (%)")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import new_figure, plain, scale_colours
+from dosml.analysis.figures.style import (
+    log_ordinate,
+    new_figure,
+    plain,
+    scale_colours,
+)
 from dosml.analysis.statistics.errors import Interval
 from dosml.analysis.statistics.learning_curves import fit_power_law
 
@@ -19,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Up to this many curves have colours of their own; more are coloured in order.
 _DISTINCT = 6
-#: Ranges of less than this ratio have evenly spaced ticks.
-_NEAR = 4
 _MARKERS = "os^Dv<>P"
 
 
@@ -49,7 +52,7 @@ def learning_curve_figure(
     matplotlib.figure.Figure
         Both axes logarithmic; draw inside `dosml.analysis.figures.style.house_style`.
     """
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import NullLocator
 
     groups = list(points.groupby(list(by), sort=True))
     figure = new_figure(4.8, 3.1 + 0.17 * len(groups))
@@ -84,17 +87,10 @@ def learning_curve_figure(
             line = np.geomspace(sizes.min(), sizes.max(), 50)
             axes.plot(line, law(line), color=colour, lw=1)
     ticks = np.unique(points["n_train"].to_numpy(float))
-    axes.set(xscale="log", yscale="log", xlabel="training frames N", ylabel=label)
+    axes.set(xscale="log", xlabel="training frames N", ylabel=label)
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    low, high = axes.get_ylim()
-    # decades and their parts are too far apart where errors are close to each other
-    near = high < _NEAR * low
-    axes.yaxis.set_major_locator(
-        MaxNLocator(6, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1, 1.5, 2, 3, 5, 7))
-    )
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_ordinate(axes)
     axes.set_title("error = a N$^{-b}$")
     figure.legend(loc="outside lower center")
     return figure

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.figures.style import LINE_COLOUR, TIER_COLOURS, new_figure
+from dosml.analysis.figures.style import (
+    LINE_COLOUR,
+    MOST_VECTORS,
+    TIER_COLOURS,
+    density_map,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +69,7 @@ def parity_figure(held: HeldOut, tiers: Sequence[str]) -> Figure:
     panels[2].set(title="Energies", xlabel="labelled (meV/atom)", ylabel="predicted (meV/atom)")
     if held.stresses is not None and held.stresses_predicted is not None:
         x, y = (_GPA * np.ravel(one) for one in (held.stresses, held.stresses_predicted))
-        panels[3].plot(x, y, ".", color="C0", ms=3, rasterized=True)
+        panels[3].plot(x, y, ".", color="C0", ms=3, rasterized=len(x) > MOST_VECTORS)
         _equal(panels[3], x, y)
         panels[3].set(title="Stresses", xlabel="labelled (GPa)", ylabel="predicted (GPa)")
     else:
@@ -83,7 +89,7 @@ def _density(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> None
         origin="lower",
         extent=(x_edges[0], x_edges[-1], y_edges[0], y_edges[-1]),
         aspect="auto",
-        cmap="viridis_r",
+        cmap=density_map(),
         norm=norm,
         interpolation="nearest",
     )

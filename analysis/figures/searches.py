@@ -23,7 +23,7 @@ _MEV = 1000.0
 
 
 def trace_figure(traces: Sequence[Trace], best: float) -> Figure:
-    """Draw the best value against calls: each search, and the mean of each prior.
+    """Draw the best value against calls: each search, and the median of each prior.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def trace_figure(traces: Sequence[Trace], best: float) -> Figure:
         for one in mine:
             axes.step(np.arange(1, len(one) + 1), one, color=f"C{k}", lw=0.6, alpha=0.5)
         length = min(map(len, mine))
-        middle = np.mean([one[:length] for one in mine], axis=0)
+        middle = np.median([one[:length] for one in mine], axis=0)
         axes.step(np.arange(1, length + 1), middle, color=f"C{k}", lw=1.8, label=plain(prior))
     axes.axhline(_MEV * CLOSE, color=LINE_COLOUR, lw=0.8, ls="--")
     axes.set_yscale("symlog", linthresh=_MEV * CLOSE)

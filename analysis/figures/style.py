@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 TIER_COLOURS = {"cold": "#0072B2", "warm": "#E69F00", "hot": "#CC79A7", "melt": "#D55E00"}
 #: Fermi level and reference lines.
 LINE_COLOUR = "#444444"
+#: More points than these of one colour are drawn as pixels, which do not follow a dark page.
+MOST_VECTORS = 1500
+#: Ranges of less than this ratio have evenly spaced ticks.
+_NEAR = 4
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,17 @@ def save_figures(
         ]
 
 
+def density_map() -> Colormap:
+    """Colours of a density of points, few to many, whose empty places show the paper.
+
+    They are the middle of viridis: its ends are as light as white paper and as dark as black.
+    """
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(mpl.colormaps["viridis"](np.linspace(0.8, 0.3, 256)))
+
+
 def scale_colours(count: int) -> list[tuple[float, float, float, float]]:
     """Colours of an ordered quantity (σ), dark to light, safe for the colour-blind."""
     import matplotlib as mpl
@@ -192,6 +208,21 @@ def panels_legend(figure: Figure, panels: Iterable[Axes], *, columns: int = 2) -
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+
+
+def log_ordinate(axes: Axes) -> None:
+    """Make the ordinate of what is drawn logarithmic, with plain numbers at its ticks."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    # decades and their parts are too far apart where values are close to each other
+    near = high < _NEAR * low
+    axes.yaxis.set_major_locator(
+        MaxNLocator(6, steps=[1, 2, 5, 10]) if near else LogLocator(subs=(1, 2, 5))
+    )
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def from_zero(axes: Axes) -> None:

@@ -13,6 +13,7 @@ from dosml.analysis.figures.style import (
     LINE_COLOUR,
     FigureRecord,
     from_zero,
+    log_ordinate,
     new_figure,
     plain,
     save_figures,
@@ -21,7 +22,8 @@ from dosml.analysis.figures.style import (
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY, ranked
 from dosml.analysis.measures.typography import as_mathtext
-from dosml.analysis.statistics.correlation import informative
+from dosml.analysis.statistics.correlation import informative, which_inform
+from dosml.analysis.statistics.d_block import in_d_block
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import TARGET, SurveyData
 
@@ -74,11 +76,7 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             primary_figure(survey),
         )
-    told = ranking is not None and any(
-        informative(low, high)
-        for low, high in zip(ranking["pearson_low"], ranking["pearson_high"], strict=True)
-    )
-    if ranking is not None and told:
+    if ranking is not None and which_inform(ranking).any():
         labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
         headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
         yield (
@@ -87,8 +85,9 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             (
                 f"Left: Pearson correlation of each DOS measure with the force error at {where}, "
                 f"with its 95 % bootstrap interval over metals, and the partial correlation with "
-                f"force MAV and melting point taken out. Right: mean error (points) for a metal "
-                f"left out, for the measure, for the baseline "
+                f"force MAV and melting point taken out; none where the interval runs "
+                f"from -1 to +1. Right: mean error (points) for a metal left out, for the measure, "
+                f"for the baseline "
                 f"{describe(ranking.attrs['baseline']).label} and for the mean of the other "
                 f"metals. Best prediction first."
             ),
@@ -121,7 +120,8 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             f"Change of the force error against {where}, metal by metal.",
             change_figure(survey),
         )
-    if all(len(_curve(one.dos, survey.reference)) for one in survey.campaigns):
+    known = all(len(_curve(one.dos, survey.reference)) for one in survey.campaigns)
+    if known and survey.with_d:
         yield (
             "d_dos_by_metal",
             "d density of states of every metal",
@@ -132,16 +132,17 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             ),
             dos_by_metal_figure(survey),
         )
-    yield (
-        "d_block",
-        "In the periodic table",
-        (
-            "Periods 4 to 6, groups 3 to 12, coloured by our force errors, the published ones "
-            "(NequIP, read from a figure, confidence medium) and measures of the d band. Grey "
-            "symbols: no value."
-        ),
-        d_block_figure(survey),
-    )
+    if in_d_block(survey):
+        yield (
+            "d_block",
+            "In the periodic table",
+            (
+                "Periods 4 to 6, groups 3 to 12, coloured by our force errors, the published ones "
+                "(NequIP, read from a figure, confidence medium) and measures of the d band. Grey "
+                "symbols: no value."
+            ),
+            d_block_figure(survey),
+        )
     figure = published_figure(survey)
     if figure is not None:
         yield (
@@ -159,8 +160,6 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
 
 def primary_figure(survey: SurveyData) -> Figure:
     """Draw the force error of every metal against the primary measure."""
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
     test = survey.primary
     assert test is not None
     rows = survey.own[survey.own["metal"].isin(test.metals)]
@@ -175,10 +174,8 @@ def primary_figure(survey: SurveyData) -> Figure:
     slope, start = np.polyfit(x, np.log(y), 1)
     line = np.linspace(x.min(), x.max(), 50)
     axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
-    axes.set(yscale="log", xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
+    log_ordinate(axes)
     # an r that may be anything is not shown
     told = f"r = {test.pearson:+.2f}, " if informative(*test.interval) else ""
     axes.set_title(f"ln(error): {told}n = {test.n}")

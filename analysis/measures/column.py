@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+#: Of a number in a sentence, behind its point.
+_MOST_DIGITS = 6
+
 
 @dataclass(frozen=True)
 class Column:
@@ -45,3 +48,16 @@ def number_text(value: object, digits: int) -> str:
         number = float(value)
         return "–" if math.isnan(number) else f"{number:.{digits}f}"
     return str(value)
+
+
+def from_to(first: float, last: float) -> str:
+    """Say between which numbers something goes, with two digits of the smaller one.
+
+    More where these would be equal: a step that is told is seen. "from 115 to 33".
+    """
+    smaller = min(abs(first), abs(last))
+    known = 0 < smaller < math.inf
+    digits = max(0, min(_MOST_DIGITS, 1 - math.floor(math.log10(smaller)))) if known else 2
+    while digits < _MOST_DIGITS and f"{first:.{digits}f}" == f"{last:.{digits}f}":
+        digits += 1
+    return f"from {first:.{digits}f} to {last:.{digits}f}"

@@ -16,13 +16,17 @@ _SYMBOLS = (
     (r"\bchi_([0-9l])\b", r"χ<sub>\1</sub>", r"$\\chi_\1$"),
     (r"\bl_max\b", "l<sub>max</sub>", r"$l_\\mathrm{max}$"),
     (r"\bN\^-b\b", "N<sup>−b</sup>", r"$N^{-b}$"),
+    (r"\bE_([kN])\b", r"E<sub>\1</sub>", r"$E_\1$"),
     (r"\bF0\b", "F<sub>0</sub>", r"$F_0$"),
 )
 
 #: Slash inside a unit, after which no line may break.
-_PER = re.compile(r"(?<=eV)/(?=[Åa])")
+_PER = re.compile(r"(?:(?<=eV)|(?<=\b1))/(?=[Åa])")
 #: Space between a number and its unit, where no line may break.
 _UNIT = re.compile(r"(?<=[\d)]) (?=(?:%|eV|meV|Å|e/atom|GPa|THz)(?![A-Za-z]))")
+#: Sign between a quantity and its value, and the hyphens in a scheme's name: no line ends there.
+_EQUALS = re.compile(r"(?<=σ) = (?=[\d.])")
+_SCHEME = re.compile(r"\bmethfessel-paxton(?:-(?=\d))?")
 
 
 def as_html(text: object) -> str:
@@ -34,6 +38,8 @@ def as_html(text: object) -> str:
         As it is printed in a terminal: "n_d(E_F)", "chi_4".
     """
     page = _PER.sub("/\u2060", _UNIT.sub("\u00a0", escape(str(text))))
+    page = _EQUALS.sub("\u00a0=\u00a0", page)
+    page = _SCHEME.sub(lambda found: found.group().replace("-", "\u2011"), page)
     for plain, html, _ in _SYMBOLS:
         page = re.sub(plain, html, page)
     return page

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from dosml.analysis.measures.column import Column
-from dosml.analysis.report.pages import new_section, picture, sortable_table
-from dosml.analysis.report.study_page import write_study_page
+from dosml.analysis.report.answer import Answer
+from dosml.analysis.report.pages import new_section, sortable_table
+from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.angular_need import RULE
 from dosml.analysis.statistics.label_noise import FACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    import pandas as pd
 
     from dosml.analysis.figures.style import FigureRecord
 
@@ -102,7 +103,7 @@ def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
 
 
 def write_need_report(
-    path: Path,
+    folder: Path,
     needs: pd.DataFrame,
     figures: Sequence[FigureRecord],
     *,
@@ -115,8 +116,8 @@ def write_need_report(
 
     Parameters
     ----------
-    path
-        The file.
+    folder
+        Of the study.
     needs
         One row per metal, kind and setting.
     figures
@@ -143,28 +144,40 @@ def write_need_report(
             "frames. What it needs beyond l = 0 is the geometry's."
         ),
     ]
-    section["findings"] = need_sentences(needs)
-    section["figures"] = [picture(one.title, one.caption, one.png) for one in figures]
+    headline, *rest = need_sentences(needs)
+    section["findings"] = rest[4:]
     shown = [c for c in _COLUMNS if c.name in needs.columns and needs[c.name].notna().any()]
     section["table"] = sortable_table(needs, shown)
     metals = ", ".join(dict.fromkeys(needs["metal"]))
-    return write_study_page(
-        path,
-        title="How much angular resolution do the forces need?",
-        lead=f"{metals}. Force error on held-out frames, 100 MAE/MAV, against the largest angular "
-        f"momentum of the learner {learner}.",
-        sections=[section],
-        warnings=warnings,
-        limits=[
+    noise = needs.get("label_noise_percent", pd.Series(dtype=float))
+    known = "not known" if noise.isna().all() else f"{noise.max():.2g} % of the forces at most"
+    answer = Answer(
+        question="How much angular resolution do the forces need?",
+        sentence=headline,
+        limits=(
             (
-                "One learner, one number of training frames, one seed: with more frames higher l "
-                "can pay that do not here."
+                f"One learner ({learner}), one draw of the training frames, one seed. Mesh noise "
+                f"of the labels: {known}."
             ),
             (
                 "The rule looks at errors, not at their intervals: steps of a tenth of the error "
                 "or less mean nothing."
             ),
-            *limits,
+        ),
+        findings=tuple(rest[:4]),
+        figure=figures[0].png.stem,
+    )
+    return write_study_report(
+        folder,
+        answer,
+        [section],
+        lead=f"{metals}. Force error on held-out frames, 100 MAE/MAV, against the largest angular "
+        f"momentum of the learner {learner}.",
+        figures=figures,
+        warnings=list(dict.fromkeys(line for line in warnings if line)),
+        limits=[
+            "With more training frames higher l can pay that do not here.",
+            *dict.fromkeys(limits),
         ],
         facts=facts,
     )

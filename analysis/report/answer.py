@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.measures.column import from_to
 from dosml.analysis.measures.columns import tier_column
 from dosml.analysis.statistics.electron_axis import chi_four, neutral_setting
 from dosml.analysis.statistics.label_noise import FACTOR, within_noise
@@ -190,7 +191,7 @@ def _axis_sentences(scan: ScanData, effects: list[_Effect]) -> list[str]:
         along = [one for one in effects if _axis(scan, one.setting) == axis]
         if along:
             best = _largest(along)
-            verdict = "" if best.shown else ", which shows no change"
+            verdict = "" if best.shown or math.isnan(best.low) else ", which shows no change"
             lines.append(
                 f"{axis.capitalize()} alone, {_step(scan, best.setting)}: {best.text}{verdict}."
             )
@@ -207,11 +208,13 @@ def _two_parts(scan: ScanData, table: pd.DataFrame, effects: list[_Effect]) -> l
         for part in ("mae", "mav")
     )
     text = (
-        f"In meV/Å, {_step(scan, best)}: the error (MAE) goes from {mae[0]:.0f} to {mae[1]:.0f}, "
-        f"the forces themselves (MAV) from {mav[0]:.0f} to {mav[1]:.0f}"
+        f"In meV/Å, {_step(scan, best)}: the error (MAE) goes {from_to(*mae)}, the forces "
+        f"themselves (MAV) {from_to(*mav)}"
     )
     if (mae[1] - mae[0]) * (rows[1]["force_percent_error"] - rows[0]["force_percent_error"]) < 0:
         text += "; the ratio moves against the error: it is the forces that change"
+    elif min(*mae, *mav) > 0 and abs(math.log(mav[1] / mav[0])) > abs(math.log(mae[1] / mae[0])):
+        text += "; the forces change more than the error"
     return [f"{text}."]
 
 
@@ -235,8 +238,8 @@ def _band(scan: ScanData, effects: list[_Effect]) -> list[str]:
         chi = [chi_four(scan.measures(one)) for one in (neutral, there)]
         return [
             (
-                f"{text}. Its response chi_4 goes from {chi[0]:.2f} to {chi[1]:.2f} "
-                f"(states/atom)²/eV from {electron_words(neutral.shift)} to "
+                f"{text}. Its response chi_4 goes {from_to(*chi)} (states/atom)²/eV "
+                f"from {electron_words(neutral.shift)} to "
                 f"{electron_words(there.shift)} at σ = {there.width:g} eV."
             )
         ]
@@ -246,8 +249,8 @@ def _band(scan: ScanData, effects: list[_Effect]) -> list[str]:
         return [f"{text}."]
     return [
         (
-            f"{text}. Its response with the smearing taken out goes from {values[0]:.1f} to "
-            f"{values[1]:.1f} states²/eV/atom² {_step(scan, there)}: only moving levels do that."
+            f"{text}. Its response with the smearing taken out goes {from_to(*values)} "
+            f"states²/eV/atom² {_step(scan, there)}: only moving levels do that."
         )
     ]
 
@@ -272,7 +275,8 @@ def _limits(scan: ScanData, table: pd.DataFrame) -> list[str]:
     engine, warning = (str(scan.facts.get(key, "")) for key in ("engine", "engine_warning"))
     if engine:
         first = warning.split(". ")[0].rstrip(".")
-        lines.append(f"Labels: {engine}{': ' if first else ''}{first}.")
+        first = first.removeprefix("Labels are ")  # said already
+        lines.append(f"Labels: {engine}{'; ' if first else ''}{first}.")
     noise = table["label_noise_percent"].to_numpy(float)
     if np.isnan(noise).all():
         lines.append("Mesh noise of the labels: not known, so its share in the errors is not.")

@@ -117,19 +117,22 @@ def _along(source: str, clusters: pd.DataFrame, axis: str, share: float) -> list
             if one.subject == subject
         }
         first = next(iter(mine.values()))
-        parts = [_change_words(one, _WORDS[name], share) for name, one in mine.items()]
-        sentences.append(
-            f"{source}, {subject or 'all subjects together'}, from {first.first} to {first.last}: "
-            f"{'; '.join(parts)} ({first.n} clusters)."
-        )
+        head = f"{source}, {subject or 'all subjects together'}, from {first.first} to {first.last}"
+        sizes = " and ".join(map(str, first.sizes))
+        # a sentence each: the first is the answer
+        sentences += [
+            f"{head}: {_change_words(one, _WORDS[name], share)} "
+            f"({one.n} clusters of {sizes} atoms)."
+            for name, one in mine.items()
+        ]
     return sentences
 
 
 #: Measure of a cluster -> what it is, in words, and the digits that it is given with.
 _WORDS = {
-    "tail": ("the last order over the largest one", ".2g"),
-    "force_remainder": ("what truncated sums lack of the forces, mean over K", ".2f"),
     "effective_body_order": ("bodies for {share:g} % of the binding energy", ".2f"),
+    "force_remainder": ("what truncated sums lack of the forces, mean over K", ".2f"),
+    "tail": ("the last order over the largest one", ".2g"),
 }
 
 

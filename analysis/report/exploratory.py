@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.survey_columns import describe
-from dosml.analysis.statistics.correlation import correlate, informative
+from dosml.analysis.statistics.correlation import correlate, informative, which_inform
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
 from dosml.errors import InputError
@@ -57,7 +57,10 @@ def elsewhere(survey: SurveyData) -> list[str]:
             name = f"on {target.removeprefix(f'{TARGET}_tier_')} frames alone"
         else:
             continue
-        top = group.iloc[int(np.argmax(np.abs(group["pearson"].to_numpy(float))))]
+        told = group[which_inform(group)]
+        if told.empty:
+            continue
+        top = told.iloc[int(np.argmax(np.abs(told["pearson"].to_numpy(float))))]
         parts.append(
             f"{name} {named(top)}, r = {top['pearson']:+.2f}, p {p_words(top['pearson_p_holm'])} "
             f"(n = {top['n']})"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.measures.column import from_to
 from dosml.analysis.statistics.angular_resolution import N_NULL
 from dosml.analysis.statistics.electron_axis import (
     chi_four,
@@ -127,7 +128,7 @@ def _two_parts(scan: ScanData, first: pd.Series, last: pd.Series, name: str) -> 
     steps = {key: math.log(last[key] / first[key]) for key in (mae, mav)}
     larger = "the error" if abs(steps[mae]) >= abs(steps[mav]) else "the size of the forces"
     return (
-        f"Of the two parts of that ratio, the MAE goes from {first[mae]:.4f} to {last[mae]:.4f} "
+        f"Of the two parts of that ratio, the MAE goes {from_to(first[mae], last[mae])} "
         f"eV/Å ({100 * math.expm1(steps[mae]):+.1f} %) and the MAV from {first[mav]:.3f} to "
         f"{last[mav]:.3f} eV/Å ({100 * math.expm1(steps[mav]):+.1f} %) between "
         f"{scan.name(scan.reference)} and {name}; on a logarithmic scale {larger} moves more."
@@ -163,7 +164,7 @@ def _electrons(scan: ScanData, start: SettingResult, there: SettingResult) -> st
     rigid = predicted_measures(scan, start, there.shift)
     return (
         f"Band theory for the same step, {scan.name(start)} to {scan.name(there)}: chi_4 of "
-        f"the d band goes from {chi_four(kept):.3f} to {chi_four(own):.3f} (states/atom)²/eV and "
+        f"the d band goes {from_to(chi_four(kept), chi_four(own))} (states/atom)²/eV and "
         f"N(10 - N) from {half_filling(kept):.1f} to {half_filling(own):.1f}, both from the "
         f"calculated DOS of each setting. A rigid band would have predicted {chi_four(rigid):.3f} "
         f"and {half_filling(rigid):.1f}."

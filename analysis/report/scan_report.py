@@ -12,6 +12,7 @@ from jinja2 import TemplateError
 from dosml.analysis.figures.electron_swap import SWAP_FIGURE
 from dosml.analysis.figures.learners import LEARNER_FIGURE
 from dosml.analysis.measures.columns import describe, format_value
+from dosml.analysis.measures.table import MEASURES
 from dosml.analysis.report.answer import Answer, answer
 from dosml.analysis.report.findings import findings, limits, warnings
 from dosml.analysis.report.learner_section import learner_section
@@ -198,8 +199,10 @@ def _main_table(scan: ScanData, table: pd.DataFrame) -> dict[str, object]:
 
 
 def _full_table(table: pd.DataFrame) -> list[dict[str, object]]:
-    """Every column as a line: definition, unit and a value per setting."""
+    """Every column with a value per setting as a line; where there is no d band, none on it."""
+    of_d = {name for name, measure in MEASURES.items() if measure.of == "d"}
     return [
         {"column": describe(name), "values": [format_value(name, v) for v in table[name]]}
         for name in table.columns
+        if name not in of_d or table[name].notna().any()
     ]

@@ -23,9 +23,9 @@ _PRIORS = (
     Column("prior", "prior", "", "Prior mean of the search."),
     Column("searches", "searches", "", "Seeds."),
     Column("reached", "reached", "", "Searches that came within 10 meV/atom of the best."),
-    Column("calls", "calls", "", "Mean until then, with its 95 % interval over seeds.", 1),
-    Column("median_calls", "median", "", "Of the same.", 1),
-    Column("gap_mev", "last gap", "meV/atom", "Mean distance of the last best from the best.", 1),
+    Column("calls", "calls", "", "Median of the seeds until then; > more than were made."),
+    Column("interval", "interval", "", "Of that median, by order statistics, and its confidence."),
+    Column("gap_mev", "last gap", "meV/atom", "Median distance of the last best from the best.", 1),
 )
 
 

@@ -16,6 +16,7 @@ from dosml.analysis.report.control_sections import control_sections
 from dosml.analysis.report.pages import fact_groups, page, picture, sortable_table
 from dosml.analysis.report.verdict import Verdict, verdict
 from dosml.analysis.statistics.correlation import informative
+from dosml.analysis.statistics.d_block import in_d_block
 from dosml.analysis.statistics.label_noise import MARK, MARK_WORDS, within_noise
 from dosml.analysis.statistics.scan import setting_words
 from dosml.analysis.statistics.survey import FEWEST_METALS, TARGET, SurveyData, published_ranking
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dosml.analysis.figures.interactive import InteractiveFigure
     from dosml.analysis.figures.style import FigureRecord
 
 #: Sentences beside the answer; the rest folds.
@@ -132,7 +134,7 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
         within_table=_statistics(survey.within),
         published_table=_statistics(published),
         crossed_table=_statistics(survey.ours_for_published),
-        interactive=[one for one in (explorer(survey), periodic_table(survey)) if one is not None],
+        interactive=_interactive(survey),
         library=plotly_library(),
         figures=[picture(f.title, f.caption, f.png) for f in figures],
         controls=control_sections(
@@ -146,6 +148,12 @@ def write_survey_report(folder: Path, survey: SurveyData) -> tuple[Verdict, Path
     with whole_file(report) as partial:
         partial.write_text(html, encoding="utf-8")
     return answer, report
+
+
+def _interactive(survey: SurveyData) -> list[InteractiveFigure]:
+    """Figures that a reader moves: what has nothing to show is left out."""
+    table = periodic_table(survey) if in_d_block(survey) else None
+    return [one for one in (explorer(survey), table) if one is not None]
 
 
 def _answer_figure(figures: Sequence[FigureRecord]) -> str:

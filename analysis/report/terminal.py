@@ -58,6 +58,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     hidden = {"energy\nmeV/at"} if shifted else {"shift\ne/atom"}
     if shifted:
         hidden.add("σ\neV" if one_width else "ΔF rms\nmeV/Å")
+    title = "force error and d-DOS by setting"
     about_dos = "centre: of the d band; n_d: smeared with the setting's own σ; "
     if table["d_band_center_ev"].isna().all():
         hidden |= {"centre\neV", "n_d(E_F)\n1/eV/at"}
@@ -65,6 +66,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
         known = "n_total_fermi_bare_states_per_ev_atom"
         there = known in table and table[known].notna().any()
         about_dos = "no d states here; " if there else "no d-DOS is known; "
+        title = "force error by setting"
     noise = ""
     if table["label_noise_percent"].isna().all():
         hidden.add("noise\n%")
@@ -76,7 +78,7 @@ def terminal_table(table: pd.DataFrame) -> Table:
     columns = [(heading, write) for heading, write in columns if heading not in hidden]
     at_width = f"σ = {table['sigma_ev'].iloc[0]:g} eV; " if one_width else ""
     shown = Table(
-        title=f"{table.attrs.get('formula', '')}: force error and d-DOS by setting".lstrip(": "),
+        title=f"{table.attrs.get('formula', '')}: {title}".lstrip(": "),
         caption=f"{at_width}change: against "
         f"{table.attrs.get('reference_setting', 'the first setting')}; "
         f"intervals: 95 %, over test frames; {noise}{about_dos}at: atom",

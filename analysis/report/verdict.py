@@ -149,7 +149,7 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
         between = "no interval"
     r = f"Pearson r = {test.pearson:+.2f} ({between}, p {p_words(test.p)}, n = {test.n})"
     if not informative(*test.interval):
-        r = f"whose r cannot be told (interval from -1 to +1, n = {test.n})"
+        r = f"its r cannot be told (interval from -1 to +1, n = {test.n})"
     if test.passes and test.pearson > 0:
         return "Yes", (
             f"{about}: where the unsmeared chi_4 of the d band is larger, the force error is "
@@ -189,7 +189,13 @@ def _word(test: PrimaryTest, ranking: pd.DataFrame, where: str) -> tuple[str, st
     reason = "it does not pass p < 0.05 with an interval without zero and metals left out predicted"
     if smallest_p(test.n) >= LEVEL:
         reason = f"{test.n} metals are too few to pass whatever the data"
-    return "Undecided", f"{about}: unsmeared chi_4 against the force error, {r}; {reason}."
+    text = f"{about}: unsmeared chi_4 against the force error, {r}; {reason}."
+    if not informative(*test.interval):
+        text = (
+            f"{test.n} metals are too few to tell whether the force error at {where} goes with the "
+            "unsmeared chi_4 of the d band: the interval of their correlation runs from -1 to +1."
+        )
+    return "Undecided", text
 
 
 def _primary(test: PrimaryTest) -> str:

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 SCALED = "x factor"
 #: What the ranking goes by.
 TARGET = "force_percent_error"
-#: Columns of the correlation of a learner's errors with measures.
+#: What a training and its predictions took, of all label sets together: wall time, processor time.
+IN_ALL = ("seconds_in_all", "cpu_seconds_in_all")
+#: What is correlated with measures.
 LOG_TARGET = "log_force_percent_error"
+#: The fitted factor of finished potentials.
+FACTOR = "force_factor"
 
 
 def part_of(held: HeldOut, which: Sequence[int]) -> HeldOut:
@@ -134,7 +138,7 @@ def ranking(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per learner, the best first: "learner", "n" (metals and label sets), the means of
-        the errors, "mean_rank", "wins" and the seconds that training took in all.
+        the errors, "mean_rank", "wins" and what trainings and predictions took (`IN_ALL`).
     """
     import pandas as pd
 
@@ -153,18 +157,22 @@ def ranking(rows: pd.DataFrame) -> pd.DataFrame:
             TARGET: wide.mean(),
             "mean_rank": ranks.mean(),
             "wins": (ranks == 1).sum(),
-            # the label sets of one training share its time
-            "seconds_training": mine.drop_duplicates(["learner", "training"])
-            .groupby("learner")["seconds_training"]
-            .sum(),
         }
     ).join(means)
+    table = table.join(costs(mine).set_index("learner")[list(IN_ALL)])
     table.index.name = "learner"
     return table.reset_index().sort_values([TARGET, "learner"], ignore_index=True)
 
 
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add up what every learner took; each training counts once, with all its label sets."""
+    once = rows.drop_duplicates(["training", "learner"]).groupby("learner", sort=False)
+    sums = once[list(IN_ALL)].sum(min_count=1)
+    return sums.assign(trainings=once["training"].nunique()).reset_index()
+
+
 def why_hard(
-    rows: pd.DataFrame, measures: pd.DataFrame, *, seed: int = 0
+    rows: pd.DataFrame, measures: pd.DataFrame, *, column: str = TARGET, seed: int = 0
 ) -> dict[str, pd.DataFrame]:
     """Correlate ln(force error) of every learner with every measure of the metals' DOS.
 
@@ -174,6 +182,8 @@ def why_hard(
         One per metal and learner, of one label set.
     measures
         One row per metal: "metal" and the measures.
+    column
+        What is correlated in place of the force error: a number above 0.
     seed
         Seed of permutations and bootstrap.
 
@@ -184,9 +194,9 @@ def why_hard(
         that vary; learners with fewer than four metals are missing.
     """
     found: dict[str, pd.DataFrame] = {}
-    for learner, mine in rows[rows[TARGET] > 0].groupby("learner", sort=False):
+    for learner, mine in rows[rows[column] > 0].groupby("learner", sort=False):
         joined = mine.merge(measures, on="metal")
-        joined = joined.assign(**{LOG_TARGET: np.log(joined[TARGET].to_numpy(float))})
+        joined = joined.assign(**{LOG_TARGET: np.log(joined[column].to_numpy(float))})
         able = [
             name
             for name in ranked()

@@ -243,6 +243,8 @@ class Change:
         Mean at each setting, of a measure that is `LOGARITHMIC` the geometric one.
     n
         Clusters.
+    sizes
+        Their numbers of atoms.
     none
         What stands for no change: 0 of a difference, 1 of a factor.
     """
@@ -256,6 +258,7 @@ class Change:
     before: float
     after: float
     n: int
+    sizes: tuple[int, ...]
     none: float = 0.0
 
     @property
@@ -268,6 +271,9 @@ def changes(
     clusters: pd.DataFrame, axis: str = "sigma_ev", measure: str = "effective_body_order"
 ) -> list[Change]:
     """Differences from the smallest to the largest value of an axis, for each subject and for all.
+
+    Of every subject the largest clusters: a smaller environment is part of a larger one, so that
+    sizes taken together would be no independent draws.
 
     Parameters
     ----------
@@ -285,6 +291,7 @@ def changes(
     # the neutral metal along sigma, the narrowest smearing along the electron number
     fixed = min(clusters[other].unique(), key=abs)
     mine = clusters[clusters[other] == fixed]
+    mine = mine[mine["n_atoms"] == mine.groupby("subject")["n_atoms"].transform("max")]
     keys = ["subject", "n_atoms", "cluster"]
     sides = [
         _scaled(mine[mine[axis] == value].set_index(keys)[measure], measure)
@@ -311,6 +318,7 @@ def _change(subject: str, words: Sequence[str], both: pd.DataFrame, measure: str
         before=_back(float(both["before"].mean()), measure),
         after=_back(float(both["after"].mean()), measure),
         n=len(both),
+        sizes=tuple(sorted(set(both.index.get_level_values("n_atoms")))),
         none=_back(0.0, measure),
     )
 

@@ -19,6 +19,7 @@ from dosml.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
 #: Permutations drawn for a p-value; few points are counted through in all their orders instead.
@@ -260,6 +261,12 @@ def informative(low: float, high: float) -> bool:
     A coefficient without an interval counts: where there is none, that is said beside it.
     """
     return not high - low > _TELLS_NOTHING
+
+
+def which_inform(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows of a ranking whose interval of r is `informative`."""
+    ends = zip(rows["pearson_low"], rows["pearson_high"], strict=True)
+    return np.array([informative(low, high) for low, high in ends], dtype=bool)
 
 
 def smallest_p(n: int) -> float:

@@ -22,6 +22,11 @@ D_BLOCK = (
 )
 
 
+def in_d_block(survey: SurveyData) -> bool:
+    """Whether any metal of a survey has a place there: alloys and other elements have none."""
+    return any(one.metal in row for one in survey.campaigns for row in D_BLOCK)
+
+
 def d_block_grid(values: pd.Series) -> NDArray[np.float64]:
     """Lay values out in the d block.
 

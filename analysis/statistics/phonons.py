@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,6 @@ IMAGINARY_BELOW_THZ = -0.05
 #: Å: atoms that are moved further leave the harmonic well.
 LARGEST_DISPLACEMENT = 0.5
 MOST_POINTS = 10_001
-_INSTALL = f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
 
 #: Of the mesh of the density of states: phonopy's length, Å; points on its frequency axis.
 DOS_MESH_ANGSTROM = 40.0
@@ -70,6 +70,20 @@ class PhononBands:
     residual_force: float
     dos_frequencies: NDArray[np.float64]
     dos: NDArray[np.float64]
+
+
+def check_installed() -> None:
+    """See that phonopy is there.
+
+    Raises
+    ------
+    InputError
+        Saying how it is installed.
+    """
+    if find_spec("phonopy") is None:
+        raise InputError(
+            f"phonons need the package phonopy, which is not installed: {install_hint('phonons')}"
+        )
 
 
 def check_displacements(displacement: float, points: int) -> None:
@@ -117,13 +131,11 @@ def phonon_bands(
     InputError
         If phonopy is not installed, or a number is out of range.
     """
-    try:
-        from phonopy import Phonopy
-        from phonopy.structure.atoms import PhonopyAtoms
-    except ImportError as error:
-        raise InputError(_INSTALL) from error
+    check_installed()
     from ase import Atoms
     from ase.cell import Cell
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
 
     check_displacements(displacement, points)
     if len(repeats) != 3 or min(repeats) < 1:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dosml.analysis.statistics.errors import CONFIDENCE, Interval, t_half_width
+from dosml.analysis.statistics.errors import CONFIDENCE, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -56,8 +56,48 @@ def success_interval(count: int, total: int) -> Interval:
     return Interval(low, high)
 
 
+class Median(NamedTuple):
+    """Median of counts of which some are only known to be larger than all calls.
+
+    Attributes
+    ----------
+    value, low, high
+        Median and the ends of its interval; infinite where it lies beyond the last call.
+    confidence
+        That the interval holds the median of all seeds, whatever the distribution.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+
+
+def censored_median(counts: Sequence[int | None]) -> Median:
+    """Median with an interval of order statistics; None counts as larger than any number.
+
+    The k-th smallest and k-th largest of n values hold the median with probability
+    1 - 2 P(B < k), B binomial (n, 1/2) (David and Nagaraja, Order Statistics, 2003, 7.1). k is the
+    largest that gives 95 %; below six values no k does, and 1 is taken.
+
+    Parameters
+    ----------
+    counts
+        One of each search.
+    """
+    from scipy import stats
+
+    values = np.sort([math.inf if one is None else float(one) for one in counts])
+    n = len(values)
+    tails = 2 * stats.binom.cdf(np.arange(n // 2), n, 0.5)  # of k = 1, 2, ...
+    k = max(1, int((tails <= 1 - CONFIDENCE).sum()))
+    confidence = 1 - float(tails[k - 1]) if n > 1 else 0.0
+    middle = (values[(n - 1) // 2] + values[n // 2]) / 2
+    return Median(float(middle), float(values[k - 1]), float(values[n - k]), confidence)
+
+
 def prior_rows(traces: Sequence[Trace], best: float) -> list[dict[str, Any]]:
-    """Count the calls of each prior, and how the first compares with the others.
+    """Count the calls of each prior.
 
     Parameters
     ----------
@@ -69,19 +109,17 @@ def prior_rows(traces: Sequence[Trace], best: float) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        "prior", "searches", "reached" with the ends of its interval as a share; "calls" until
-        within `CLOSE` of the best, mean over seeds with a 95 % Student interval, searches that did
-        not come there counted with one call more than they had (a lower bound); "median_calls";
-        "gap_ev_per_atom", mean distance of their last best from the best.
+        "prior", "searches", "reached" with the ends of its interval as a share; "median_calls"
+        until within `CLOSE` of the best with "calls_low", "calls_high" and "confidence", see
+        `censored_median`: infinite where they lie beyond the calls that were made;
+        "gap_ev_per_atom", median distance of their last best from the best.
     """
     rows = []
-    for prior in dict.fromkeys(one.prior for one in traces):
-        mine = [one for one in traces if one.prior == prior]
+    for prior, mine in _by_prior(traces).items():
         found = [one.calls_until(best + CLOSE) for one in mine]
-        calls = _capped(mine, best)
-        low, high = _student(calls)
         reached = sum(one is not None for one in found)
         share = success_interval(reached, len(mine))
+        median = censored_median(found)
         rows.append(
             {
                 "prior": prior,
@@ -89,54 +127,56 @@ def prior_rows(traces: Sequence[Trace], best: float) -> list[dict[str, Any]]:
                 "reached": reached,
                 "reached_share_low": share.low,
                 "reached_share_high": share.high,
-                "calls": float(calls.mean()),
-                "calls_low": low,
-                "calls_high": high,
-                "median_calls": float(np.median(calls)),
-                "gap_ev_per_atom": float(np.mean([one.best[-1] - best for one in mine])),
+                "median_calls": median.value,
+                "calls_low": median.low,
+                "calls_high": median.high,
+                "confidence": median.confidence,
+                "gap_ev_per_atom": float(np.median([one.best[-1] - best for one in mine])),
             }
         )
     return rows
 
 
 def difference_rows(traces: Sequence[Trace], best: float) -> list[dict[str, Any]]:
-    """Count the calls that each prior saves against the last one, seed by seed.
+    """Tell in how many seeds each prior is sooner at the best than the last prior.
 
     Returns
     -------
     list of dict
-        "prior", "against", "calls_saved" with the ends of its paired 95 % Student interval.
+        "prior", "against", "sooner", "later" (seeds; two searches that both did not come there,
+        or came in the same call, are neither) and "p_value" of a two-sided sign test.
     """
-    by_prior: Mapping[str, list[Trace]] = {
-        name: sorted((one for one in traces if one.prior == name), key=lambda one: one.seed)
-        for name in dict.fromkeys(one.prior for one in traces)
+    from scipy import stats
+
+    counts = {
+        prior: {
+            one.seed: math.inf if (calls := one.calls_until(best + CLOSE)) is None else calls
+            for one in mine
+        }
+        for prior, mine in _by_prior(traces).items()
     }
-    *others, base = by_prior
+    *others, base = counts
     rows = []
     for prior in others:
-        saved = _capped(by_prior[base], best) - _capped(by_prior[prior], best)
-        low, high = _student(saved)
+        pairs = [(counts[prior][seed], counts[base][seed]) for seed in counts[base]]
+        sooner = sum(mine < theirs for mine, theirs in pairs)
+        later = sum(mine > theirs for mine, theirs in pairs)
+        told = sooner + later
+        p_value = float(stats.binomtest(sooner, told).pvalue) if told else 1.0
         rows.append(
             {
                 "prior": prior,
                 "against": base,
-                "calls_saved": float(saved.mean()),
-                "calls_saved_low": low,
-                "calls_saved_high": high,
+                "sooner": sooner,
+                "later": later,
+                "p_value": p_value,
             }
         )
     return rows
 
 
-def _capped(traces: Sequence[Trace], best: float) -> NDArray[np.float64]:
-    found = [(one.calls_until(best + CLOSE), len(one.values)) for one in traces]
-    return np.array([count or total + 1 for count, total in found], dtype=float)
-
-
-def _student(values: NDArray[np.float64]) -> Interval:
-    """Student's interval of a mean over seeds; NaN for one seed."""
-    if len(values) < 2:
-        return Interval(math.nan, math.nan)
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = t_half_width(error, len(values) - 1)
-    return Interval(float(values.mean()) - half, float(values.mean()) + half)
+def _by_prior(traces: Sequence[Trace]) -> dict[str, list[Trace]]:
+    return {
+        prior: [one for one in traces if one.prior == prior]
+        for prior in dict.fromkeys(one.prior for one in traces)
+    }

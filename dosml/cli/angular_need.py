@@ -7,6 +7,7 @@ from typing import Annotated, Unpack
 
 import typer
 
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import (
     DescriptorOptions,
     PlaceOptions,
@@ -41,9 +42,7 @@ def angular_need(
             "dosml."
         ),
     ] = None,
-    l_max: Annotated[
-        Text, typer.Option(help="Values of l_max, a comma list. Default: 0 to 8.")
-    ] = None,
+    l_max: Annotated[Numbers, numbers("Values of l_max, a comma list. Default: 0 to 8.")] = None,
     no_pairs: Annotated[
         bool,
         typer.Option("--no-pairs", help="Leave the control with labels of a pair potential out."),

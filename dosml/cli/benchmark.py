@@ -8,6 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli.grid import read_values
+from dosml.cli.quantities import LMax, Numbers, numbers
 from dosml.cli.shared_options import (
     DescriptorOptions,
     Number,
@@ -55,9 +56,7 @@ def benchmark(
     test: Annotated[
         Number, typer.Option(help="Held-out frames of each metal, drawn. Default: all.")
     ] = None,
-    sizes: Annotated[
-        Text, typer.Option(help="Training frames of a learning curve, a comma list.")
-    ] = None,
+    sizes: Annotated[Numbers, numbers("Training frames of a learning curve, a comma list.")] = None,
     tier: Annotated[Text, typer.Option(help="Tier of the curve. Default: the hottest.")] = None,
     supercell: Annotated[
         Text, typer.Option(help="Labels of larger cells of the same metals, for size.")
@@ -66,7 +65,7 @@ def benchmark(
         list[str] | None,
         typer.Option(help="Option of a learner with its values, NAME=VALUE,VALUE, for grid."),
     ] = None,
-    l_max: Annotated[Number, typer.Option(help="Largest l of the descriptor.")] = None,
+    l_max: LMax = None,
     dos_engine: Annotated[
         Text,
         typer.Option(help="Engine of the DOS, or none. Default: the one for each metal."),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import (
     DescriptorOptions,
     Number,
@@ -41,10 +42,10 @@ def body_order(
     ],
     *,
     sigma: Annotated[
-        Text, typer.Option(help="Smearing widths of an engine in eV, a comma list. Default: 0.2.")
+        Numbers, numbers("Smearing widths of an engine in eV, a comma list. Default: 0.2.")
     ] = None,
     electrons: Annotated[
-        Text, typer.Option(help="Electrons added per atom, a comma list. Default: 0.")
+        Numbers, numbers("Electrons added per atom, a comma list. Default: 0.")
     ] = None,
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme. Default: the engine's own.")

@@ -11,6 +11,7 @@ import typer
 
 from dosml.analysis.figures.dos_panels import DEFAULT_PANELS, DosCurve, read_panels
 from dosml.cli.net import print_error
+from dosml.cli.quantities import Numbers, numbers, one_number
 from dosml.errors import DosmlError, InputError
 from dosml.terminal import make_console, new_table, one_line, print_document, show
 
@@ -51,9 +52,9 @@ def dos(
         typer.Option(help="Window of sharpness and curvature: LOW HIGH in eV."),
     ] = (-2.0, 2.0),
     sigma: Annotated[
-        float | None,
-        typer.Option(
-            help="Fill the levels with this smearing width (eV), and give smeared measures too. "
+        Numbers,
+        numbers(
+            "Fill the levels with this smearing width (eV), and give smeared measures too. "
             "Default: levels are filled sharply."
         ),
     ] = None,
@@ -100,7 +101,7 @@ def dos(
     rows: list[dict[str, Any]] = []
     curves: list[DosCurve] = []
     problems = []
-    shown, smearing = _panels(panels), _smearing(sigma, scheme)
+    shown, smearing = _panels(panels), _smearing(one_number("--sigma", sigma), scheme)
     for path in files:
         try:
             for row, curve in _measured(
@@ -179,17 +180,15 @@ def _measure(
 
     from dosml.analysis.measures.reading import DosWindows
     from dosml.analysis.measures.table import measure_all
-    from dosml.relabel.elements import has_d_shell
-    from dosml.theory.dos import without_d
+    from dosml.relabel.own_d import no_d_words, own_d
 
     if read.d is None and read.lost:
         read = read.without_d()
     curve = read.electronic_dos(spin, element)
     named = {element} if element is not None else set(read.symbols) - {""}
-    shells = not named or any(has_d_shell(symbol) for symbol in named)
-    if not shells:
-        # the same rule as in a scan: what is projected on d there is no d band
-        curve = without_d(curve)
+    without = no_d_words(named) if named else ""
+    if named:
+        curve = own_d(curve, named)
     if not np.isfinite(curve.total).all():
         smearing = None  # how many electrons there are is not known then
     used = window or _covered(curve, DosWindows().moments)
@@ -211,8 +210,7 @@ def _measure(
     # JSON knows no nan
     row |= {name: None if math.isnan(value) else value for name, value in values.items()}
     none = "no d states in the window"
-    if not shells:
-        none = f"no d states here: no d shell in {', '.join(sorted(named))}"
+    none = without or none
     notes = [] if np.any(curve.d[_within(curve, used)]) else [none]
     notes += read.lost
     several = list(dict.fromkeys(read.symbols))

@@ -7,6 +7,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import Text, spelled_out
 from dosml.studies.scan_settings import ElectronSeriesSettings
 
@@ -17,12 +18,10 @@ from dosml.studies.scan_settings import ElectronSeriesSettings
 def electron_series(
     target: Annotated[Text, typer.Argument(help="An element (Ti).")] = None,
     fill: Annotated[
-        Text,
-        typer.Option(
-            help="Electrons per atom (d and s), a comma list. Default: 3,4,5,6,7,8,9,10,11."
-        ),
+        Numbers,
+        numbers("Electrons per atom (d and s), a comma list. Default: 3,4,5,6,7,8,9,10,11."),
     ] = None,
-    sigma: Annotated[Text, typer.Option(help="The one smearing width in eV. Default: 0.3.")] = None,
+    sigma: Annotated[Numbers, numbers("The one smearing width in eV. Default: 0.3.")] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:
     """Fill the levels of the same frames with other electron numbers: complexity, not geometry.

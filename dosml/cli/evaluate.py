@@ -42,7 +42,9 @@ def evaluate(
     device: Annotated[
         Text, typer.Option(help="Where a saved model runs. Default: where it was trained.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-evaluate-METAL.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: dosml-evaluate-METAL-MODEL.")
+    ] = None,
 ) -> None:
     """Score a force field on label sets: by tier and element, with parity and worst frames.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 from dosml.errors import InputError
 
@@ -15,17 +16,11 @@ from dosml.errors import InputError
 def grid(
     targets: options.Targets = None,
     *,
-    cutoff: Annotated[
-        options.Text, typer.Option(help="Cutoffs in Å, a comma list. Default: {tried}.")
-    ] = None,
-    n_max: Annotated[
-        options.Text, typer.Option(help="Radial functions, a comma list. Default: {tried}.")
-    ] = None,
-    l_max: Annotated[
-        options.Text, typer.Option(help="Largest l, a comma list. Default: {tried}.")
-    ] = None,
+    cutoff: Annotated[Numbers, numbers("Cutoffs in Å, a comma list. Default: {tried}.")] = None,
+    n_max: Annotated[Numbers, numbers("Radial functions, a comma list. Default: {tried}.")] = None,
+    l_max: Annotated[Numbers, numbers("Largest l, a comma list. Default: {tried}.")] = None,
     zeta: Annotated[
-        options.Text, typer.Option(help="Powers of the kernel, a comma list. Default: {tried}.")
+        Numbers, numbers("Powers of the kernel, a comma list. Default: {tried}.")
     ] = None,
     vary: Annotated[
         list[str] | None,

@@ -8,6 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import LMax  # noqa: TC001 - typer reads the annotations at run time
 from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 
 
@@ -15,7 +16,7 @@ from dosml.cli.shared_options import make_reporter, named_options, spelled_out
 def label_more(
     targets: options.Targets = None,
     *,
-    frames: Annotated[options.Number, typer.Option(help="Frames to label. Default: 12.")] = None,
+    add: Annotated[options.Number, typer.Option(help="Frames to label. Default: 12.")] = None,
     batch: Annotated[
         options.Number,
         typer.Option(help="Frames of each round, after which it trains again. Default: a third."),
@@ -47,7 +48,7 @@ def label_more(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    l_max: Annotated[options.Number, typer.Option(help="Largest l of the descriptor.")] = None,
+    l_max: LMax = None,
     **given: Unpack[options.StudyOptions],
 ) -> None:
     """Choose the frames that the sgp knows least, label them, train again, until nothing is gained.
@@ -56,13 +57,13 @@ def label_more(
     labels. The chosen ones are labelled at every setting of the folder by its own engine. Run the
     same command again to continue one that was stopped.
 
-    Example: dosml label-more dosml-smear-scan-Ti --frames 12
+    Example: dosml label-more dosml-smear-scan-Ti --add 12
     """
     from dosml.studies.more_settings import MoreSettings
 
     own = {
         "targets": targets,
-        "frames": frames,
+        "add": add,
         "batch": batch,
         "pool": pool,
         "pool_file": pool_file,

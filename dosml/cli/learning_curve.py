@@ -7,6 +7,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import make_reporter, spelled_out
 
 
@@ -15,17 +16,14 @@ def learning_curve(
     targets: options.Targets = None,
     *,
     l_max: Annotated[
-        options.Text,
-        typer.Option(
-            help="Largest l of the descriptor, a comma list: a curve for each. Default: "
-            "{sgp_l_max}."
+        Numbers,
+        numbers(
+            "Largest l of the descriptor, a comma list: a curve for each. Default: {sgp_l_max}."
         ),
     ] = None,
     sizes: Annotated[
-        options.Text,
-        typer.Option(
-            help="Training frames, a comma list. Default: an eighth, a quarter, half, all."
-        ),
+        Numbers,
+        numbers("Training frames, a comma list. Default: an eighth, a quarter, half, all."),
     ] = None,
     repeats: Annotated[
         options.Number, typer.Option(help="Draws of the subsets. Default: 1.")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Unpack
 
-import typer
-
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import Text, spelled_out
+from dosml.cli.quantities import Numbers, numbers
+from dosml.cli.shared_options import spelled_out
 from dosml.studies.scan_settings import MapSettings
 
 
@@ -15,13 +14,13 @@ from dosml.studies.scan_settings import MapSettings
 def electron_map(
     target: options.Target = None,
     sigma: Annotated[
-        Text,
-        typer.Option(help="Smearing widths in eV, a comma list. Default: 0.5,1.0,2.0."),
+        Numbers,
+        numbers("Smearing widths in eV, a comma list. Default: 0.5,1.0,2.0."),
     ] = None,
     electrons: Annotated[
-        Text,
-        typer.Option(
-            help="Electrons added per atom, as in dosml nelect-scan: --electrons=-3:1 or a list. "
+        Numbers,
+        numbers(
+            "Electrons added per atom, as in dosml nelect-scan: --electrons=-3:1 or a list. "
             "Default: -2,-1,0."
         ),
     ] = None,

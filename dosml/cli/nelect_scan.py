@@ -8,6 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as options
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import Text, make_reporter, spelled_out
 from dosml.studies.scan_settings import ElectronScanSettings
 
@@ -16,9 +17,9 @@ from dosml.studies.scan_settings import ElectronScanSettings
 def nelect_scan(
     target: options.Target = None,
     electrons: Annotated[
-        Text,
-        typer.Option(
-            help="Electrons added per atom (one formula unit of a metal is one atom), negative: "
+        Numbers,
+        numbers(
+            "Electrons added per atom (one formula unit of a metal is one atom), negative: "
             "removed. A range with both ends (--electrons=-4:4), one with a step "
             "(--electrons=-4:4:2) or a list (--electrons=-2,-1,0,1). Default: -2,-1,0,1."
         ),
@@ -38,7 +39,7 @@ def nelect_scan(
             help="With --as: a campaign folder of that metal; its own result joins the table.",
         ),
     ] = None,
-    sigma: Annotated[Text, typer.Option(help="The one smearing width in eV. Default: 0.5.")] = None,
+    sigma: Annotated[Numbers, numbers("The one smearing width in eV. Default: 0.5.")] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:
     """Label the same frames with electrons added or removed, retrain a force field on each, report.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import ClusterConfig, EngineSigma, one_number
 from dosml.cli.shared_options import make_reporter
 from dosml.errors import about
 from dosml.paths import check_output
@@ -29,13 +30,7 @@ def phonons(
         str | None,
         typer.Option(help="A second force field or engine to draw beside the first, such as xtb."),
     ] = None,
-    sigma: Annotated[
-        float | None,
-        typer.Option(
-            help="Smearing width of the engine in eV. Default: what the model's file name says, "
-            "else 0.2."
-        ),
-    ] = None,
+    sigma: EngineSigma = None,
     scheme: Annotated[
         str | None, typer.Option(help="Smearing scheme. Default: the engine's own.")
     ] = None,
@@ -48,10 +43,7 @@ def phonons(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE.")
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="What a cluster needs, to compute there: cluster.toml."),
-    ] = None,
+    config: ClusterConfig = None,
 ) -> None:
     """Phonon bands by finite displacements, with imaginary modes said in words.
 
@@ -66,7 +58,8 @@ def phonons(
     folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
     check_output(folder)
     reporter = make_reporter()
-    width = sigma if sigma is not None else sigma_of_model(source)
+    width = one_number("--sigma", sigma)
+    width = sigma_of_model(source) if width is None else width
     texts = [source] if compare is None else [source, compare]
     sources = [force_source(text, sigma=width, scheme=scheme, device=device) for text in texts]
     run = load_run_settings(config)

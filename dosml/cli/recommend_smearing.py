@@ -33,7 +33,7 @@ def recommend_smearing(
         Text, typer.Option(help="Smearing scheme of label sets that do not say it.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: dosml-recommend-METAL.")
+        Path | None, typer.Option(help="Folder. Default: dosml-recommend-METAL-LABELS.")
     ] = None,
 ) -> None:
     """Find the largest smearing whose forces stay close to those of the smallest one.

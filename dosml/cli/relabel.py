@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dosml.cli.quantities import numbers
 from dosml.cli.relabel_options import (
     electronic_settings,
     listed,
@@ -61,15 +62,13 @@ def inputs(
     ],
     *,
     engine: Annotated[str, typer.Option(help="What labels them: vasp.")] = "vasp",
-    sigma: Annotated[
-        str, typer.Option(help="Smearing widths in eV, a comma list.")
-    ] = "0.2,0.5,1.0,2.0",
+    sigma: Annotated[str, numbers("Smearing widths in eV, a comma list.")] = "0.2,0.5,1.0,2.0",
     scheme: Annotated[
         str, typer.Option(help="methfessel-paxton-N, gaussian or fermi-dirac.")
     ] = "methfessel-paxton-1",
     electrons: Annotated[
         str,
-        typer.Option(help="Electrons added per atom, a comma list: write --electrons=-3,0,3."),
+        numbers("Electrons added per atom, a comma list: write --electrons=-3,0,3."),
     ] = "0",
     preset: Annotated[str, typer.Option(help="tm23 or matpes.")] = "tm23",
     incar: Incar = None,

@@ -8,21 +8,18 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import ClusterConfig  # noqa: TC001 - typer reads it at run time
 from dosml.cli.relabel_options import listed, reporter_outside_campaign
 from dosml.errors import LabelError
 from dosml.terminal import print_line
 
 Study = Annotated[Path, typer.Argument(help="Folder of the study.")]
-Config = Annotated[
-    Path | None,
-    typer.Option(help="TOML file: what starts VASP, and where (see docs/cluster.md)."),
-]
 
 
 def run(
     study: Study,
     *,
-    config: Config = None,
+    config: ClusterConfig = None,
     executor: Annotated[
         str | None,
         typer.Option(help="processes (this machine) or slurm (Parsl pilots). [default: processes]"),
@@ -84,7 +81,7 @@ def run(
 def script(
     study: Study,
     *,
-    config: Config = None,
+    config: ClusterConfig = None,
     parts: Annotated[
         int,
         typer.Option(min=1, help="Length of the array: each part does its share of the jobs."),
@@ -96,7 +93,7 @@ def script(
     from dosml.relabel.vasp.drive import write_study_array
 
     settings = load_run_settings(config)
-    path, identity = write_study_array(study, settings, config, parts=parts, start=submit)
+    path, identity = write_study_array(study, settings, config or (), parts=parts, start=submit)
     reporter = reporter_outside_campaign()
     reporter.say(
         f"submitted {path} as Slurm job {identity}"
@@ -108,7 +105,7 @@ def script(
 def work(
     study: Study,
     *,
-    config: Config = None,
+    config: ClusterConfig = None,
     part: Annotated[int, typer.Option(help="Which part, from 0.")] = 0,
     parts: Annotated[int, typer.Option(help="Number of parts.")] = 1,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
+from dosml.cli.quantities import LMax  # noqa: TC001 - typer reads the annotations at run time
 from dosml.cli.shared_options import (
     DescriptorOptions,
     Number,
@@ -106,9 +107,7 @@ class LabelOptions(TypedDict, total=False):
 class AngularOptions(TypedDict, total=False):
     """One angular resolution, where a study of several has a list."""
 
-    l_max: Annotated[
-        Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
-    ]
+    l_max: LMax
 
 
 class PlanOptions(TypedDict, total=False):

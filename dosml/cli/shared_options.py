@@ -27,6 +27,7 @@ from typing import (
 import typer
 
 from dosml.cli.help_style import split_default
+from dosml.cli.quantities import Config, Numbers, numbers
 from dosml.config_file import parse_toml
 from dosml.errors import InputError
 from dosml.learners.peers import catalogue
@@ -246,16 +247,14 @@ class DescriptorOptions(TypedDict, total=False):
     """Options of one force field that `dosml grid` takes as lists."""
 
     cutoff: Annotated[
-        float | None,
-        typer.Option(
-            help="Cutoff of the force field in Å. Default: sgp 1.9 times the cube root of the "
+        Numbers,
+        numbers(
+            "Cutoff of the force field in Å. Default: sgp 1.9 times the cube root of the "
             "volume per atom; peers 5."
         ),
     ]
-    n_max: Annotated[
-        Number, typer.Option(help="Radial functions of the descriptor. Default: {sgp_n_max}.")
-    ]
-    zeta: Annotated[Number, typer.Option(help="Power of the kernel. Default: {sgp_zeta}.")]
+    n_max: Annotated[Numbers, numbers("Radial functions of the descriptor. Default: {sgp_n_max}.")]
+    zeta: Annotated[Numbers, numbers("Power of the kernel. Default: {sgp_zeta}.")]
 
 
 class PlaceOptions(TypedDict, total=False):
@@ -267,7 +266,7 @@ class PlaceOptions(TypedDict, total=False):
     ]
     out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-{command}-TARGET.")]
     config: Annotated[
-        list[Path] | None,
+        Config,
         typer.Option(
             help="TOML file with any of these options, or with what a cluster needs (cluster.toml "
             "of docs/cluster.md); give it again for more files. The command line wins."

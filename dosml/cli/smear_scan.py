@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Unpack
 
-import typer
-
 from dosml.cli import scan_options as options
-from dosml.cli.shared_options import Text, spelled_out
+from dosml.cli.quantities import Numbers, numbers
+from dosml.cli.shared_options import spelled_out
 from dosml.cli.survey import run_targets
 from dosml.studies.scan_settings import SmearScanSettings
 
@@ -17,8 +16,8 @@ from dosml.studies.scan_settings import SmearScanSettings
 def smear_scan(
     target: options.Target = None,
     sigma: Annotated[
-        Text,
-        typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
+        Numbers,
+        numbers("Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
     **given: Unpack[options.ScanOptions],
 ) -> None:

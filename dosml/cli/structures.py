@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
+from dosml.cli.quantities import Config, Numbers, numbers
 from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
 def structures(
     target: Annotated[
         str,
-        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --cell for a crystal."),
+        typer.Argument(help="A cluster, such as Ti13, or a metal (Ti) with --atoms for a crystal."),
     ],
     *,
-    cell: Annotated[
+    atoms: Annotated[
         Number, typer.Option(help="Atoms in the cell of a crystal. Default: a cluster.")
     ] = None,
     pressure: Annotated[float | None, typer.Option(help="On a crystal, GPa. Default: 0.")] = None,
@@ -34,9 +35,7 @@ def structures(
     engine_option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
-    sigma: Annotated[
-        float | None, typer.Option(help="Smearing of the engine in eV. Default: 0.2.")
-    ] = None,
+    sigma: Annotated[Numbers, numbers("Smearing of the engine in eV. Default: 0.2.")] = None,
     scheme: Annotated[
         Text, typer.Option(help="Smearing scheme. Default: the engine's own.")
     ] = None,
@@ -48,7 +47,7 @@ def structures(
     ] = None,
     seeds: Annotated[Number, typer.Option(help="Searches with each prior. Default: 5.")] = None,
     relaxations: Annotated[
-        Number, typer.Option(help="Relaxations on the surrogate before each call. Default: 5.")
+        Number, typer.Option(help="Relaxations on the surrogate before each call. Default: 10.")
     ] = None,
     steps: Annotated[
         Number, typer.Option(help="Steps of each of these relaxations. Default: 30.")
@@ -67,9 +66,7 @@ def structures(
     out: Annotated[
         Path | None, typer.Option(help="Folder. Default: dosml-structures-TARGET.")
     ] = None,
-    config: Annotated[
-        list[Path] | None, typer.Option(help="TOML file with any of these options.")
-    ] = None,
+    config: Annotated[Config, typer.Option(help="TOML file with any of these options.")] = None,
 ) -> None:
     """Search for structures of low energy with few calls of an engine.
 
@@ -85,7 +82,7 @@ def structures(
 
     given = {
         "target": target,
-        "cell": cell,
+        "atoms": atoms,
         "pressure": pressure,
         "prior": prior,
         "engine": engine,
@@ -107,6 +104,7 @@ def structures(
     settings = join_settings(SearchSettings, given, config, required="target", nothing="")
     check_output(settings.folder)
     from dosml.cli.tables import cells_table
+    from dosml.searches.report import told_priors
     from dosml.searches.study import search_structures
 
     reporter = make_reporter()
@@ -124,11 +122,11 @@ def structures(
         "prior": "prior",
         "searches": "searches",
         "reached": "reached",
-        "calls": "calls",
-        "calls_low": "low",
-        "calls_high": "high",
+        "calls": "median",
+        "interval": "interval",
+        "gap_mev": "last gap\nmeV/atom",
     }
     title = "Calls until within 10 meV/atom of the best"
-    reporter.show(cells_table(title, result.priors, counts))
+    reporter.show(cells_table(title, told_priors(result.priors, settings.calls), counts))
     reporter.say(result.sentence)
     reporter.say(f"report: {result.report}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Unpack
 import typer
 
 from dosml.cli import scan_options as scan
+from dosml.cli.quantities import Numbers, numbers
 from dosml.cli.shared_options import Text, make_reporter, spelled_out
 from dosml.studies.scan_settings import SmearScanSettings
 
@@ -54,8 +55,8 @@ def survey(
         Path, typer.Option("--out", help="Survey folder; each metal's campaign folder lies in it.")
     ] = Path("dosml-survey"),
     sigma: Annotated[
-        Text,
-        typer.Option(help="Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
+        Numbers,
+        numbers("Smearing widths in eV, a comma list. Default: 0.2,0.5,1.0,2.0."),
     ] = None,
     **given: Unpack[scan.ScanOptions],
 ) -> None:

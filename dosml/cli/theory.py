@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dosml.cli.quantities import Numbers, numbers, one_integer, one_number
 from dosml.errors import InputError
 from dosml.terminal import make_console, new_table, print_document, print_line, show
 
@@ -104,8 +104,8 @@ def gaunt(
 @app.command()
 def table(
     *,
-    l_max: Annotated[int, typer.Option(help="Largest l of all three.")] = 2,
-    kind: Annotated[
+    l_max: Annotated[str, numbers("Largest l of all three.")] = "2",
+    harmonics: Annotated[
         Literal["complex", "real"], typer.Option(help="Complex or real harmonics.")
     ] = "complex",
     as_json: AsJson = False,
@@ -115,10 +115,10 @@ def table(
     from dosml.theory.gaunt_tables import gaunt_table
 
     with _input_errors():
-        coefficients = gaunt_table(l_max, kind)
+        coefficients = gaunt_table(one_integer("--l-max", l_max), harmonics)
     names = ("l1", "m1", "l2", "m2", "l3", "m3")
     rows = [
-        (row, exact(*row, kind=kind), value)
+        (row, exact(*row, kind=harmonics), value)
         for row, value in zip(
             coefficients.indices.tolist(), coefficients.values.tolist(), strict=True
         )
@@ -132,7 +132,7 @@ def table(
         )
         return
     _print_table(
-        f"{len(rows)} non-zero coefficients {_FORMULAS[kind]}",
+        f"{len(rows)} non-zero coefficients {_FORMULAS[harmonics]}",
         (*names, "exact", "value"),
         [(*row, number.sympy(), repr(value)) for row, number, value in rows],
     )
@@ -144,9 +144,9 @@ def response(
     shells: Annotated[
         str, typer.Option(help="Shells with one radial part, separated by commas.")
     ] = "s,p,d",
-    electrons: Annotated[
-        float | None,
-        typer.Option(help="Electrons in the last shell, averaged over all fillings."),
+    fill: Annotated[
+        Numbers,
+        numbers("Electrons in the last shell, averaged over all fillings."),
     ] = None,
     full: Annotated[
         str, typer.Option(help="Which of the other shells are full; the rest are empty.")
@@ -164,6 +164,7 @@ def response(
     from dosml.theory.statements import equal_occupations, full_shell, reach
 
     names = [name.strip() for name in shells.split(",") if name.strip()]
+    electrons = one_number("--fill", fill)
     with _input_errors():
         answer = density_response(names)
         statements = [reach(names), full_shell(names[-1]), equal_occupations()]
@@ -229,8 +230,6 @@ def _averaged(
         )
     if electrons is None:
         return []
-    if not math.isfinite(electrons):
-        raise InputError(f"--electrons must be a number, got {electrons}")
     number = sp.Rational(str(electrons))
     shell = names[-1]
     rows: list[tuple[str, str, dict[int, Any]]] = []

@@ -7,6 +7,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import LMax  # noqa: TC001 - typer reads the annotations at run time
 from dosml.cli.shared_options import make_reporter, spelled_out
 
 
@@ -14,9 +15,7 @@ from dosml.cli.shared_options import make_reporter, spelled_out
 def train(
     targets: options.Targets = None,
     *,
-    l_max: Annotated[
-        options.Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
-    ] = None,
+    l_max: LMax = None,
     across: Annotated[
         options.Text,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated, Unpack
 import typer
 
 from dosml.cli import study_options as options
+from dosml.cli.quantities import LMax  # noqa: TC001 - typer reads the annotations at run time
 from dosml.cli.shared_options import make_reporter, spelled_out
 
 
@@ -18,9 +19,7 @@ def transfer(
         options.Text,
         typer.Option(help="Tiers to train on, such as cold. Default: each of them."),
     ] = None,
-    l_max: Annotated[
-        options.Number, typer.Option(help="Largest l of the descriptor. Default: {sgp_l_max}.")
-    ] = None,
+    l_max: LMax = None,
     **given: Unpack[options.StudyOptions],
 ) -> None:
     """Train learners on one tier and test them on all: cold to warm and melt (TM23, Fig. 4).

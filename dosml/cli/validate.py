@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dosml.cli.shared_options import Number, Text, make_reporter
+from dosml.cli.quantities import EngineSigma, one_number
+from dosml.cli.shared_options import Number, Text, make_reporter, named_options
 
 
 def validate(
@@ -33,10 +34,10 @@ def validate(
             "the classical sampling potential."
         ),
     ] = None,
-    sigma: Annotated[
-        float | None,
-        typer.Option(help="Smearing of the engine in eV. Default: as the model's name says."),
+    engine_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the engine, NAME=VALUE.")
     ] = None,
+    sigma: EngineSigma = None,
     temperature: Annotated[
         Text,
         typer.Option(
@@ -70,7 +71,7 @@ def validate(
         model,
         reporter,
         engine=engine,
-        sigma=sigma,
+        sigma=one_number("--sigma", sigma),
         device=device,
         out=out,
         options={
@@ -79,6 +80,7 @@ def validate(
             "steps": steps,
             "min_length": min_length,
             "melting": melting or None,
+            "engine_options": named_options("--engine-option", engine_option) or None,
             "seed": seed,
         },
     )

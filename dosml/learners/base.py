@@ -146,6 +146,10 @@ class KeepsTrainings(Protocol):
         """Say how much there is to train for so many label sets, and where it runs."""
         ...
 
+    def on_one_core(self) -> Self | None:
+        """Give the same learner for one core; None where it trains on devices of its own."""
+        ...
+
 
 @runtime_checkable
 class FollowsFrames(Protocol):

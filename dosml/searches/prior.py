@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.files import file_hash
-from dosml.neighbours import NeighborList
 from dosml.relabel.calibration import calibrate
 from dosml.relabel.second_moment import SecondMomentCalculator
+from dosml.searches.fingerprint import Pairs
 from dosml.searches.settings import CLASSICAL, NONE
 from dosml.studies.force_source import force_source
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 #: The wall ends at this distance, in units of the neighbour distance; its stiffness in eV/Å^2.
 WALL, STIFFNESS = 0.80, 30.0
-#: A fitted factor outside of this is not believed: the prior then stands as it is.
+#: A prior whose fitted factor is outside of this knows nothing of these structures and is left out
+#: (s = 0): a force field of crystals that stood as it is led every search of a cluster astray.
 SCALES = (0.1, 20.0)
 #: eV/Å: forces of a frame count less the larger they are beside this.
 _SOFT = 1.0
@@ -74,18 +75,29 @@ def prior_key(text: str) -> str:
     return file_hash(path) if path.is_file() else text
 
 
-def wall(atoms: Atoms, neighbour: float) -> PriorValues:
-    """Half a spring between every two atoms that are closer than `WALL`."""
+def wall(atoms: Atoms, neighbour: float, pairs: Pairs | None = None) -> PriorValues:
+    """Half a spring between every two atoms that are closer than `WALL`.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    neighbour
+        Distance of neighbours in the crystal, Å.
+    pairs
+        Pairs of the structure at least as far as the wall reaches, where they are known.
+    """
     reach = WALL * neighbour
-    first, second, distances, vectors = NeighborList(
-        cutoff=reach, full_list=False, n_threads=1
-    ).compute(atoms.positions, np.asarray(atoms.cell), periodic=True, quantities="ijdD")
+    if pairs is None:
+        pairs = Pairs.of(atoms, reach)
+    near = pairs.dm < reach
+    distances, vectors = pairs.dm[near], pairs.rm[near]
     gap = reach - distances
     energy = 0.5 * STIFFNESS * float((gap**2).sum())
     pull = (-STIFFNESS * gap / np.maximum(distances, 1e-6))[:, None] * vectors  # dE/dD
     forces = np.zeros((len(atoms), 3))
-    np.add.at(forces, first.astype(int), pull)
-    np.add.at(forces, second.astype(int), -pull)
+    np.add.at(forces, pairs.i[near], pull)
+    np.add.at(forces, pairs.j[near], -pull)
     virial = vectors.T @ pull / atoms.cell.volume
     return PriorValues(energy, forces, virial.ravel()[[0, 4, 8, 5, 2, 1]])
 
@@ -120,7 +132,7 @@ def fit_scale(
     Returns
     -------
     scale, constant
-        s and m (eV); s is 1 where what is fitted cannot be (`SCALES`).
+        s and m (eV); s is 0 where what is fitted cannot be (`SCALES`).
     """
     rows, targets = [], []
     for one, energy, force in zip(values, energies, forces, strict=True):
@@ -131,6 +143,5 @@ def fit_scale(
         targets += (weight * force.ravel()).tolist()
     (scale, constant), *_ = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)
     if not SCALES[0] <= scale <= SCALES[1]:
-        scale = 1.0
-        constant = float(np.mean(energies - np.array([one.energy for one in values])))
+        scale, constant = 0.0, float(np.mean(energies))
     return float(scale), float(constant)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: eV/atom, and mean difference of sorted distances (Å), within which two structures are one.
 SAME_ENERGY, SAME_DISTANCES = 0.005, 0.08
+#: eV/atom, the same where one of them is not relaxed: it is on its way down to the other.
+NEAR_ENERGY = 0.05
 #: Mean difference of the distances of two crystals, each in units of their mean: fcc and hcp, the
 #: nearest of kin, are 0.012 apart.
 SAME_SHAPE = 0.006
@@ -79,14 +81,16 @@ def distances_of(atoms: Atoms, *, periodic: bool) -> NDArray[np.float64]:
 def same(one: Found, other: Found, *, periodic: bool) -> bool:
     """Whether two structures are one: clusters by energy and distances, crystals by shape.
 
-    A crystal that is not relaxed is the same one at another volume.
+    A crystal that is not relaxed is the same one at another volume, a cluster that is not is the
+    same one within wider limits.
     """
     mine, theirs = (distances_of(found.atoms, periodic=periodic) for found in (one, other))
     count = min(len(mine), len(theirs))
     mine, theirs = mine[:count], theirs[:count]
     if periodic:
         return float(np.abs(mine / mine.mean() - theirs / theirs.mean()).mean()) < SAME_SHAPE
-    if abs(one.value - other.value) > SAME_ENERGY:
+    both = one.relaxed and other.relaxed
+    if abs(one.value - other.value) > (SAME_ENERGY if both else NEAR_ENERGY):
         return False
     return float(np.abs(mine - theirs).mean()) < SAME_DISTANCES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from dosml.analysis.figures.style import save_figures
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.searches_report import prior_section, structure_section
 from dosml.analysis.report.study_report import write_study_report
+from dosml.analysis.statistics.errors import CONFIDENCE
 from dosml.analysis.statistics.searches import difference_rows, prior_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
@@ -26,7 +28,7 @@ from dosml.searches.settings import CLASSICAL
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
     from dosml.searches.ranking import Found
     from dosml.searches.settings import SearchSettings
 
-#: File of the structures, and how many are drawn.
-STRUCTURES, DRAWN = "structures.extxyz", 6
+#: File of the structures, and how many are drawn; sentences about priors that lead the report.
+STRUCTURES, DRAWN, MOST_FINDINGS = "structures.extxyz", 6, 4
 _MEV = 1000.0
 _LIMITS = (
     (
@@ -69,8 +71,8 @@ class SearchResult:
     table
         One row per structure.
     priors, differences
-        Calls of each prior until within 10 meV/atom of the best, and what each saves against the
-        last.
+        Calls of each prior until within 10 meV/atom of the best, and in how many seeds each is
+        sooner than the last.
     sentence
         The answer.
     """
@@ -92,6 +94,7 @@ def write_search(
     structures: Sequence[Found],
     traces: Sequence[Trace],
     relaxing: int,
+    notes: Sequence[str],
 ) -> SearchResult:
     """Write what was found.
 
@@ -105,6 +108,8 @@ def write_search(
         Of the searches.
     relaxing
         Calls of the engine that relaxed the lowest structures.
+    notes
+        Warnings about the searches.
 
     Raises
     ------
@@ -115,6 +120,7 @@ def write_search(
     table = pd.DataFrame(_rows(settings, structures))
     priors = pd.DataFrame(prior_rows(traces, best))
     differences = pd.DataFrame(difference_rows(traces, best))
+    told = told_priors(priors, settings.calls)
     write_tables(table, folder, "structures")
     write_tables(priors, folder, "priors")
     write_tables(_calls(traces), folder, "calls")
@@ -133,13 +139,13 @@ def write_search(
                 f"Energies: {engine.name}, σ = {settings.sigma:g} eV. {engine.warning}",
                 f"{len(traces)} searches of {settings.calls} calls, {relaxing} calls to relax.",
             ),
-            findings=tuple([*_prior_words(priors, settings), *_difference_words(differences)][:4]),
+            findings=tuple([*_prior_words(told), *_difference_words(differences)][:MOST_FINDINGS]),
             figure=TRACE_FIGURE,
         ),
-        [structure_section(table, STRUCTURES), prior_section(_in_mev(priors))],
+        [structure_section(table, STRUCTURES), prior_section(told)],
         lead=f"{settings.name}, energies of {engine.name}.",
         figures=figures,
-        warnings=[one for one in (engine.warning,) if one],
+        warnings=[one for one in (engine.warning, *notes) if one],
         limits=limits,
         facts={"command": reporter.command, "seed": settings.seed, "versions": run_versions()},
     )
@@ -157,8 +163,8 @@ def _figures(
         TRACE_FIGURE,
         f"Best energy of {settings.name} against calls",
         (
-            "Lowest energy so far, above the best that was found: each search (thin) and the mean "
-            "of each prior; the dashed line is 10 meV/atom."
+            "Lowest energy so far, above the best that was found: each search (thin) and the "
+            "median of each prior; the dashed line is 10 meV/atom."
         ),
         trace_figure(traces, structures[0].value),
     )
@@ -227,32 +233,40 @@ def _write_structures(path: Path, structures: Sequence[Found], table: pd.DataFra
         ase.io.write(partial, kept, format="extxyz")
 
 
-def _in_mev(priors: pd.DataFrame) -> pd.DataFrame:
-    return priors.assign(gap_mev=_MEV * priors["gap_ev_per_atom"])
+def told_priors(priors: pd.DataFrame, calls: int) -> pd.DataFrame:
+    """Put counts into words: "calls" such as 12 or "> 30", "interval", "gap_mev"."""
+    return priors.assign(
+        calls=[_count(one, calls) for one in priors["median_calls"]],
+        interval=[_interval(row, calls) for row in priors.to_dict("records")],
+        gap_mev=_MEV * priors["gap_ev_per_atom"],
+    )
 
 
-def _prior_words(priors: pd.DataFrame, settings: SearchSettings) -> list[str]:
-    lines = []
-    for row in priors.to_dict("records"):
-        low, high = row["calls_low"], row["calls_high"]
-        between = f" (95 %: {low:.0f} to {high:.0f})" if low < high else ""
-        at_least = "at least " if row["reached"] < row["searches"] else ""
-        lines.append(
-            f"Prior {row['prior']}: within 10 meV/atom of the best in {row['reached']} of "
-            f"{row['searches']} searches, after {at_least}{row['calls']:.0f} of {settings.calls} "
-            f"calls{between}."
-        )
-    return lines
+def _count(value: float, calls: int) -> str:
+    return f"{value:g}" if math.isfinite(value) else f"> {calls}"
+
+
+def _interval(row: Mapping[Any, Any], calls: int) -> str:
+    """Words of an interval; none of one seed."""
+    if row["searches"] < 2:
+        return ""
+    low, high = (_count(row[name], calls) for name in ("calls_low", "calls_high"))
+    return f"{low} to {high} ({100 * row['confidence']:.0f} %)"
+
+
+def _prior_words(told: pd.DataFrame) -> list[str]:
+    return [
+        f"Prior {row['prior']}: within 10 meV/atom of the best in {row['reached']} of "
+        f"{row['searches']} searches; median of the calls until then {row['calls']}"
+        + (f", interval {row['interval']}." if row["interval"] else ".")
+        for row in told.to_dict("records")
+    ]
 
 
 def _difference_words(differences: pd.DataFrame) -> list[str]:
-    lines = []
-    for row in differences.to_dict("records"):
-        low, high = row["calls_saved_low"], row["calls_saved_high"]
-        between = f" (95 %: {low:+.0f} to {high:+.0f})" if low < high else ""
-        shown = "" if low > 0 or high < 0 else ", which shows no difference"
-        lines.append(
-            f"Against {row['against']} the prior {row['prior']} saves {row['calls_saved']:+.0f} "
-            f"calls{between}{shown}."
-        )
-    return lines
+    return [
+        f"Seed by seed the prior {row['prior']} is sooner than {row['against']} in {row['sooner']} "
+        f"and later in {row['later']} (sign test p = {row['p_value']:.2f}"
+        + (")." if row["p_value"] < 1 - CONFIDENCE else "), which shows no difference.")
+        for row in differences.to_dict("records")
+    ]

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from dosml.searches.settings import SearchSettings
     from dosml.theory.setting import ElectronicSetting
 
-#: A candidate nearer to a label than this, in units of the length scale, is no news.
-NEAREST = 1e-3
 #: Best structures that are rattled, and by how much in units of the neighbour distance.
 BEST, RATTLE = 3, 0.15
 
@@ -154,7 +152,7 @@ class _Search:
         best: tuple[float, Atoms] | None = None
         for start in self._candidates(labelled, rng):
             relaxed = self.bounds.centred(surrogate.relax(start, self.settings.steps, pressure))
-            if not self.bounds.sound(relaxed) or surrogate.nearest(relaxed) < NEAREST:
+            if not self.bounds.sound(relaxed) or surrogate.known(relaxed):
                 continue
             energy, spread = surrogate.predict(relaxed)
             bound = energy - kappa * spread

@@ -12,6 +12,8 @@ from dosml.relabel.structures import unit_cell
 from dosml.studies.model_runs import closest_pair, neighbour_distance
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dosml.searches.settings import SearchSettings
 
 #: Shortest distance of two atoms, and longest to the nearest one of a cluster, in units of the
@@ -51,7 +53,8 @@ class Bounds:
         make = self._cell if self.periodic else self._cluster
         for _ in range(_TRIALS):
             atoms = make(rng)
-            if closest_pair(atoms, self.neighbour) >= APART * self.neighbour and self.sound(atoms):
+            # first whether it is a cell at all: in a flat one neighbours have no end
+            if self.sound(atoms) and closest_pair(atoms, self.neighbour) >= APART * self.neighbour:
                 return atoms
         return self._loose(rng)
 
@@ -70,9 +73,12 @@ class Bounds:
                 and heights.min() > HEIGHT * self.neighbour
             ):
                 return False
-        if closest_pair(atoms, self.neighbour) < CLOSEST * self.neighbour:
-            return False
-        return self.periodic or self._connected(atoms)
+            return closest_pair(atoms, self.neighbour) >= CLOSEST * self.neighbour
+        if np.ptp(atoms.positions, axis=0).max() > self.side - FARTHEST * self.neighbour:
+            return False  # it would touch its image
+        distances = atoms.get_all_distances()
+        closest = (distances + self.side * np.eye(len(atoms))).min()
+        return bool(closest >= CLOSEST * self.neighbour) and self._connected(distances)
 
     def centred(self, atoms: Atoms) -> Atoms:
         """Put a cluster into the middle of its box, a crystal's atoms into its cell; canonical."""
@@ -85,12 +91,12 @@ class Bounds:
             placed.positions += self.side / 2 - placed.positions.mean(axis=0)
         return canonical(placed)
 
-    def _connected(self, atoms: Atoms) -> bool:
+    def _connected(self, distances: NDArray[np.float64]) -> bool:
         """Whether every atom of a cluster can be reached from the first."""
-        near = atoms.get_all_distances() < FARTHEST * self.neighbour
-        reached = np.zeros(len(atoms), dtype=bool)
+        near = distances < FARTHEST * self.neighbour
+        reached = np.zeros(len(near), dtype=bool)
         reached[0] = True
-        for _ in range(len(atoms)):
+        for _ in range(len(near)):
             grown = reached | near[reached].any(axis=0)
             if (grown == reached).all():
                 break

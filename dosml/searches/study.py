@@ -18,10 +18,11 @@ from dosml.relabel.engines.registry import default_engine, engine_entry, make_en
 from dosml.relabel.execution.runner import open_runner
 from dosml.relabel.frame_files import iter_file
 from dosml.relabel.store import LabelStore, content_hash
-from dosml.searches.prior import prior_calculator, prior_key
+from dosml.searches.prior import SCALES, prior_calculator, prior_key
 from dosml.searches.ranking import Found, distinct, relax_found
 from dosml.searches.report import SearchResult, write_search
 from dosml.searches.search import Call, SearchTask, read_calls, run_search
+from dosml.searches.settings import NONE
 from dosml.searches.surrogate import check_installed
 from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
@@ -75,6 +76,9 @@ def search_structures(settings: SearchSettings, reporter: Reporter) -> SearchRes
         )
         _run(plan, settings, folder, reporter)
         found, traces = _found(plan, settings)
+        notes = _left_out(plan)
+        for note in notes:
+            reporter.warn(note)
         relaxed, calls = _relaxed(found, plan, settings, folder, reporter)
         return write_search(
             settings,
@@ -83,6 +87,7 @@ def search_structures(settings: SearchSettings, reporter: Reporter) -> SearchRes
             structures=distinct([*relaxed, *found], periodic=settings.periodic, most=50),
             traces=traces,
             relaxing=calls,
+            notes=notes,
         )
 
 
@@ -175,6 +180,22 @@ def _found(plan: _Plan, settings: SearchSettings) -> tuple[list[Found], list[Tra
             f"are in {plan.store.folder}; take another --engine"
         )
     return found, traces
+
+
+def _left_out(plan: _Plan) -> list[str]:
+    """Tell of priors whose factor could not be fitted, see `fit_scale`."""
+    scales: dict[str, list[float]] = {}
+    for task in plan.tasks:
+        told = [one.atoms.info.get("prior_scale") for one in read_calls(task)]
+        if task.prior != NONE and told[-1] is not None:
+            scales.setdefault(task.prior, []).append(float(told[-1]))
+    return [
+        f"the prior {prior} knows nothing of the first structures (no factor between {SCALES[0]:g} "
+        f"and {SCALES[1]:g} fits their labels) and was left out in {known.count(0.0)} of "
+        f"{len(known)} searches"
+        for prior, known in scales.items()
+        if 0.0 in known
+    ]
 
 
 def _value(call: Call, settings: SearchSettings) -> float:

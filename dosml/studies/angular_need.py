@@ -17,6 +17,7 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
+from dosml.relabel.own_d import no_d_words
 from dosml.settings import IntList, TrainingSettings
 from dosml.studies.beside_pairs import OneMetalSettings, beside_pairs
 from dosml.studies.labels import subjects_of
@@ -112,13 +113,16 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
             needs.append(found)
             warnings.append(data.provenance.warning)
             limits += data.provenance.limits
+            if words := no_d_words(data.elements):
+                reporter.say(f"{one.folder.name}: {words}")
+                warnings.append(f"{one.folder.name}: {words}.")
         point_table = pd.concat(points, ignore_index=True)
         need_rows = pd.concat(needs, ignore_index=True)
         files = write_tables(point_table, campaign.folder, "angular_need_points")
         files += write_tables(need_rows, campaign.folder, "angular_need")
         figures = save_figures(_drawn(point_table, need_rows), campaign.folder / "figures")
         report = write_need_report(
-            campaign.folder / "report.html",
+            campaign.folder,
             need_rows,
             figures,
             learner=settings.learner[0],

@@ -12,6 +12,7 @@ from dosml.analysis.measures.table import measure_all
 from dosml.analysis.statistics.results import error_rows
 from dosml.analysis.statistics.scan import setting_words
 from dosml.errors import InputError
+from dosml.relabel.own_d import own_d
 from dosml.settings import IntList  # noqa: TC001 - pydantic reads it
 from dosml.studies.open_study import LabelStudySettings, open_study
 from dosml.studies.pair_control import PREFIX, pair_control
@@ -19,7 +20,7 @@ from dosml.studies.train import result_row
 from dosml.trainings import trained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
@@ -79,7 +80,7 @@ def beside_pairs(
     levels
         Values of l_max; None: the learner's own default.
     pairs
-        Whether the control is trained too.
+        Whether the control is trained too, where the frames hold one element.
 
     Raises
     ------
@@ -90,7 +91,12 @@ def beside_pairs(
         data = ends_of(study.data)
         kinds = {"labels": data}
         explained: dict[str, float] = {}
-        if pairs:
+        if pairs and len(data.elements) > 1:
+            reporter.say(
+                f"no control with a pair potential: it is of one element, the frames hold "
+                f"{', '.join(data.elements)}"
+            )
+        elif pairs:
             control = pair_control(data)
             kinds["pairs"], explained = control.data, control.explained
         keys, tasks = [], []
@@ -119,7 +125,7 @@ def beside_pairs(
     )
     known = {}
     for one in data.label_sets:
-        known[one.name] = known[f"{PREFIX}{one.name}"] = _beside(one, explained)
+        known[one.name] = known[f"{PREFIX}{one.name}"] = _beside(one, data.elements, explained)
     return BesidePairs(points, pd.DataFrame(known).T, data)
 
 
@@ -153,10 +159,13 @@ def _known(metal: str, kind: str, labels: LabelSet) -> dict[str, Any]:
     }
 
 
-def _beside(labels: LabelSet, explained: dict[str, float]) -> dict[str, float]:
+def _beside(
+    labels: LabelSet, elements: Collection[str], explained: dict[str, float]
+) -> dict[str, float]:
     """Response indices and noise of a label set."""
     assert labels.setting is not None
-    read = measure_all(labels.dos, labels.setting.smearing, DosWindows(), skip_unresolved=True)
+    dos = own_d(labels.dos, elements)
+    read = measure_all(dos, labels.setting.smearing, DosWindows(), skip_unresolved=True)
     known = {name: read[name] for name in INDICES}
     noise = labels.noise
     return {

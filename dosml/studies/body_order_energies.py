@@ -29,6 +29,7 @@ from dosml.learners.registry import load_model
 from dosml.relabel.ase_factory import evaluate
 from dosml.relabel.frames import frame_id
 from dosml.relabel.label import Label, check_label
+from dosml.relabel.own_d import own_d
 from dosml.relabel.store import content_hash
 from dosml.theory.body_order import members
 
@@ -252,21 +253,22 @@ def _evaluate(source: EnergySource, frame: Atoms, *, whole: bool) -> list[Part]:
         return [_by_calculator(frame, _model(source.model, source.device))]
     with tempfile.TemporaryDirectory(prefix="dosml-parts-") as folder:
         made = dict(source.engine.label_ladder(frame, source.settings, (), Path(folder)))
-    return [_of_label(made[one], one, len(frame), whole=whole) for one in source.settings]
+    return [_of_label(made[one], one, frame, whole=whole) for one in source.settings]
 
 
 def _of_label(
-    outcome: Label | LabelFailure, setting: ElectronicSetting, n_atoms: int, *, whole: bool
+    outcome: Label | LabelFailure, setting: ElectronicSetting, frame: Atoms, *, whole: bool
 ) -> Part:
     if not isinstance(outcome, Label):
         return _without(outcome.reason)
     try:
-        check_label(outcome, n_atoms)
+        check_label(outcome, len(frame))
     except ValueError as error:
         return _without(f"the engine gave no label: {error}")
     chi_4 = math.nan
     if whole and outcome.dos is not None:
-        read = measure_all(outcome.dos, setting.smearing, DosWindows(), skip_unresolved=True)
+        dos = own_d(outcome.dos, set(frame.symbols))
+        read = measure_all(dos, setting.smearing, DosWindows(), skip_unresolved=True)
         chi_4 = chi_four(read)
     return Part(outcome.free_energy, outcome.forces, chi_4=chi_4)
 

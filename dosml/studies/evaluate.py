@@ -24,6 +24,8 @@ from dosml.learners.ase_calculator import make_calculator
 from dosml.learners.offsets import composition
 from dosml.learners.registry import load_model
 from dosml.relabel.ase_factory import PREFIX, AseFactory, evaluate
+from dosml.settings import default_folder
+from dosml.studies.force_source import short_name
 from dosml.studies.labels import labels_of, subjects_of
 from dosml.version import run_versions
 
@@ -95,7 +97,7 @@ def evaluate_model(
     device
         Where a saved model runs.
     out
-        Folder; None: dosml-evaluate-NAME.
+        Folder; None: dosml-evaluate-METAL-MODEL.
 
     Raises
     ------
@@ -109,7 +111,9 @@ def evaluate_model(
     foreign = model.startswith(PREFIX)
     data, which = _chosen(labels_of(where, metal, scheme=scheme), frames, foreign=foreign)
     calculator = make_calculator(AseFactory.named(model)) if foreign else load_model(model, device)
-    folder = out or Path(f"dosml-evaluate-{metal}")
+    name = short_name(model)
+    stem = str(Path(name).with_suffix("") if Path(model).is_file() else name).replace("/", "-")
+    folder = out or default_folder("evaluate", f"{metal}-{stem}", None)
     with Campaign(folder, f"{model} on labels of {metal} from {where}"):
         reporter.say(f"folder: {folder}")
         reporter.say(f"{model} on {len(data.frames)} frames of {metal} ({which})")
@@ -132,16 +136,16 @@ def evaluate_model(
         by_frame = frame_errors(first, symbols, data.frame_ids, data.tiers)
         write_tables(by_frame.drop(columns="number"), folder, "frames")
         write_worst(folder / WORST, by_frame, data.frames, first)
-        name, title, caption = PARITY_FIGURE
+        key, title, caption = PARITY_FIGURE
         with house_style():
             figure = save_figure(
                 parity_figure(first, data.tiers),
                 folder / "figures",
-                name,
+                key,
                 title=title,
                 caption=f"{caption} Label set {first_name}.",
             )
-        answer = _answer(metal, model, data, which, table, species, foreign=foreign)
+        answer = _answer(metal, name, data, which, table, species, foreign=foreign)
         sections = [group_section("Errors by tier", "tiers", rows)]
         if len(data.elements) > 1:
             sections.append(group_section("Errors by element", "elements", species))

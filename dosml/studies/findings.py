@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +36,9 @@ from dosml.analysis.statistics.scan import (
 from dosml.analysis.statistics.tables import write_tables
 from dosml.plan import Labelling
 from dosml.relabel.elements import element, has_d_shell
+from dosml.relabel.own_d import own_d
 from dosml.studies.evaluate import WORST, write_worst
 from dosml.studies.scan_settings import ElectronSeriesSettings
-from dosml.theory.dos import without_d
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
-    from dosml.theory.dos import ElectronicDos
     from dosml.trainings import Training
 
 #: What a scan of the electron number cannot show, for its report.
@@ -109,7 +107,9 @@ def write_findings(
         One row per setting; where the report lies.
     """
     results = [
-        SettingResult(setting, _own_dos(labels, data), labels.forces, held_out, *_noise(labels))
+        SettingResult(
+            setting, own_d(labels.dos, data.elements), labels.forces, held_out, *_noise(labels)
+        )
         for setting, labels, held_out in zip(
             data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
         )
@@ -190,23 +190,6 @@ def _frame_by_frame(
             figure, folder / "figures", name, title=title, caption=f"{caption} At {where}."
         )
     return record, sections
-
-
-def _own_dos(labels: LabelSet, data: Dataset) -> ElectronicDos | None:
-    """DOS of a label set; without d states of elements that have no d shell.
-
-    Elements are told apart where there are several.
-    """
-    if labels.dos is None:
-        return None
-    if not any(has_d_shell(symbol) for symbol in data.elements):
-        return without_d(labels.dos)
-    own = {
-        symbol: part
-        for symbol, part in labels.dos.d_by_element.items()
-        if len(data.elements) > 1 and has_d_shell(symbol)
-    }
-    return replace(labels.dos, d_by_element=own)
 
 
 def _series_figure(

@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dosml.errors import InputError
 from dosml.learners.ase_calculator import make_calculator
@@ -20,6 +20,8 @@ from dosml.theory.setting import ElectronicSetting
 from dosml.theory.smearing import Smearing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
@@ -70,7 +72,12 @@ def read_structure(text: str) -> Atoms:
 
 
 def force_source(
-    text: str, *, sigma: float | None, scheme: str | None, device: str | None
+    text: str,
+    *,
+    sigma: float | None,
+    scheme: str | None,
+    device: str | None,
+    options: Mapping[str, Any] | None = None,
 ) -> ForceSource:
     """Find what computes forces: a saved model, an engine's name or any ase calculator.
 
@@ -85,11 +92,13 @@ def force_source(
         Scheme of an engine's smearing; None: the engine's own.
     device
         Where a model runs; None: where it was trained.
+    options
+        Of an engine, by name; another process, which knows the `spec` alone, has none of them.
 
     Raises
     ------
     InputError
-        If the text names none of them.
+        If the text names none of them, or has no such options.
     LearnerError
         If the file is no saved model.
     EngineError
@@ -98,18 +107,17 @@ def force_source(
     path = Path(text)
     spec = ForceSpec(str(path.resolve()) if path.is_file() else text, sigma, scheme, device)
     if path.is_file():
-        name = f"{path.parent.name}/{path.name}" if path.parent.name else path.name
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return ForceSource(spec, name, {"model": digest}, load_model(path, device))
+        return ForceSource(spec, short_name(text), {"model": digest}, load_model(path, device))
     if text.startswith(PREFIX):
         factory = AseFactory.named(text)
-        return ForceSource(spec, text, factory.fingerprint(), make_calculator(factory))
+        return ForceSource(spec, short_name(text), factory.fingerprint(), make_calculator(factory))
     if text not in engine_names():
         raise InputError(
             f"{text} is neither a file nor an engine: name a saved model (models/.../sigma_0.2.npz "
             f"in a campaign folder), {PREFIX}MODULE:FUNCTION or one of {', '.join(engine_names())}"
         )
-    engine = make_engine(text)
+    engine = make_engine(text, options)
     width = 0.2 if sigma is None else sigma
     try:
         setting = ElectronicSetting(Smearing(scheme or engine.default_scheme, width))
@@ -121,6 +129,14 @@ def force_source(
     key = {**engine.fingerprint(), **setting.as_dict()}
     name = f"{text}, σ = {setting.smearing.width:g} eV"
     return ForceSource(spec, name, key, engine.calculator(setting), engine.warning)
+
+
+def short_name(text: str) -> str:
+    """Name of a model for headings: a file with its folder, the function of an ase calculator."""
+    if text.startswith(PREFIX):
+        return text.rpartition(":")[2]
+    path = Path(text)
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
 
 
 def elements_of(calculator: Calculator) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from dosml.learners.base import KnowsGrid
 from dosml.plan import long_trainings
 from dosml.studies.grid_figure import QUANTITIES, grid_figure
 from dosml.studies.open_study import open_study, settings_beside
+from dosml.studies.own_report import write_grid_report
 from dosml.studies.train import StudyResult, keep_model, result_row, settings_file
 from dosml.trainings import Training, tell_warnings, trained
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from dosml.analysis.figures.style import FigureRecord
     from dosml.learners.base import Learner
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
@@ -85,9 +87,14 @@ def grid(settings: GridSettings, reporter: Reporter) -> StudyResult:
         for failure in dict.fromkeys(failures):
             reporter.warn(f"{failures.count(failure)} points could not be trained: {failure}")
         files = write_tables(table, study.folder, "grid")
-        files += _draw(table, study, list(values))
+        figures = _draw(table, study, list(values))
+        files += [one.png for one in figures]
         best, models, kept = _best(settings, study, table, list(values), reporter)
         files += [*kept, *write_tables(best, study.folder, "best")]
+        report = write_grid_report(
+            settings, study, reporter, table=table, best=best, axes=list(values), figures=figures
+        )
+        files.append(report)
     return StudyResult(study.folder, best, tuple(files), models)
 
 
@@ -179,8 +186,8 @@ def grid_table(
     return table
 
 
-def _draw(table: pd.DataFrame, study: OpenStudy, axes: Sequence[str]) -> list[Path]:
-    files = []
+def _draw(table: pd.DataFrame, study: OpenStudy, axes: Sequence[str]) -> list[FigureRecord]:
+    figures = []
     for name in study.data.names:
         mine = table[table["label_set"] == name]
         for quantity, what in QUANTITIES.items():
@@ -191,11 +198,11 @@ def _draw(table: pd.DataFrame, study: OpenStudy, axes: Sequence[str]) -> list[Pa
                     grid_figure(mine, quantity, axes),
                     study.folder / "figures",
                     f"{name}_{quantity}",
-                    title=what.label,
+                    title=f"{what.label}, {name}",
                     caption=what.caption,
                 )
-            files.append(record.png)
-    return files
+            figures.append(record)
+    return figures
 
 
 def _best(

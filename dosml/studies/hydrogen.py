@@ -48,8 +48,10 @@ from dosml.trainings import TrainingStore, tell_warnings
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from dosml.learners.base import Learner
     from dosml.progress import Reporter
@@ -331,20 +333,7 @@ def _write(
         "errors": errors,
     }
     tables = [path for name, one in named.items() for path in write_tables(one, folder, name)]
-    figures = save_figures(
-        [
-            (
-                "body_orders",
-                "What every body order adds",
-                (
-                    "Mean over held-out clusters of 8 atoms of |E_k| per atom: full configuration "
-                    "interaction, and force fields trained on the same density."
-                ),
-                order_figure(orders.assign(setting="")),
-            )
-        ],
-        folder / "figures",
-    )
+    figures = save_figures(_figures(orders), folder / "figures")
     sentences = hydrogen_sentences(errors, summary, parts, reference=REFERENCE)
     section = hydrogen_section(errors, parts, [f"{name}.csv" for name in named])
     report = write_study_report(
@@ -365,6 +354,19 @@ def _write(
     )
     files = (*tables, *(one.png for one in figures), report)
     return BodyOrderResult(folder, orders, clusters, summary, parts, tuple(sentences), files)
+
+
+def _figures(orders: pd.DataFrame) -> Iterator[tuple[str, str, str, Figure]]:
+    """Yield name, title, caption and figure: drawn when asked for, inside the house style."""
+    yield (
+        "body_orders",
+        "What every body order adds",
+        (
+            "Mean over held-out clusters of 8 atoms of |E_k| per atom: full configuration "
+            "interaction, and force fields trained on the same density."
+        ),
+        order_figure(orders.assign(setting="")),
+    )
 
 
 def _rms(values: Any) -> float:

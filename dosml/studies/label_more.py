@@ -106,7 +106,7 @@ class _Work:
         models = self._models(self.first)
         self.posterior = FramePosterior(models[0].shared, [*train, *self.pool])
         self.reporter.say(
-            f"pool: {len(self.pool)} candidates; engine {self.engine.name}, {self.settings.frames} "
+            f"pool: {len(self.pool)} candidates; engine {self.engine.name}, {self.settings.add} "
             f"frames in rounds of {self.settings.per_round}"
         )
 
@@ -118,8 +118,8 @@ class _Work:
         found = [self._round(name, 0, data, training, ())]
         asked: list[int] = []
         order = self._random_order(name) if name != "hard" else []
-        while len(asked) < self.settings.frames and (rounds is None or len(found) < rounds):
-            count = min(self.settings.per_round, self.settings.frames - len(asked))
+        while len(asked) < self.settings.add and (rounds is None or len(found) < rounds):
+            count = min(self.settings.per_round, self.settings.add - len(asked))
             left = [n for n in self._pool_numbers() if n not in asked]
             if not left:
                 self.reporter.warn("the pool is used up: give a larger --pool")
@@ -148,7 +148,7 @@ class _Work:
     def overlap(self) -> pd.DataFrame:
         """Frames chosen for each label set alone, held against each other."""
         models = self._models(self.first)
-        count = min(self.settings.frames, len(self.pool))
+        count = min(self.settings.add, len(self.pool))
         known = list(range(self.n_train))
         chosen = {
             name: self.posterior.choose([one.models[0]], known, self._pool_numbers(), count)

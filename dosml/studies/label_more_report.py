@@ -11,6 +11,7 @@ import pandas as pd
 
 from dosml.analysis.figures.hard_frames import HARD_FIGURE, hard_frames_figure
 from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.measures.column import from_to
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.hard_frames_report import curve_section, overlap_section
 from dosml.analysis.report.study_report import write_study_report
@@ -254,7 +255,7 @@ def more_sentence(curves: Sequence[Sequence[Round]], differences: pd.DataFrame) 
     parts = []
     for part in hard[0].parts:
         name, before = next(iter(hard[0].errors(part).items()))
-        text = f"from {before:.1f} to {hard[-1].errors(part)[name]:.1f} %"
+        text = f"{from_to(before, hard[-1].errors(part)[name])} %"
         if len(differences):
             row = differences[differences["held_out"] == part].iloc[0]
             text += f" (with as many random ones {row['random_percent_error']:.1f} %)"
@@ -271,10 +272,11 @@ def _difference_words(differences: pd.DataFrame) -> list[str]:
         low, high = row["difference_points_low"], row["difference_points_high"]
         shown = "" if low > 0 or high < 0 else ", which shows no difference"
         between = f" (95 %: {low:+.2f} to {high:+.2f})" if low < high else ""
+        least, most = row["lowest_draw"], row["highest_draw"]
+        draws = f"draws {least:.1f} to {most:.1f} %" if least < most else f"one draw, {most:.1f} %"
         lines.append(
             f"{row['label_set']}, {_WHERE[row['held_out']]}: hard minus random "
-            f"{row['difference_points']:+.2f} points{between}{shown}; draws "
-            f"{row['lowest_draw']:.1f} to {row['highest_draw']:.1f} %."
+            f"{row['difference_points']:+.2f} points{between}{shown}; {draws}."
         )
     return lines
 

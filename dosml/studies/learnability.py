@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from ase.data import atomic_numbers
+
 from dosml.analysis.measures.reading import DosReading, DosWindows
 from dosml.analysis.measures.table import MEASURES, REDUCED
 from dosml.analysis.statistics.learnability import Calibration, calibration_of, shipped_calibration
@@ -14,6 +16,7 @@ from dosml.errors import InputError, LabelError
 from dosml.relabel.elements import element
 from dosml.relabel.engines.registry import default_engine, make_engine
 from dosml.relabel.label import Label
+from dosml.relabel.own_d import no_d_words, own_d
 from dosml.relabel.structures import unit_cell
 from dosml.relabel.vasp.projected_dos import read_dos
 from dosml.studies.survey_report import survey_of
@@ -147,7 +150,10 @@ def of_file(path: Path, calibration: Calibration, crystal: str | None) -> Learna
     ]
     if len(symbols) > 1:
         notes.append(f"the file holds {', '.join(symbols)}, the calibration pure metals")
-    response = _response(read.electronic_dos("sum", None), read.smearing, str(path))
+    dos = read.electronic_dos("sum", None)
+    if named := set(symbols) - {""}:
+        dos = own_d(dos, named)
+    response = _response(dos, read.smearing, str(path))
     return _learnability(
         str(path), symbols[0] if len(symbols) == 1 else None, response, crystal, calibration, notes
     )
@@ -169,9 +175,13 @@ def of_metal(symbol: str, calibration: Calibration, crystal: str | None) -> Lear
     ------
     UnknownElementError
         If it is none of them.
+    InputError
+        If it has no d shell.
     LabelError
         If the engine fails.
     """
+    if symbol in atomic_numbers and no_d_words([symbol]):
+        raise InputError(no_d_words([symbol]))
     known = element(symbol)
     kind = crystal or known.prototype
     engine = make_engine(default_engine([symbol]).name, {}, [symbol])

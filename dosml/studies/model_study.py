@@ -269,8 +269,12 @@ class ModelStudy:
             assert calculator is not None
             temperatures, order, ended = self._ramp(name, calculator, melts)
             lost = superheating(temperatures, order, len(self.cell))
-            rows.append({"calculator": name, "order_lost_k": lost, "ended": ended})
-            self.reporter.say(f"melting ramp, {name}: {_lost_words(lost, ended, RAMP[1] * melts)}")
+            outcome = _lost_words(lost, temperatures)
+            rows.append(
+                {"calculator": name, "order_lost_k": lost, "outcome": outcome, "ended": ended}
+            )
+            end = f"; the ramp ended early ({ended})" if ended else ""
+            self.reporter.say(f"melting ramp, {name}: {outcome}{end}")
         return pd.DataFrame(rows)
 
     def _ramp(
@@ -312,10 +316,11 @@ class ModelStudy:
         return temperatures, order, ended
 
 
-def _lost_words(lost: float, ended: str, last: float) -> str:
-    if ended:
-        return f"ended early ({ended})"
-    return f"order lost at {lost:.0f} K" if math.isfinite(lost) else f"a crystal up to {last:.0f} K"
+def _lost_words(lost: float, temperatures: NDArray[np.float64]) -> str:
+    """Say where the order of a heated crystal is lost, or how far it was heated."""
+    if math.isfinite(lost):
+        return f"order lost at {lost:.0f} K"
+    return f"a crystal up to {temperatures[-1]:.0f} K" if len(temperatures) else "no crystal"
 
 
 def _rms(values: np.ndarray) -> float:

@@ -19,7 +19,7 @@ ROUNDS = 3
 class MoreSettings(LabelStudySettings):
     """Everything that decides what `dosml label-more` does.
 
-    `frames` are labelled in rounds of `batch`, chosen from a pool of `pool` candidates and the
+    `add` frames are labelled in rounds of `batch`, chosen from a pool of `pool` candidates and the
     frames of `pool_file`. `pool_test` random candidates are labelled and held out, because the
     folder's own held-out frames know nothing of what else is in the pool; `random` draws of as many
     frames as are chosen are labelled beside them.
@@ -27,7 +27,7 @@ class MoreSettings(LabelStudySettings):
 
     command: ClassVar[str] = "label-more"
 
-    frames: int = Field(default=12, ge=1, le=MOST_COUNTED)
+    add: int = Field(default=12, ge=1, le=MOST_COUNTED)
     batch: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     pool: int | None = Field(default=None, ge=1, le=MOST_COUNTED)
     pool_file: UserPath | None = None
@@ -40,9 +40,9 @@ class MoreSettings(LabelStudySettings):
     @property
     def per_round(self) -> int:
         """Frames of each round."""
-        return min(self.frames, self.batch or -(-self.frames // ROUNDS))
+        return min(self.add, self.batch or -(-self.add // ROUNDS))
 
     @property
     def candidates(self) -> int:
         """Frames of the pool."""
-        return self.pool or POOL * self.frames
+        return self.pool or POOL * self.add

@@ -24,6 +24,7 @@ from dosml.settings import (
     SchemeName,
     TrainingSettings,
     WordList,
+    default_folder,
     join_settings,
 )
 from dosml.studies.labels import labels_of, split_labels, subjects_of
@@ -73,7 +74,8 @@ class LabelStudySettings(TrainingSettings):
         """Where everything is written."""
         first = self.targets[0] if self.targets else str(self.labels)
         name = Path(first).resolve().name.removesuffix(".extxyz")
-        return self.out or Path(f"dosml-{self.command}-{name}")
+        labels = self.labels if self.targets else None
+        return self.out or default_folder(self.command, name, labels)
 
     def sources(self) -> list[Path]:
         """Folder or files of the labels: an element stands for its smearing scan.

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.measures.column import Column
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.frame_section import group_section, worst_section
+from dosml.analysis.report.pages import new_section, sortable_table
 from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.report.study_sections import study_section
 from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
@@ -138,7 +140,81 @@ def write_training_report(
     return _write(study, settings, reporter, answer, [*sections, *more], [figure])
 
 
-def _size(row: Mapping[str, Any]) -> str:
+def write_grid_report(
+    settings: LabelStudySettings,
+    study: OpenStudy,
+    reporter: Reporter,
+    *,
+    table: pd.DataFrame,
+    best: pd.DataFrame,
+    axes: Sequence[str],
+    figures: Sequence[FigureRecord],
+) -> Path:
+    """Write the report of a grid: which point is best, and by how much.
+
+    Parameters
+    ----------
+    table, best
+        See `dosml.studies.grid`: every point on frames kept apart, and the chosen ones on the
+        held-out frames.
+    axes
+        Options that are varied.
+    figures
+        Heat maps; the first stands beside the answer.
+
+    Raises
+    ------
+    DiskSpaceError
+        If the disk is full.
+    """
+    name = str(best["label_set"].iloc[0])
+    chosen = best[best["label_set"] == name]
+    by_force = chosen[chosen["best_by"].str.contains("force-mae")]
+    won = (by_force if len(by_force) else chosen).iloc[0]
+    mae = _MEV * table[table["label_set"] == name]["force_mae_ev_per_angstrom"].dropna()
+    findings = [
+        (
+            f"On frames kept apart the points differ in force MAE from {mae.min():.1f} to "
+            f"{mae.max():.1f} meV/Å ({len(mae)} points, {name})."
+        )
+    ]
+    findings += [
+        f"By {row['best_by']} on {row['label_set']}: {_point(row, axes)}; held out: "
+        f"{_size(row.to_dict())}."
+        for _, row in best.iterrows()
+        if row is not won and (row["label_set"], row["best_by"]) != (name, won["best_by"])
+    ]
+    answer = Answer(
+        question=f"{'-'.join(study.data.elements)}: which options of {settings.learner[0]}?",
+        sentence=f"{_point(won, axes)} is best by {won['best_by']} on {name}; trained on all "
+        f"{len(study.data.train)} frames it errs by {_size(won.to_dict())}.",
+        limits=tuple(_what_limits(study)),
+        findings=tuple(findings[:4]),
+        figure=figures[0].png.stem if figures else "",
+    )
+    section = new_section("Every point", "points")
+    shown = [Column("label_set", "label set", "", "Electronic setting of the labels.")]
+    shown += [Column(axis, axis, "", "Option of the learner.") for axis in axes]
+    shown += [
+        Column(
+            "force_mae_ev_per_angstrom", "force MAE", "eV/Å", "On training frames kept apart.", 4
+        ),
+        Column("log_likelihood", "log likelihood", "", "Of the training labels.", 1),
+        Column("best_by", "best by", "", "What the point was chosen by."),
+    ]
+    section["table"] = sortable_table(table, [one for one in shown if one.name in table])
+    return _write(study, settings, reporter, answer, [section], figures)
+
+
+def _point(row: pd.Series, axes: Sequence[str]) -> str:
+    """Write a point of a grid: cutoff 5, n_max 8."""
+    return ", ".join(
+        f"{axis} {row[axis]:g}" if isinstance(row[axis], (int, float)) else f"{axis} {row[axis]}"
+        for axis in axes
+    )
+
+
+def _size(row: Mapping[Any, Any]) -> str:
     """Force error in %, with MAE and MAV; forces that are all zero have no percentage."""
     mae, mav = (_MEV * row[f"force_{kind}_ev_per_angstrom"] for kind in ("mae", "mav"))
     if not mav > 0:

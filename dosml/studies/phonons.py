@@ -16,6 +16,7 @@ from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.phonons import (
     PhononBands,
     check_displacements,
+    check_installed,
     phonon_bands,
     phonon_sentences,
     phonon_table,
@@ -105,6 +106,7 @@ def run_phonons(
     EngineError
         If forces cannot be computed.
     """
+    check_installed()
     check_displacements(displacement, points)
     if not 0 < min_length < math.inf:
         raise InputError(f"--min-length must be a positive length in Å, got {min_length}")

@@ -20,6 +20,7 @@ from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
 from dosml.errors import InputError
 from dosml.files import whole_file
+from dosml.settings import default_folder
 from dosml.studies.labels import labels_of, subjects_of
 from dosml.theory.code_settings import code_settings
 from dosml.theory.smearing import Smearing
@@ -85,7 +86,7 @@ def recommend_smearing(
     within
         Allowed mean change of a force component in meV/Å; None: the mesh noise of the labels.
     out
-        Folder; None: dosml-recommend-NAME.
+        Folder; None: dosml-recommend-METAL-LABELS.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def recommend_smearing(
     table = _table(found, errors)
     gaps = _gaps(data, chosen[min(chosen)])
     settings = code_settings(Smearing(kind, found.width))
-    folder = out or Path(f"dosml-recommend-{metal}")
+    folder = out or default_folder("recommend", metal, where)
     with Campaign(folder, f"recommended smearing of {metal} from {where}"):
         write_tables(table, folder, "recommended")
         with whole_file(folder / "settings.txt") as path:

@@ -25,6 +25,7 @@ from dosml.settings import (
     IntList,
     SchemeName,
     TrainingSettings,
+    default_folder,
     join_numbers,
     join_settings,
 )
@@ -145,8 +146,12 @@ class ScanSettings(TrainingSettings):
     @property
     def folder(self) -> Path:
         """The campaign folder."""
-        stem = Path(self.target).stem if self.target_is_file else self.target
-        return self.out or Path(f"dosml-{self.command}-{stem}")
+        return self.out or default_folder(self.command, self.name, self.labels)
+
+    @property
+    def name(self) -> str:
+        """The target in names of folders."""
+        return Path(self.target).stem if self.target_is_file else self.target
 
 
 class SmearScanSettings(ScanSettings):

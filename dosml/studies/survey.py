@@ -121,8 +121,7 @@ def survey_plans(
         if preset:
             given = settings.model_dump(exclude_unset=True)
             settings = SmearScanSettings.model_validate({**preset, **given})
-        name = settings.folder.name.removeprefix(f"dosml-{settings.command}-")
-        chosen.append(settings.model_copy(update={"out": folder / name}))
+        chosen.append(settings.model_copy(update={"out": folder / settings.name}))
     plans = _one_engine([resolve(settings) for settings in chosen])
     folders = [plan.folder.name for plan in plans]
     twice = sorted({name for name in folders if folders.count(name) > 1})

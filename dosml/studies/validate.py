@@ -45,7 +45,8 @@ class ValidateSettings(BaseModel):
 
     `structure` is what `read_structure` takes, None the element that the model was trained on;
     `temperature` are K, None 0.25, 0.75 and 1.25 times the melting temperature; `steps` are of each
-    run, `min_length` (Å) is of the supercell; `melting` heats the crystal until it melts.
+    run, `min_length` (Å) is of the supercell; `melting` heats the crystal until it melts;
+    `engine_options` are of the engine that it is held against.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +56,7 @@ class ValidateSettings(BaseModel):
     steps: int = Field(default=600, ge=10, le=1_000_000)
     min_length: float = Field(default=7.0, gt=0, le=1000)
     melting: bool = False
+    engine_options: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
 
     @model_validator(mode="after")
@@ -106,7 +108,13 @@ def validate_model(
     source = force_source(model, sigma=width, scheme=None, device=device)
     other = None
     if engine is not None:
-        other = force_source(engine, sigma=width, scheme=None, device=None)
+        other = force_source(
+            engine, sigma=width, scheme=None, device=None, options=settings.engine_options
+        )
+    elif settings.engine_options:
+        raise InputError(
+            "--engine-option is of the engine that the model is held against: give --engine"
+        )
     return validate(source, settings, folder, reporter, engine=other)
 
 

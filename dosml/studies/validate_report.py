@@ -203,10 +203,10 @@ def _findings(
             f"{study.reference_name}."
         )
     if melting is not None:
-        each = ", ".join(
-            f"{row['calculator']} {row['order_lost_k']:.0f} K" for row in melting.to_dict("records")
+        each = "; ".join(
+            f"{row['calculator']}: {row['outcome']}" for row in melting.to_dict("records")
         )
-        lines.append(f"Order of the superheated crystal is lost at: {each}.")
+        lines.append(f"Superheated crystal: {each}.")
     elif len(crystals) > 1:
         row = crystals.iloc[0]
         lines.append(

@@ -11,13 +11,14 @@ from dosml.errors import InputError
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dosml.relabel.execution.settings import RunSettings
 
 
 def write_array(
-    study: Path, settings: RunSettings, config: Path | None, *, name: str, parts: int
+    study: Path, settings: RunSettings, config: Sequence[Path], *, name: str, parts: int
 ) -> Path:
     """Write the batch script of an array job.
 
@@ -28,7 +29,7 @@ def write_array(
     settings
         What each part asks Slurm for.
     config
-        The same TOML file, which every part reads again.
+        The same TOML files, which every part reads again.
     name
         Job name.
     parts
@@ -46,7 +47,7 @@ def write_array(
     """
     slurm = settings.slurm
     logs = study / "slurm"
-    for path in (study, *([config] if config is not None else [])):
+    for path in (study, *config):
         _check_name(path.resolve())
     logs.mkdir(parents=True, exist_ok=True)
     options = {
@@ -73,7 +74,8 @@ def write_array(
     lines += ["#SBATCH --exclusive"] if slurm.exclusive else []
     lines += [f"#SBATCH {line}" for line in slurm.sbatch]
     work = [sys.executable, "-m", "dosml", "relabel", "work", str(study.resolve())]
-    work += ["--config", str(config.resolve())] if config is not None else []
+    for path in config:
+        work += ["--config", str(path.resolve())]
     lines += [
         "",
         slurm.setup,

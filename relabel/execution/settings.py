@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,8 +14,7 @@ from dosml.errors import InputError
 from dosml.limits import MOST_COUNTED, MOST_WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
 _WALLTIME = re.compile(r"(\d+-)?\d{1,3}:\d{2}:\d{2}")
 
@@ -97,15 +97,18 @@ class RunSettings(BaseModel):
 RUN_KEYS = tuple(RunSettings.model_fields)
 
 
-def load_run_settings(path: Path | None, **given: object) -> RunSettings:
-    """Read a TOML file; values given by name win, None means not given.
+def load_run_settings(config: Path | Sequence[Path] | None, **given: object) -> RunSettings:
+    """Read TOML files; later files and values given by name win, None means not given.
 
     Raises
     ------
     InputError
         If the file cannot be read, a key is unknown or a value cannot be used.
     """
-    values: dict[str, object] = read_toml(path) if path is not None else {}
+    paths = config_files(config)
+    values: dict[str, object] = {}
+    for path in paths:
+        values |= read_toml(path)
     slurm = values.get("slurm", {})
     for name, value in given.items():
         if value is None:
@@ -115,7 +118,12 @@ def load_run_settings(path: Path | None, **given: object) -> RunSettings:
             values["slurm"] = slurm
         else:
             values[name] = value
-    return _validated(values, f"--config {path}: " if path is not None else "")
+    return _validated(values, f"--config {', '.join(map(str, paths))}: " if paths else "")
+
+
+def config_files(config: Path | Sequence[Path] | None) -> list[Path]:
+    """Files of --config: none, one or several."""
+    return [config] if isinstance(config, Path) else list(config or ())
 
 
 def split_run_settings(

@@ -15,6 +15,8 @@
     END_CFG
 
 Energies in eV, forces in eV/Å. PlusStress is -dE/dstrain in eV: minus the stress times the volume.
+Coordinates may also be fractions of the cell (direct_x direct_y direct_z), and files of old
+versions call two of the items SuperCell and Atomic_data.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _COORDINATES = ("cartes_x", "cartes_y", "cartes_z")
+_FRACTIONS = ("direct_x", "direct_y", "direct_z")
 _FORCES = ("fx", "fy", "fz")
+_NUMBERS = {"id", "type", *_COORDINATES, *_FRACTIONS, *_FORCES}
+_OLD = {"SuperCell": "Supercell", "Atomic_data": "AtomData"}
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
@@ -81,7 +86,8 @@ def _configuration(lines: list[list[str]], types: Sequence[str], where: str) -> 
 
 
 def _read(lines: list[list[str]], types: Sequence[str]) -> ForeignFrame:
-    at = {words[0].rstrip(":"): k for k, words in reversed(list(enumerate(lines)))}
+    names = [words[0].rstrip(":") for words in lines]
+    at = {_OLD.get(name, name): k for k, name in reversed(list(enumerate(names)))}
     if missing := [name for name in ("Size", "Supercell", "AtomData", "Energy") if name not in at]:
         raise ValueError(f"it has no {missing[0]}")
     size = int(lines[at["Size"] + 1][0])
@@ -91,20 +97,28 @@ def _read(lines: list[list[str]], types: Sequence[str]) -> ForeignFrame:
     cell = np.array([[float(one) for one in words[:3]] for words in lines[begin : begin + 3]])
     begin = at["AtomData"]
     rows = lines[begin + 1 : begin + 1 + size]
-    table = np.array([[float(one) for one in words] for words in rows])
     columns = lines[begin][1:]
-    if cell.shape != (3, 3) or table.shape != (size, len(columns)):
+    widths = {len(words) for words in rows}
+    if cell.shape != (3, 3) or len(rows) != size or widths != {len(columns)}:
         raise ValueError(
-            f"Supercell has shape {cell.shape}, AtomData {table.shape}, expected (3, 3) and "
-            f"({size}, {len(columns)})"
+            f"Supercell has shape {cell.shape}, AtomData {len(rows)} rows of {sorted(widths)} "
+            f"words, expected (3, 3), {size} rows and {len(columns)} words"
         )
-    place = {name: table[:, k] for k, name in enumerate(columns)}
-    if not set(_FORCES) <= set(place):
+    if not set(_FORCES) <= set(columns):
         raise ValueError("AtomData has no fx fy fz: these are no labels")
+    # other columns may hold words
+    place = {
+        name: np.array([float(words[k]) for words in rows])
+        for k, name in enumerate(columns)
+        if name in _NUMBERS
+    }
     order = np.argsort(place["id"]) if "id" in place else np.arange(size)
+    fractional = set(_FRACTIONS) <= set(place)
+    there = [place[one] for one in (_FRACTIONS if fractional else _COORDINATES)]
+    where = np.column_stack(there)[order]
     atoms = Atoms(
         [types[kind] for kind in _kinds(place["type"], types)[order]],
-        positions=np.column_stack([place[one] for one in _COORDINATES])[order],
+        positions=where @ cell if fractional else where,
         cell=cell,
         pbc=True,
     )

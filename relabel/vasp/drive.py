@@ -15,7 +15,7 @@ from dosml.relabel.vasp.jobs import find_jobs
 from dosml.relabel.vasp.run import JobResult, job_state, run_task, tasks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dosml.relabel.execution.settings import RunSettings
@@ -96,7 +96,7 @@ def run_study(
 
 
 def write_study_array(
-    study: Path, settings: RunSettings, config: Path | None, *, parts: int, start: bool
+    study: Path, settings: RunSettings, config: Sequence[Path], *, parts: int, start: bool
 ) -> tuple[Path, str | None]:
     """Write the array script of a study, and submit it if asked to.
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dosml.analysis.measures.column import from_to
 from dosml.analysis.report.answer import answer
 from dosml.analysis.report.findings import findings
 from dosml.analysis.statistics.scan import summarise
@@ -112,3 +113,17 @@ def test_too_few_frames_tell_nothing(make_scan):
     found = answer(scan, summarise(scan))
     assert found.sentence.startswith("Whether the force error changes cannot be told")
     assert "falls" not in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (6.4, 2.8, "from 6.4 to 2.8"),
+        (115.2, 33.4, "from 115 to 33"),
+        (0.479, 0.421, "from 0.48 to 0.42"),
+        (10.02, 10.31, "from 10.0 to 10.3"),  # never "from 10 to 10"
+        (2.0, 0.0, "from 2.00 to 0.00"),
+    ],
+)
+def test_a_step_that_is_told_is_seen(first, last, said):
+    assert from_to(first, last) == said

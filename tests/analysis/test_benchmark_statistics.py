@@ -11,6 +11,7 @@ from dosml.analysis.report.benchmark_sections import latex_table, why_sentences
 from dosml.analysis.statistics.benchmark import (
     TARGET,
     benchmark_rows,
+    costs,
     fitted_factor,
     ranking,
     scaled,
@@ -74,7 +75,8 @@ def table(errors: dict[str, dict[str, float]]) -> pd.DataFrame:
             "force_mae_ev_per_angstrom": value / 1000,
             "energy_mae_ev_per_atom": 0.001,
             "stress_percent_error": np.nan,
-            "seconds_training": 1.0,
+            "seconds_in_all": 2.0,
+            "cpu_seconds_in_all": 3.0,
             "training": f"{learner}-{metal}",
         }
         for learner, by_metal in errors.items()
@@ -92,7 +94,15 @@ def test_the_ranking_counts_what_all_were_tested_on() -> None:
     assert list(ranked[TARGET]) == [5.0, 5.5, 9.0]
     assert list(ranked["wins"]) == [1, 1, 0]
     assert list(ranked["mean_rank"]) == [1.5, 2.0, 2.5]
+    assert list(ranked["cpu_seconds_in_all"]) == [6.0, 6.0, 6.0]
     assert ranking(table({"a": {"Ti": 1}, "b": {"Cu": 1}})).empty
+
+
+def test_a_training_of_several_label_sets_costs_once() -> None:
+    one = table({"a": {"Ti": 1.0, "Cu": 1.0}})
+    both = pd.concat([one, one.assign(label_set="other")], ignore_index=True)
+    (row,) = costs(both).to_dict("records")
+    assert (row["seconds_in_all"], row["cpu_seconds_in_all"], row["trainings"]) == (4.0, 6.0, 2)
 
 
 def test_errors_that_follow_chi_4() -> None:

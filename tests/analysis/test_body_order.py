@@ -98,13 +98,27 @@ def test_a_tail_that_falls_is_a_factor_with_an_interval():
     assert row["n_clusters"] == 5
 
 
+def test_changes_are_of_the_largest_clusters():
+    # smaller environments are parts of the larger ones: no clusters of their own
+    _, clusters, _ = tables({0.2: 0.8, 2.0: 0.08})
+    smaller = clusters.assign(n_atoms=2, tail=1.0)
+    alone = changes(clusters, measure="tail")
+    assert alone == changes(pd.concat([smaller, clusters]), measure="tail")
+    assert alone[0].sizes == (4,)
+
+
 def test_what_does_not_change_is_told():
     _, clusters, summary = tables({0.2: 0.4, 2.0: 0.4})
-    first = body_order_sentences(clusters, summary, pd.DataFrame())[0]
-    assert first.startswith("engine, all subjects together, from σ = 0.2 eV to σ = 2 eV: ")
-    assert "factor" in first
-    assert "no change is shown" in first
-    assert "no change is shown" in first.split("; ")[1]
+    head = "engine, all subjects together, from σ = 0.2 eV to σ = 2 eV: "
+    first = [
+        one.removeprefix(head)
+        for one in body_order_sentences(clusters, summary, pd.DataFrame())
+        if one.startswith(head)
+    ]
+    # bodies first: it is the answer
+    assert first[0].startswith("bodies for 95 % of the binding energy")
+    assert "factor" in first[2]
+    assert all("no change is shown" in one for one in first)
 
 
 def test_sentences_name_intervals_chi_and_what_hardly_binds():

@@ -11,12 +11,6 @@ from typer.testing import CliRunner
 from dosml.cli import app
 from dosml.cli.help_style import split_default
 
-#: Options that some commands take once and others as a comma list, or several times.
-ONE_OR_MANY = {"--sigma", "--cutoff", "--n-max", "--zeta", "--l-max", "--electrons", "--config"}
-#: Names that are of another subject elsewhere: kinds of `dosml theory`, how many frames label-more
-#: labels, how many atoms the cell of a structure search has.
-OTHERS = {"--kind", "--frames", "--cell"}
-
 
 def options(command=None, name=""):
     """Every option of every command, with the name of the command."""
@@ -61,7 +55,8 @@ def test_a_literal_and_a_said_default_look_alike(monkeypatch):
 
 
 def test_an_option_has_one_type_everywhere():
-    kinds = defaultdict(set)
-    for _, option in options():
-        kinds[option.opts[0]].add(str(option.type_descriptor.annotation))
-    assert {name for name, found in kinds.items() if len(found) > 1} <= ONE_OR_MANY | OTHERS
+    kinds = defaultdict(lambda: defaultdict(list))
+    for name, option in options():
+        kind = (str(option.type_descriptor.annotation), option.multiple, option.is_flag)
+        kinds[option.opts[0]][kind, option.metavar].append(name)
+    assert not {name: dict(found) for name, found in kinds.items() if len(found) > 1}

@@ -50,7 +50,7 @@ def test_other_conventions() -> None:
 
 
 def test_table() -> None:
-    rows = json.loads(run("table", "--l-max", "1", "--kind", "real", "--json"))
+    rows = json.loads(run("table", "--l-max", "1", "--harmonics", "real", "--json"))
     assert len(rows) == 10
     assert {"l1", "m1", "l2", "m2", "l3", "m3", "exact", "value"} == set(rows[0])
     assert all(row["exact"] == "1/(2*sqrt(pi))" for row in rows)
@@ -58,11 +58,11 @@ def test_table() -> None:
 
 
 def test_response_of_s_p_d() -> None:
-    text = run("response", "--shells", "s,p,d", "--electrons", "5")
+    text = run("response", "--shells", "s,p,d", "--fill", "5")
     assert "125/(882*pi)" in text
     assert "Only d-d transitions reach l = 4" in text
     assert "DOES NOT HOLD" not in text
-    answer = json.loads(run("response", "--shells", "s,p,d", "--electrons", "5", "--json"))
+    answer = json.loads(run("response", "--shells", "s,p,d", "--fill", "5", "--json"))
     assert answer["response"]["4"] == "0"
     assert all(statement["holds"] for statement in answer["statements"])
     by_pair = {(r["pair"], r["orbitals"], r["l"]): r["exact"] for r in answer["averaged"]}
@@ -72,9 +72,7 @@ def test_response_of_s_p_d() -> None:
 
 
 def test_response_options() -> None:
-    full = json.loads(
-        run("response", "--shells", "s,d", "--electrons", "3", "--full", "s", "--json")
-    )
+    full = json.loads(run("response", "--shells", "s,d", "--fill", "3", "--full", "s", "--json"))
     by_pair = {(r["pair"], r["l"]): r["value"] for r in full["averaged"] if r["orbitals"] == "any"}
     assert by_pair["s-d", 2] == pytest.approx(7 / 10 / (2 * math.pi))
     assert "\\begin{align}" in run("response", "--shells", "s,p", "--latex")
@@ -109,8 +107,8 @@ def test_every_scheme_prints() -> None:
         (["table", "--l-max", "21"], "l_max = 0 to 20"),
         (["response", "--shells", "s,q"], "unknown shell 'q'"),
         (["response", "--shells", ""], "at least one shell"),
-        (["response", "--shells", "d", "--electrons", "11"], "0 to 10 electrons"),
-        (["response", "--shells", "d", "--electrons", "nan"], "must be a number"),
+        (["response", "--shells", "d", "--fill", "11"], "0 to 10 electrons"),
+        (["response", "--shells", "d", "--fill", "nan"], "takes one number"),
         (["response", "--shells", "s,d", "--full", "d"], "not among the shells before"),
         (["smearing", "--scheme", "hot"], "unknown smearing scheme"),
         (["smearing", "--scheme", "cold", "--order", "1"], "belongs to methfessel-paxton"),

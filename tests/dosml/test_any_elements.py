@@ -82,7 +82,9 @@ def test_an_alloy_is_labelled_trained_and_reported(here):
     assert len(ase.io.read("alloy/worst.extxyz", index=":")) == 2
 
 
+@pytest.mark.slow
 def test_without_d_electrons_there_are_no_d_states(here):
+    """Of an engine's own labels; tests/integration/test_without_d_states.py has the fast twin."""
     path = frames(here / "si.extxyz", bulk("Si"))
     done = scan(path, "--engine", "xtb", "--out", "silicon")
     assert done.exit_code == 0, done.output

@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.foreign_files import TIERS, extxyz_text, frames
+from helpers.foreign_files import TIERS, extxyz_text, frames, with_keys
 from typer.testing import CliRunner
 
 import dosml as package
 from dosml.analysis.statistics.benchmark import SCALED, TARGET
 from dosml.cli import app
-from dosml.errors import InputError, LearnerError
+from dosml.errors import FrameError, InputError, LearnerError
 from dosml.progress import Reporter
 from dosml.relabel.execution.runner import Runner
 from dosml.relabel.foreign.collect import ImportOptions
@@ -114,7 +114,7 @@ def test_every_learner_on_every_metal(source, tmp_path, soft) -> None:
     assert (result.folder / "figures" / "map_force.png").is_file()
     costs = pd.read_csv(result.folder / "costs.csv")
     assert costs["learner"].iloc[-1] == "all"
-    assert costs["seconds_training"].iloc[-1] > 0
+    assert costs["cpu_seconds_in_all"].iloc[-1] > 0
 
 
 def test_what_was_trained_is_not_trained_again(source, tmp_path, monkeypatch) -> None:
@@ -164,6 +164,7 @@ def test_larger_cells(source, tmp_path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_shipped_labels_bring_their_own_dos(tmp_path, soft) -> None:
     result = run(
         "reference",
@@ -184,6 +185,35 @@ def test_the_shipped_labels_bring_their_own_dos(tmp_path, soft) -> None:
 def test_a_metal_that_cannot_be_split_is_left_out(source, tmp_path) -> None:
     with pytest.raises(LearnerError, match="--train 99"):
         run(source, tmp_path / "none", learner=("sgp",), metals=("Cu",), train=99, **SGP)
+
+
+def test_files_of_others_are_read_once(tmp_path) -> None:
+    """A folder as others publish it is one command, and is read again when a file changes."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for seed, (metal, role, count) in enumerate(
+        (("Ag", "train", 5), ("Ag", "Test", 2), ("Cu", "train", 5), ("Cu", "Test", 2))
+    ):
+        (folder / f"{metal}_{role}.extxyz").write_text(
+            extxyz_text(frames(metal, count, 0.1, seed=seed))
+        )
+    options = {**SGP, "learner": ("sgp",), "metals": ("Cu",)}
+    first = run(folder, tmp_path / "out", **options)
+    assert set(first.table["n_train"]) == {5}
+    labels = tmp_path / "out" / "imported" / "Cu" / "labels.extxyz"
+    before = labels.stat().st_mtime_ns
+    run(folder, tmp_path / "out", **options)
+    assert labels.stat().st_mtime_ns == before
+    (folder / "Cu_train.extxyz").write_text(extxyz_text(frames("Cu", 4, 0.1, seed=9)))
+    assert set(run(folder, tmp_path / "out", **options).table["n_train"]) == {4}
+
+
+def test_files_of_others_that_need_options_say_where_these_are(tmp_path) -> None:
+    for role in ("train", "test"):
+        text = extxyz_text(with_keys(frames("Cu", 2, 0.1), "energy", "push"))
+        (tmp_path / f"Cu_{role}.xyz").write_text(text)
+    with pytest.raises(FrameError, match=r"--forces-key; dosml data import has the options"):
+        run(tmp_path, tmp_path / "out", learner=("sgp",), **SGP)
 
 
 def test_sources(source, tmp_path) -> None:
@@ -217,6 +247,7 @@ def test_settings_that_cannot_be_used(options, words) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_command_line_and_python(source, tmp_path, soft, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["benchmark", str(source), "--metals", "Cu", "--learner", soft, "--dos-engine", "none"]

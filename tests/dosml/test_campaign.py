@@ -76,3 +76,24 @@ def test_the_log_keeps_the_traceback(tmp_path) -> None:
     text = campaign.log_path.read_text()
     assert "Traceback" in text
     assert "broken on purpose" in text
+
+
+def refuse(folder, *, work=False, error=InputError):
+    with pytest.raises(error), Campaign(folder, "Ti") as campaign:
+        campaign.record({"command": "train"})
+        if work:
+            (folder / "labels").mkdir()
+        raise error("no")
+
+
+def test_a_refused_run_leaves_no_folder_of_its_own(tmp_path) -> None:
+    refuse(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    # what was computed, what was there before, and failures of another kind stay
+    refuse(tmp_path / "worked", work=True)
+    assert (tmp_path / "worked" / "dosml.log").exists()
+    (tmp_path / "old").mkdir()
+    refuse(tmp_path / "old")
+    assert (tmp_path / "old" / "campaign.json").exists()
+    refuse(tmp_path / "failed", error=RuntimeError)
+    assert "RuntimeError" in (tmp_path / "failed" / "dosml.log").read_text()

@@ -198,7 +198,7 @@ def label_more(*arguments):
 def test_label_more_grows_the_folder_and_goes_on(folder):
     options = (
         "labels",
-        "--frames",
+        "--add",
         4,
         "--batch",
         2,
@@ -247,7 +247,7 @@ def test_a_frame_that_fails_is_in_no_label_set(folder, monkeypatch):
 
     monkeypatch.setattr(AseEngine, "_label", label)
     result = label_more(
-        "labels", "--frames", 6, "--batch", 6, "--pool", 12, "--pool-test", 0, "--random", 0,
+        "labels", "--add", 6, "--batch", 6, "--pool", 12, "--pool-test", 0, "--random", 0,
         "--workers", 1, *SMALL, "--out", "more",
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dosml.errors import InputError
+from dosml.settings import default_folder, join_settings
+from dosml.studies.open_study import TrainSettings
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
 
 
@@ -121,3 +123,20 @@ def test_missing_target_and_missing_file(tmp_path) -> None:
         load_scan_settings(SmearScanSettings, {}, None)
     with pytest.raises(InputError, match="cannot read --config"):
         load_scan_settings(SmearScanSettings, {"target": "Ti"}, tmp_path / "none.toml")
+
+
+def test_a_study_of_labels_that_are_made_lies_beside_that_of_ones_own():
+    own, made = SmearScanSettings(target="Ti"), SmearScanSettings(target="Ti", labels="reference")
+    assert own.folder == Path("dosml-smear-scan-Ti")
+    assert made.folder == Path("dosml-smear-scan-Ti-reference")
+    trained = TrainSettings(targets=("Ti",), labels="there/dosml-vasp-Ti")
+    assert trained.folder == Path("dosml-train-Ti-vasp-Ti")
+    assert TrainSettings(labels="reference").folder == Path("dosml-train-reference")
+    assert default_folder("recommend", "Cu", "reference") == Path("dosml-recommend-Cu-reference")
+
+
+def test_one_value_where_a_list_is_given():
+    with pytest.raises(InputError, match="--l-max '2,4' cannot be used: this command takes one"):
+        join_settings(
+            TrainSettings, {"targets": ("a",), "l_max": "2,4"}, None, required=None, nothing=""
+        )

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import dosml
 from dosml.analysis.statistics.searches import (
     Trace,
+    censored_median,
     difference_rows,
     prior_rows,
     success_interval,
@@ -25,12 +26,16 @@ from dosml.learners.ase_calculator import AseLearner
 from dosml.relabel.ase_factory import AseFactory
 from dosml.relabel.labelling import run_ladder
 from dosml.searches import search as search_module
+from dosml.searches import starts as starts_module
+from dosml.searches.fingerprint import BINS, Fingerprint, Reach
 from dosml.searches.prior import PriorValues, ask, fit_scale, prior_calculator, wall
 from dosml.searches.ranking import Found, distinct, relax_found, symmetry_of
+from dosml.searches.report import told_priors
 from dosml.searches.search import read_calls, run_search
 from dosml.searches.settings import SearchSettings
 from dosml.searches.starts import CLOSEST, Bounds
-from dosml.searches.study import _engine, _plan, _setting
+from dosml.searches.study import _engine, _left_out, _plan, _setting
+from dosml.searches.surrogate import LENGTHS, VISITS, Surrogate
 from dosml.studies.model_runs import closest_pair
 
 pytest.importorskip("gpatom", reason="the structures extra is not installed")
@@ -55,7 +60,7 @@ def here(tmp_path, monkeypatch):
 def test_targets_are_read():
     cluster = SearchSettings(target="Ti13")
     assert (cluster.symbol, cluster.n_atoms, cluster.periodic) == ("Ti", 13, False)
-    crystal = SearchSettings(target="Mo", cell=4, prior="none,classical")
+    crystal = SearchSettings(target="Mo", atoms=4, prior="none,classical")
     assert (crystal.symbol, crystal.n_atoms, crystal.periodic) == ("Mo", 4, True)
     assert crystal.prior == ("none", "classical")
 
@@ -96,6 +101,21 @@ def test_random_structures_are_sound_and_the_same_again(settings):
         assert not bounds.sound(broken)
 
 
+def test_a_flat_cell_is_not_searched_for_neighbours(monkeypatch):
+    bounds = Bounds(SearchSettings(target="Mo", atoms=4))
+    good = bounds.random(np.random.default_rng(0))
+    flat = good.copy()
+    flat.set_cell(np.diag([1e3, 1e3, 1e-5]), scale_atoms=True)
+    cells = iter([flat, good])
+    monkeypatch.setattr(bounds, "_cell", lambda _rng: next(cells))
+    asked = []
+    real = starts_module.closest_pair
+    monkeypatch.setattr(starts_module, "closest_pair", lambda *a: asked.append(a[0]) or real(*a))
+    assert bounds.random(np.random.default_rng(0)) is good
+    assert asked
+    assert all(one is good for one in asked)  # with 1e10 images it would not come back
+
+
 def test_wall_is_the_gradient_of_its_energy():
     rng = np.random.default_rng(0)
     atoms = Atoms("Cu4", rng.random((4, 3)) * 2.0, cell=[6, 6, 6], pbc=True)
@@ -119,6 +139,139 @@ def test_wall_is_the_gradient_of_its_energy():
     assert wall(bulk("Cu") * (2, 2, 2), 2.55).energy == 0
 
 
+def both_fingerprints(bounds, frames, weight):
+    """Ours, and those of the library's own class."""
+    from gpatom.gpfp.fingerprint import RadialAngularFP
+
+    reach = Reach(2.2 * bounds.neighbour, 1.5 * bounds.neighbour, weight)
+    arguments = {
+        "r_cutoff": reach.radial, "r_nbins": BINS[0], "a_cutoff": reach.angular,
+        "a_nbins": BINS[1], "aweight": weight, "calc_strain": True,
+    }  # fmt: skip
+    theirs = [RadialAngularFP(frame, **arguments) for frame in frames]
+    return [Fingerprint.of(frame, reach) for frame in frames], theirs
+
+
+@pytest.mark.parametrize("settings", [{"target": "Cu8"}, {"target": "Cu", "cell": 3}])
+def test_fingerprints_and_process_are_those_of_the_library(settings):
+    from gpatom.gpfp.gp import GaussianProcess
+    from gpatom.gpfp.prior import ConstantPrior
+
+    from dosml.searches.process import StackedProcess
+
+    bounds, rng = Bounds(SearchSettings(**settings)), np.random.default_rng(1)
+    frames = [bounds.random(rng) for _ in range(4)]
+    ours, theirs = both_fingerprints(bounds, frames, 0.7)
+    for mine, library in zip(ours, theirs, strict=True):
+        assert np.allclose(mine.vector, library.vector, rtol=1e-9)
+        gradients = library.reduce_coord_gradients().transpose(0, 2, 1)
+        gradients = gradients.reshape(3 * bounds.n_atoms, -1)
+        scale = np.abs(gradients).max()
+        assert np.allclose(mine.rows, gradients, atol=1e-9 * scale)
+        slope = rng.normal(size=sum(BINS))
+        positions, strain = mine.pull(slope)
+        assert np.allclose(positions.ravel(), gradients @ slope, atol=1e-8 * scale)
+        wanted = np.einsum("b,blm->lm", slope, library.reduce_strain())
+        assert np.allclose(strain, wanted, atol=1e-8 * np.abs(wanted).max())
+    targets = []
+    for frame in frames[:3]:
+        atoms = frame.copy()
+        atoms.calc = EMT()
+        targets += [atoms.get_potential_energy(), *(-atoms.get_forces().ravel())]
+    hyperparameters = {"scale": 30.0, "weight": 10.0, "ratio": 2e-4}
+    library = GaussianProcess(hp=dict(hyperparameters), prior=ConstantPrior(3.0))
+    library.train(theirs[:3], targets)
+    process = StackedProcess(2e-4, ConstantPrior(3.0))
+    process.set_hyperparams({"scale": 30.0, "weight": 10.0})
+    process.train(ours[:3], targets)
+    process.settle()
+    assert np.allclose(process.K_reg, library.K_reg, atol=1e-9 * library.K_reg.max())
+    wanted, variance = library.predict(theirs[3], get_variance=True)
+    energy, slope = process.energy(ours[3])
+    assert energy + 3.0 == pytest.approx(wanted[0], abs=1e-7)
+    assert np.allclose(ours[3].pull(slope)[0].ravel(), wanted[1:], atol=1e-6)
+    assert process.variance(ours[3]) == pytest.approx(variance[0, 0], rel=1e-6)
+    # another constant of the prior: the factors stay, the weights are those of a new training
+    factors = process.L
+    process.prior.set_constant(1.0)
+    process.train(process.X, process.Y)
+    library.prior.set_constant(1.0)
+    library.train(library.X, library.Y)
+    assert process.L is factors
+    assert np.allclose(process.model_vector, library.model_vector, rtol=1e-6, atol=1e-9)
+
+
+def labelled(bounds, count, seed=0):
+    """Random structures with EMT energies and forces."""
+    rng = np.random.default_rng(seed)
+    frames, energies, forces = [], [], []
+    for _ in range(count):
+        frames.append(bounds.random(rng))
+        atoms = frames[-1].copy()
+        atoms.calc = EMT()
+        energies.append(atoms.get_potential_energy())
+        forces.append(atoms.get_forces())
+    return frames, np.array(energies), forces
+
+
+@pytest.mark.parametrize("settings", [{"target": "Cu5"}, {"target": "Cu", "cell": 2}])
+def test_surrogate_knows_its_labels_and_is_the_gradient_of_its_energy(settings):
+    bounds = Bounds(SearchSettings(**settings))
+    frames, energies, forces = labelled(bounds, 6)
+    surrogate = Surrogate(bounds, prior_calculator("classical", "Cu", None))
+    surrogate.fit(frames[:5], energies[:5], forces[:5], first=4)
+    low, high = (bound * surrogate._unit for bound in LENGTHS)
+    assert low <= surrogate.length <= high  # the short one of few labels is not taken
+    assert surrogate.known(frames[0])
+    assert not surrogate.known(frames[5])
+    spread = [surrogate.predict(frame)[1] for frame in frames]
+    assert spread[5] > 2 * max(spread[:5])
+    found = surrogate.values(frames[5])
+    assert found.energy == pytest.approx(surrogate.predict(frames[5])[0])
+    step, volume = 1e-4, frames[5].cell.volume
+    for n, axis in ((0, 0), (1, 2)):
+        ends = []
+        for sign in (1, -1):
+            moved = frames[5].copy()
+            moved.positions[n, axis] += sign * step
+            ends.append(surrogate.values(moved).energy)
+        assert found.forces[n, axis] == pytest.approx((ends[1] - ends[0]) / (2 * step), abs=1e-3)
+    if bounds.periodic:
+        ends = []
+        for sign in (1, -1):
+            strained = frames[5].copy()
+            shape = np.diag([1.0, 1.0 + sign * step, 1.0])
+            strained.set_cell(np.asarray(strained.cell) @ shape, scale_atoms=True)
+            ends.append(surrogate.values(strained).energy)
+        slope = (ends[0] - ends[1]) / (2 * step) / volume
+        assert found.stress[1] == pytest.approx(slope, abs=1e-4)
+
+
+def test_a_place_that_was_visited_often_is_left():
+    bounds = Bounds(SearchSettings(target="Cu5"))
+    frames, energies, forces = labelled(bounds, 4)
+    rng = np.random.default_rng(5)
+    near = [frames[0].copy() for _ in range(VISITS)]
+    for frame in near:
+        frame.positions += rng.normal(0, 0.01, frame.positions.shape)
+    surrogate = Surrogate(bounds, None)
+    surrogate.fit(frames, energies, forces, first=4)
+    assert not surrogate.known(near[-1])  # it differs from the one label there
+    all_frames = [*frames, *near[:-1]]
+    values = [*energies, *[energies[0]] * (VISITS - 1)]
+    surrogate.fit(all_frames, np.array(values), [*forces, *[forces[0]] * (VISITS - 1)], first=4)
+    assert surrogate.known(near[-1])
+
+
+def test_two_atoms_have_no_angles(here):
+    settings = SearchSettings(target="Cu2", engine=ENGINE, calls=5, seeds=1, **QUICK)
+    (task,) = plan_of(settings, here).tasks
+    assert run_search(task) == 5
+    lengths = [one.atoms.get_distance(0, 1) for one in read_calls(task)]
+    values = [one.label.free_energy for one in read_calls(task)]
+    assert 2.1 < lengths[int(np.argmin(values))] < 2.4  # EMT's dimer: 2.24 Å
+
+
 def test_scale_and_constant_are_found():
     rng = np.random.default_rng(1)
     values = [
@@ -128,9 +281,9 @@ def test_scale_and_constant_are_found():
     assert fit_scale(values, energies, [5.0 * one.forces for one in values]) == pytest.approx(
         (5.0, -7.0)
     )
-    # a prior that points the wrong way is not turned round
-    scale, _ = fit_scale(values, -energies, [-one.forces for one in values])
-    assert scale == 1.0
+    # a prior that points the wrong way is not turned round but left out
+    turned = fit_scale(values, -energies, [-one.forces for one in values])
+    assert turned == pytest.approx((0.0, -energies.mean()))
 
 
 def test_priors_by_name():
@@ -262,11 +415,40 @@ def test_a_learner_by_name_is_fitted_to_the_starts(here, monkeypatch):
     assert task.path.with_name(f"{task.path.stem}-prior.json").is_file()
 
 
+MISLEADING = """
+from ase.calculators.emt import EMT
+
+class Upside(EMT):
+    def calculate(self, *arguments, **named):
+        super().calculate(*arguments, **named)
+        self.results = {key: -value for key, value in self.results.items()}
+
+def make():
+    return Upside()
+"""
+
+
+def test_a_prior_that_knows_nothing_is_left_out_and_named(here):
+    (here / "upside.py").write_text(MISLEADING)
+    settings = SearchSettings(
+        target="Cu4", engine=ENGINE, calls=5, seeds=1, prior="ase:upside:make,none", **QUICK
+    )
+    plan = plan_of(settings, here)
+    for task in plan.tasks:
+        run_search(task)
+    first, second = (read_calls(one)[-1].atoms for one in plan.tasks)
+    assert first.info["prior_scale"] == 0
+    assert np.allclose(first.positions, second.positions, atol=1e-6)  # as without one
+    (note,) = _left_out(plan)
+    assert note.startswith("the prior ase:upside:make knows nothing of the first structures")
+    assert note.endswith("left out in 1 of 1 searches")
+
+
 @pytest.mark.slow
 def test_crystals_are_found_and_named(here):
     result = dosml.structures(
-        target="Cu", cell=1, engine=ENGINE, prior="none", seeds=1, calls=8, keep=1, workers=1,
-        relaxations=2, steps=10, out=here / "crystal",
+        target="Cu", atoms=1, engine=ENGINE, prior="none", seeds=1, calls=14, keep=3, workers=1,
+        relaxations=4, steps=15, out=here / "crystal",
     )  # fmt: skip
     assert result.structures[0].relaxed
     assert result.table.iloc[0]["symmetry"] == "Fm-3m (225)"
@@ -298,6 +480,10 @@ def test_structures_are_told_apart_whatever_the_order_of_atoms():
     assert len(distinct(found, periodic=False)) == 2
     assert distinct(found, periodic=False)[0].value == -3.001
     assert len(distinct(found, periodic=False, most=1)) == 1
+    # on its way down, not relaxed: one; relaxed and higher: another
+    above = [Found(cluster, -2.97, "x", 2, relaxed=done) for done in (False, True)]
+    first = Found(cluster, -3.0, "x", 1, relaxed=True)
+    assert [len(distinct([first, one], periodic=False)) for one in above] == [1, 2]
     one, two = bulk("Cu", "fcc", a=3.6), bulk("Cu", "fcc", a=3.8, cubic=True)
     near = bulk("Cu", "hcp", a=2.546, c=2.546 * np.sqrt(8 / 3))
     crystals = [Found(each, -3.0 + 0.1 * n, "x", n) for n, each in enumerate((one, two, near))]
@@ -312,11 +498,32 @@ def test_calls_are_counted_against_the_best():
         Trace("b", 1, np.array([1.0, 1.0, 0.005, 0.2])),
     ]
     one, two = prior_rows(traces, 0.0)
-    assert (one["reached"], one["calls"], one["median_calls"]) == (2, 2.5, 2.5)
-    assert (two["reached"], two["calls"]) == (1, 4.0)  # five and three
+    assert (one["reached"], one["median_calls"]) == (2, 2.5)
+    assert (one["calls_low"], one["calls_high"], one["confidence"]) == (1, 4, 0.5)
+    assert (two["reached"], two["calls_low"]) == (1, 3)
+    assert np.isinf([two["median_calls"], two["calls_high"]]).all()
     assert two["gap_ev_per_atom"] == pytest.approx((0.2 + 0.005) / 2)
     (row,) = difference_rows(traces, 0.0)
-    assert (row["prior"], row["against"], row["calls_saved"]) == ("a", "b", 1.5)
-    assert row["calls_saved_low"] < 1.5 < row["calls_saved_high"]
+    assert (row["prior"], row["against"], row["sooner"], row["later"]) == ("a", "b", 2, 0)
+    assert row["p_value"] == pytest.approx(0.5)
     assert success_interval(5, 5) == (pytest.approx(0.478, abs=1e-3), 1.0)
     assert success_interval(0, 5) == (0.0, pytest.approx(0.522, abs=1e-3))
+    told = told_priors(pd.DataFrame([one, two]), 4)
+    assert list(told["calls"]) == ["2.5", "> 4"]
+    assert list(told["interval"]) == ["1 to 4 (50 %)", "3 to > 4 (50 %)"]
+
+
+def test_a_median_counts_those_that_did_not_come_there():
+    found = censored_median([12, None, 7, 20, None])
+    assert found[:3] == (20, 7, np.inf)
+    assert found.confidence == pytest.approx(1 - 2 * 0.5**5)
+    # of eight values the second and the seventh do not give 95 %, of nine they do (tables of the
+    # sign test)
+    assert censored_median(list(range(1, 9)))[1:3] == (1, 8)
+    assert censored_median(list(range(1, 10)))[1:3] == (2, 8)
+    assert censored_median([3]) == (3, 3, 3, 0)
+    # the interval holds the median as often as it says, whatever the distribution
+    rng = np.random.default_rng(0)
+    draws = rng.exponential(size=(4000, 5))
+    held = [low <= np.log(2) <= high for _, low, high, _ in map(censored_median, draws)]
+    assert np.mean(held) == pytest.approx(found.confidence, abs=0.015)

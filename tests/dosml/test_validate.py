@@ -181,6 +181,41 @@ def test_what_cannot_be_run_is_named(tmp_path):
         dosml.validate("ase:ase.calculators.emt:EMT", temperature=(0.0,), out=tmp_path)
     with pytest.raises(InputError, match="--steps"):
         dosml.validate("ase:ase.calculators.emt:EMT", steps=1, out=tmp_path)
+    coarse = {"kpoint_spacing": 0.6}
+    with pytest.raises(InputError, match="held against: give --engine"):
+        dosml.validate("ase:ase.calculators.emt:EMT", engine_options=coarse, out=tmp_path)
+    with pytest.raises(InputError, match="the engine tb"):
+        dosml.validate("ase:ase.calculators.emt:EMT", engine="tb", engine_options={"no": 1})
+
+
+def test_melting_is_told_of_crystals_that_do_not_melt_too(tmp_path):
+    found = dosml.validate(
+        "ase:ase.calculators.emt:EMT", structure="Cu", temperature=(300.0,), steps=20,
+        min_length=5, melting=True, out=tmp_path / "emt",
+    )  # fmt: skip
+    table = pd.read_csv(found.report.with_name("melting.csv"))
+    assert list(table["calculator"]) == ["ase:ase.calculators.emt:EMT", "the sampling potential"]
+    text = found.report.read_text(encoding="utf-8")
+    for row in table.to_dict("records"):
+        # sixty steps up to three times the melting temperature: some order is lost, some is not
+        lost = np.isfinite(row["order_lost_k"])
+        assert row["outcome"].startswith("order lost at" if lost else "a crystal up to 4")
+        assert row["outcome"] in text
+    assert "nan K" not in text
+
+
+@pytest.mark.slow
+def test_an_engine_with_its_options_melts_beside_the_model(good, tmp_path):
+    result = run(
+        good, "--steps", 30, "--min-length", 5, "--temperature", "300", "--engine", "tb",
+        "--engine-option", "kpoint_spacing=0.6", "--melting", "--out", tmp_path / "tb",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "tb" / "melting.csv")
+    assert [name.split(",")[0] for name in table["calculator"]][1:] == [
+        "the sampling potential", "tb",
+    ]  # fmt: skip
+    assert pd.read_csv(tmp_path / "tb" / "crystals.csv")["bulk_modulus_gpa"].iloc[1] > 50
 
 
 def made_up(energy=(0.0, 0.0, 0.0), closest=2.5, ensemble="NVE", **more):

@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of labelling, then the same command: nothing lost, the same result."""
+"""`kill -9` in the middle of a run, then the same command: nothing lost, the same result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ase.io
 import pandas as pd
 import pytest
 from ase.build import bulk
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# 47 s of processor time. Fast twins: `test_a_driver_that_is_killed_loses_nothing` of
+# tests/relabel/test_labelling.py, `test_the_same_again_makes_nothing` of tests/dosml/test_scan.py
+pytestmark = pytest.mark.slow
 WIDTHS = "0.5,1.0,2.0"
 N_FRAMES = 10
 
@@ -64,13 +71,13 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_killed_run_continues_to_the_same_result(frames) -> None:
-    killed = frames / "killed"
+def kill_when(words: list[str], place: Path, ready: Callable[[], bool]) -> None:
+    """Start a command, kill it outright once it is so far, and see its workers end too."""
     with subprocess.Popen(
-        command("killed"), cwd=frames, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as run:
         deadline = time.monotonic() + 120
-        while len(label_files(killed)) < 5:
+        while not ready():
             assert run.poll() is None, "the run ended before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -81,6 +88,11 @@ def test_killed_run_continues_to_the_same_result(frames) -> None:
     while any(alive(pid) for pid in workers):  # no orphan goes on for ever
         assert time.monotonic() < deadline, "worker processes outlived their driver"
         time.sleep(0.1)
+
+
+def test_killed_run_continues_to_the_same_result(frames) -> None:
+    killed = frames / "killed"
+    kill_when(command("killed"), frames, lambda: len(label_files(killed)) >= 5)
     before = label_files(killed)
     total = N_FRAMES * 3
     assert 5 <= len(before) < total
@@ -113,3 +125,35 @@ def test_killed_run_continues_to_the_same_result(frames) -> None:
     assert f"{total} on disk, 0 to make" in third.stdout
     assert "trained before" in third.stdout
     assert (killed / "labels").stat().st_mtime_ns == start
+
+
+@pytest.mark.slow
+def test_killed_body_orders_continue_to_the_same_orders(tmp_path) -> None:
+    def expand(out: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "dosml", "body-order", "tb", "--frames", "reference"),
+            *("--metals", "Cu", "--sigma", "0.2,1", "--size", "6", "--count", "5"),
+            *("--workers", "1", "--out", out),
+        ]
+
+    def batches() -> dict[str, int]:
+        return {
+            str(path.relative_to(tmp_path)): path.stat().st_mtime_ns
+            for path in tmp_path.glob("killed/energies/*/*.npz")
+            if not path.name.startswith(".")
+        }
+
+    kill_when(expand("killed"), tmp_path, lambda: len(batches()) >= 4)
+    before = batches()
+    assert not (tmp_path / "killed" / "report.html").exists()
+    for out in ("killed", "whole"):
+        said = subprocess.run(
+            expand(out), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert said.returncode == 0, said.stderr
+    after = batches()
+    # five clusters of 63 parts, 32 in a batch, at two settings
+    assert len(before) < len(after) == 20
+    assert {name: after[name] for name in before} == before, "a finished batch was made again"
+    for name in ("body_orders.csv", "clusters.csv", "body_order.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

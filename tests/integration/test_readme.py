@@ -19,7 +19,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from typer.testing import CliRunner
 
+from dosml.cli import app
 from dosml.learners.peers.environments import ENVIRONMENT_OF, find
 from dosml.relabel.dataset import Dataset, LabelSet, save
 from dosml.relabel.frames import canonical
@@ -65,6 +67,8 @@ SMALLER = {
     "dosml map": "--sigma 1,2 --electrons=-1,0 --train 2 --test 2 --n-max 4 --min-length 5",
     "make demo": 'DEMO_OPTIONS="--train 3 --test 3 --sigma 0.5,2 --min-length 5 --out {tmp}/demo"',
 }
+#: Folders of scans that the commands of the pages name.
+SCANS_OF_CU = ("dosml-smear-scan-Cu", "dosml-smear-scan-Cu-reference")
 #: Run by .ci/run itself, which runs these tests: not once more inside them.
 RUN_BY_CI = {
     "make test",
@@ -94,9 +98,9 @@ def commands(path: Path) -> list[str]:
 def every_command() -> list[object]:
     if not README.exists():
         return []
-    mine = commands(README)
     others = dict.fromkeys(one for page in PAGES if page.stem in RUN for one in commands(page))
-    return mine + [pytest.param(one, marks=pytest.mark.slow) for one in others if one not in mine]
+    slow = (pytest.mark.slow, pytest.mark.timeout(900))
+    return [pytest.param(one, marks=slow) for one in dict.fromkeys((*commands(README), *others))]
 
 
 def test_readme_is_a_landing_page() -> None:
@@ -157,6 +161,11 @@ def write_labels(folder: Path, frames: list[Atoms]) -> None:
     save(Dataset.of([canonical(atoms) for atoms in frames], sets), folder)
 
 
+def forget_scans(folder: Path) -> None:
+    for name in SCANS_OF_CU:
+        shutil.rmtree(folder / name)
+
+
 @pytest.fixture
 def workplace(tmp_path):
     frames = []
@@ -175,7 +184,8 @@ def workplace(tmp_path):
     for number, atoms in enumerate(frames):
         atoms.info["tier"] = ("cold", "melt")[number % 2]
         atoms.info["split"] = "train" if number < 6 else "test"
-    write_labels(tmp_path / "dosml-smear-scan-Cu" / "label_sets", frames)
+    for name in SCANS_OF_CU:
+        write_labels(tmp_path / name / "label_sets", frames)
     write_labels(tmp_path / "study" / "collected", frames)
     for page in (README, *PAGES):
         for block in blocks(page, "toml"):
@@ -184,12 +194,11 @@ def workplace(tmp_path):
     return tmp_path
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("command", every_command())
 def test_command(command: str, workplace: Path) -> None:
     cwd = workplace
     if command.startswith("dosml smear-scan"):  # it makes the folder that other commands need
-        shutil.rmtree(cwd / "dosml-smear-scan-Cu")
+        forget_scans(cwd)
     extra = next((text for start, text in SMALLER.items() if command.startswith(start)), "")
     if command.startswith("make"):
         if Path(sys.prefix) != ROOT / ".venv":
@@ -219,6 +228,41 @@ def test_command(command: str, workplace: Path) -> None:
     assert result.returncode == 0, f"{command}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
 
 
+@pytest.mark.parametrize("command", [one for one in commands(README) if one.startswith("dosml ")])
+def test_a_command_of_the_readme_is_planned(
+    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fast twin of `test_command`."""
+    monkeypatch.chdir(workplace)
+    done = CliRunner().invoke(app, [*command.split()[1:], "--dry-run"])
+    assert done.exit_code == 0, f"{command}\n{done.output} {done.exception}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_first_ten_minutes_run_as_printed_one_after_the_other(workplace: Path) -> None:
+    """One folder, nothing shortened: a command must not meet what an earlier one left there."""
+    forget_scans(workplace)
+    tutorial = ROOT / "docs" / "tutorial.md"
+    printed = dict.fromkeys((*commands(README), *commands(tutorial)))
+    # what `make demo` runs comes first
+    every = ["dosml smear-scan Ti", *(one for one in printed if one.startswith("dosml "))]
+    assert len(every) > 5
+    for command in every:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()],
+            cwd=workplace,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        report = re.search(r"^report: (\S+)", done.stdout, re.MULTILINE)
+        assert report is not None, f"{command}\n{done.stdout[-2000:]}"
+        assert 'class="answer' in (workplace / report.group(1)).read_text(), command
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_python_blocks_run(tmp_path: Path) -> None:
     found = blocks(README, "python")

@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 from helpers.cluster_bench import PATIENCE, TOOLS, Bench, wait_until
+from helpers.foreign_files import extxyz_text, frames
 
 from dosml.relabel.execution.lock import DriverLock
 from dosml.relabel.execution.slurm import queued
@@ -281,3 +282,54 @@ def test_labels_and_trainings_of_a_scan_are_made_once(tmp_path):
     costs = ["seconds_training", "peak_memory_mib", "n_parameters", "epochs"]
     assert table[costs].notna().all(axis=None)
     assert trained.look() == 1
+
+
+BENCHMARK = [
+    *("benchmark", "pair", "--learner", "sgp,ase:ase.calculators.emt:EMT", "--protocol"),
+    *("full,transfer", "--dos-frames", "1", "--out", "bench", "--config", "cluster.toml", *SMALL),
+]
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.timeout(2 * PATIENCE)
+def test_trainings_and_dos_of_a_benchmark_are_made_once(tmp_path):
+    (tmp_path / "pair").mkdir()
+    for seed, metal in enumerate(("Ag", "Cu")):
+        for tier, stdev in (("cold", 0.05), ("melt", 0.2)):
+            given = frames(metal, 6, stdev, seed=10 * seed + int(100 * stdev))
+            for role, some in (("train", given[:4]), ("test", given[4:])):
+                path = tmp_path / "pair" / f"{metal}_{tier}_{role}.xyz"
+                path.write_text(extxyz_text(some))
+    (tmp_path / "cluster.toml").write_text(CLUSTER)
+    folder, out = tmp_path / "bench", tmp_path / "driver.out"
+    trained = Made(folder, "models/*/predictions.npz")
+    labels = Made(folder, "labels/sigma*/[!.]*.npz")
+
+    def start() -> subprocess.Popen:
+        log = out.open("a")
+        return subprocess.Popen(
+            [sys.executable, "-m", "dosml", *BENCHMARK], cwd=tmp_path, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+
+    # two metals, two protocols, two learners; one of them needs no training
+    driver = start()
+    trained.wait_for(2, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    left_behind = pilots(folder)
+    assert left_behind, "the kill was to leave pilots behind"
+    driver = start()
+    while driver.poll() is None:
+        trained.look()
+        labels.look()
+        time.sleep(0.1)
+    assert driver.returncode == 0, out.read_text()
+    assert trained.look() == 8
+    assert labels.look() == 2
+    wait_until(lambda: not pilots(folder), "pilots of the last run")
+    table = pd.read_csv(folder / "benchmark.csv")
+    assert set(table["metal"]) == {"Ag", "Cu"}
+    assert set(table["protocol"]) == {"full", "transfer"}
+    assert len(pd.read_csv(folder / "dos.csv")) == 2
+    assert (folder / "report.html").is_file()

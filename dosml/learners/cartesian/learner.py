@@ -59,6 +59,12 @@ class CartesianLearner:
         """Give the same learner, keeping its trainings in a folder."""
         return CartesianLearner(self.settings, workers=self._workers, folder=folder.absolute())
 
+    def on_one_core(self) -> CartesianLearner | None:
+        """Give the same learner for one core; None on a GPU, where one trains at a time."""
+        if self.settings.device.startswith("cuda"):
+            return None
+        return CartesianLearner(self.settings, folder=self._folder)
+
     def effort(self, n_models: int) -> str:
         """Say how much there is to train for so many label sets, and where it runs."""
         return (

@@ -8,15 +8,14 @@ frame serves all label sets.
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dosml.clock import Clock
 from dosml.files import whole_file
 from dosml.learners.base import check_training_data
 from dosml.learners.offsets import fit_offsets, shifted_predictions
@@ -25,6 +24,7 @@ from dosml.learners.peers.devices import usable_gpus
 from dosml.learners.peers.environments import require
 from dosml.learners.peers.process import ModelProcess
 from dosml.memory import peak_memory_mib
+from dosml.relabel.frames import frame_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from dosml.learners.base import Prediction, Progress
+    from dosml.learners.offsets import Answer
     from dosml.learners.peers.base import Adapter
     from dosml.learners.peers.environments import Environment
     from dosml.learners.peers.universal import ZeroShotSettings
@@ -102,23 +103,23 @@ class FinishedLearner:
             If frames and labels do not fit together, or the potential fails.
         """
         check_training_data(frames, label_sets)
-        began, spent = time.perf_counter(), _children_seconds()
+        clock = Clock()
         chosen = _spread(frames, self.settings.energy_frames)
         models = FinishedModels(self._adapter, self._environment, self.settings)
-        energies = []
         with models.process(sorted({int(z) for one in frames for z in one.numbers})) as process:
-            for index in chosen:
-                energies.append(process.evaluate(frames[index])[0])
+            for done, index in enumerate(chosen, 1):
+                models.evaluate(frames[index], process)
                 if progress is not None:
-                    progress("energies", len(energies), len(chosen))
+                    progress("energies", done, len(chosen))
+            energies = [models.evaluate(frames[index], process)[0] for index in chosen]
         known = {
             "learner": self.name,
             "n_frames": len(frames),
             "energy_frames": len(chosen),
             "weights": self.settings.model_dump()["weights"],
             "device": self.settings.device,
-            "seconds_training": round(time.perf_counter() - began, 3),
-            "cpu_seconds": round(_children_seconds() - spent, 3),
+            "seconds_training": clock.wall,
+            "cpu_seconds": clock.processor,
             "peak_memory_mib": peak_memory_mib(),
             "epochs": 0,
             "versions": self._versions(),
@@ -145,6 +146,14 @@ class FinishedModels:
         self._adapter, self._environment, self._settings = adapter, environment, settings
         self._offsets: list[dict[str, float]] = []
         self._facts: list[dict[str, Any]] = []
+        self._answers: dict[str, Answer] = {}
+
+    def evaluate(self, frame: Atoms, process: ModelProcess) -> Answer:
+        """Evaluate a frame, once, without offsets."""
+        key = frame_id(frame)
+        if key not in self._answers:
+            self._answers[key] = process.evaluate(frame)
+        return self._answers[key]
 
     def add(self, offsets: dict[str, float], facts: dict[str, Any]) -> None:
         """Take the energies (eV) of the elements in one label set, and what the fit cost."""
@@ -172,7 +181,7 @@ class FinishedModels:
             If the potential fails, or a frame holds an element that no training frame held.
         """
         with self.process(sorted({int(z) for one in frames for z in one.numbers})) as process:
-            answers = [process.evaluate(frame) for frame in frames]
+            answers = [self.evaluate(frame, process) for frame in frames]
         return shifted_predictions(frames, answers, self._offsets)
 
     def facts(self) -> list[dict[str, Any]]:
@@ -207,11 +216,6 @@ class FinishedModels:
                 numbers=np.array(list(offsets), dtype=int),
                 offsets=np.array(list(offsets.values()), dtype=float),
             )
-
-
-def _children_seconds() -> float:
-    """Processor seconds of processes of ours that have ended."""
-    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _spread(frames: Sequence[Atoms], count: int) -> list[int]:

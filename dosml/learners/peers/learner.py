@@ -106,6 +106,13 @@ class PeerLearner:
         """Give the same learner, keeping its trainings in a folder."""
         return PeerLearner(self._adapter, self.settings, workers=self._workers, folder=folder)
 
+    def on_one_core(self) -> PeerLearner | None:
+        """Give the same learner for one core; None where there are GPUs, which it shares out."""
+        if self._gpus:
+            return None
+        folder = None if self._temporary is not None else self._folder
+        return PeerLearner(self._adapter, self.settings, folder=folder)
+
     def effort(self, n_models: int) -> str:
         """Say how much there is to train for so many label sets, and where it runs."""
         gpus = self._gpus

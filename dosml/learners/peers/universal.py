@@ -52,7 +52,7 @@ class RandomFeatureSettings(UniversalSettings):
     """Random Fourier features of CHGNet's 64 atom features, and a ridge on energies and forces.
 
     Forces enter as their projections on random directions of each frame, `directions` in all, since
-    every one takes two passes of CHGNet; with as many as three times the atoms of a frame its
+    every one takes about two passes of CHGNet; with as many as three times the atoms of a frame its
     forces enter whole. Length scale, noise and the weight of energies are those with the smallest
     force error on a part of the training frames.
     """
@@ -101,6 +101,7 @@ def _adapter(
     quick: Mapping[str, Any],
     *,
     trained: bool,
+    definition: int = 1,
 ) -> Adapter:
     return Adapter(
         name=name,
@@ -114,6 +115,7 @@ def _adapter(
         epochs_done=_done,
         validates=False,
         counted="pass",
+        definition=definition,
         trained=trained,
     )
 
@@ -142,4 +144,5 @@ CHGNET_RF = _adapter(
     "chgnet",
     {"directions": 300, "features": 256},
     trained=True,
+    definition=2,
 )

@@ -27,7 +27,15 @@ from dosml.analysis.report.benchmark_sections import (
     why_table,
 )
 from dosml.analysis.report.study_report import write_study_report
-from dosml.analysis.statistics.benchmark import TARGET, ranking, why_hard, with_published
+from dosml.analysis.statistics.benchmark import (
+    FACTOR,
+    IN_ALL,
+    TARGET,
+    costs,
+    ranking,
+    why_hard,
+    with_published,
+)
 from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
@@ -120,7 +128,7 @@ def write_benchmark_report(
     ranked, first = ranking(main), first_labels(main)
     why = why_hard(first, first_dos(dos)) if len(dos) else {}
     files = write_tables(ranked, folder, "ranking")
-    cost = costs(table)
+    cost = cost_table(table)
     files += write_tables(cost, folder, "costs")
     files += write_tables(why_table(why), folder, "why") if why else []
     tex = folder / "benchmark.tex"
@@ -143,17 +151,18 @@ def write_benchmark_report(
                     [_TEXTS[protocol]],
                 )
             )
-    if drawn["softening"]:
-        factors = main.dropna(subset=["force_factor"])
-        sections.append(
-            table_section(
-                "Softening of universal potentials",
-                "softening",
-                factors,
-                drawn["softening"],
-                ["A factor above 1: the potential's forces are too small, its energy too soft."],
-            )
+    factors = main.dropna(subset=[FACTOR])
+    if len(factors):
+        soft = why_hard(first_labels(factors), first_dos(dos), column=FACTOR) if len(dos) else {}
+        section = table_section(
+            "Softening of universal potentials",
+            "softening",
+            factors,
+            drawn["softening"],
+            ["A factor above 1: the potential's forces are too small, its energy too soft."],
         )
+        section["findings"] = why_sentences(soft, "factor")
+        sections.append(section)
     if len(dos):
         engines = ", ".join(dict.fromkeys(dos["dos_engine"]))
         text = f"DOS from {engines}, {settings.dos_frames} test frames of the hottest tier."
@@ -205,23 +214,22 @@ def first_dos(dos: pd.DataFrame) -> pd.DataFrame:
     return dos.sort_values("dos_sigma_ev", kind="stable").drop_duplicates("metal").sort_index()
 
 
-def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """Seconds of every learner, each training counted once, and all together."""
-    once = table.drop_duplicates(["training", "learner", "label_set"])
-    # what all label sets of a training cost together stands with each of them
-    once = once.drop_duplicates(["training", "learner"])
-    sums = once.groupby("learner", sort=False)[["seconds_training", "cpu_seconds"]].sum()
-    sums["trainings"] = once.groupby("learner", sort=False)["training"].nunique()
-    total = sums.sum().rename("all")
-    return pd.concat([sums, total.to_frame().T]).rename_axis("learner").reset_index()
+def cost_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Cost of every learner, and all together."""
+    each = costs(table)
+    total = each.drop(columns="learner").sum().to_frame().T.assign(learner="all")
+    return pd.concat([each, total], ignore_index=True)
 
 
 def _cost_words(cost: pd.DataFrame) -> str:
     """Say what all trainings took together."""
     total = cost.iloc[-1]
+    if total[list(IN_ALL)].isna().any():
+        return "What the trainings took is not on record: an earlier version made them."
+    wall, cpu = (duration(float(total[name])) for name in IN_ALL)
     return (
-        f"All {total['trainings']:.0f} trainings took {duration(total['seconds_training'])}"
-        f" of wall time and {duration(total['cpu_seconds'])} of processor time."
+        f"All {total['trainings']:.0f} trainings took {cpu} of processor time, predictions "
+        f"included, and {wall} of wall time one after the other."
     )
 
 
@@ -280,9 +288,9 @@ def _figures(
                 curves_figure(_subjects(curve)),
             )
         ]
-    factors = main.dropna(subset=["force_factor", "sigma_ev"])
-    if len(set(factors["sigma_ev"])) > 1:
-        made["softening"] = [
+    factors = main.dropna(subset=[FACTOR])
+    if len(set(factors["sigma_ev"].dropna())) > 1:
+        made["softening"].append(
             (
                 "softening",
                 "Softening against smearing",
@@ -291,11 +299,24 @@ def _figures(
                     "labels (training frames, least squares) against their smearing width; "
                     "beside it the d response chi_4 of the same labels."
                 ),
-                softening_figure(factors, dos),
+                softening_figure(factors.dropna(subset=["sigma_ev"]), dos),
             )
-        ]
+        )
     if len(dos):
         joined = first.merge(first_dos(dos), on="metal").dropna(subset=[PRIMARY, TARGET])
+        soft = joined.dropna(subset=[FACTOR])
+        if len(soft):
+            made["softening"].append(
+                (
+                    "softening_why",
+                    "Softening against the d response",
+                    (
+                        "The factor of every universal potential against unsmeared chi_4; above 1 "
+                        "its forces are too small."
+                    ),
+                    why_figure(soft, FACTOR, "factor on the forces"),
+                )
+            )
         if len(joined):
             made["why"] = [
                 (
@@ -325,12 +346,18 @@ def _answer(
             f"{best['learner']} has the smallest mean force error, {best[TARGET]:.1f} % over "
             f"{best['n']} tests on {len(metals)} metals; it is best on {best['wins']} of them."
         )
+        if len(ranked) == 1:
+            sentence = (
+                f"{best['learner']} errs on the forces by {best[TARGET]:.1f} % in the mean over "
+                f"{best['n']} tests on {len(metals)} metals."
+            )
     else:
         sentence = "No metal was tested with every learner: there is no ranking."
     hard = main.groupby("metal")[TARGET].median().sort_values()
+    median = ", median over learners" if len(ranked) > 1 else ""
     findings = [
         (
-            f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %, median over learners); easiest: "
+            f"Hardest: {hard.index[-1]} ({hard.iloc[-1]:.1f} %{median}); easiest: "
             f"{hard.index[0]} ({hard.iloc[0]:.1f} %)."
         ),
         *why_sentences(why)[:3],
@@ -341,8 +368,8 @@ def _answer(
         sentence=sentence,
         limits=(
             (
-                f"n = {len(metals)} metals, {int(main['n_test'].min())} held-out frames each at "
-                f"least ({how})."
+                f"n = {len(metals)} metals, {int(main['n_train'].min())} training and "
+                f"{int(main['n_test'].min())} held-out frames each at least ({how})."
             ),
         ),
         findings=tuple(findings),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.statistics.benchmark import SCALED, benchmark_rows, part_of, scaled
+from dosml.analysis.statistics.benchmark import IN_ALL, SCALED, benchmark_rows, part_of, scaled
 from dosml.learners.offsets import composition
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from dosml.trainings import Training
 
 #: Facts of a model that become columns, where a learner measured them.
-_FACTS = ("seconds_training", "cpu_seconds", "n_parameters", "peak_memory_mib", "device")
+_FACTS = (
+    *("seconds_training", "cpu_seconds", "n_parameters", "peak_memory_mib", "device"),
+    *IN_ALL,
+)
 
 
 def point_rows(point: Point, training: Training) -> Iterator[dict[str, Any]]:
@@ -61,5 +64,6 @@ def point_rows(point: Point, training: Training) -> Iterator[dict[str, Any]]:
             # what it costs is counted with the potential as it is
             "seconds_training": 0.0,
             "cpu_seconds": 0.0,
+            **dict.fromkeys(IN_ALL, 0.0),
         }
         yield from benchmark_rows(known, turned, tiers)

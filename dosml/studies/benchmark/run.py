@@ -14,6 +14,8 @@ from dosml.errors import DosmlError, InputError, LearnerError
 from dosml.paths import check_output
 from dosml.plan import long_trainings
 from dosml.relabel.execution.runner import open_runner
+from dosml.relabel.own_d import no_d_words
+from dosml.studies.benchmark.others import LABELS, files_of_others, imported
 from dosml.studies.benchmark.points import best_points, points
 from dosml.studies.benchmark.report import write_benchmark_report
 from dosml.studies.benchmark.results import point_rows
@@ -131,13 +133,17 @@ def run_benchmark(settings: BenchmarkSettings, reporter: Reporter) -> BenchmarkR
         With one line for the user; everything finished stays in the folder.
     """
     check_output(settings.folder)
-    source = open_source(settings.source, settings.metals)
+    files = files_of_others(settings.source)
+    source = None if files else open_source(settings.source, settings.metals)
     larger = None if settings.supercell is None else open_source(settings.supercell, ("all",))
     learners = settings.make_learners(l_max=settings.l_max)
     with Campaign(settings.folder, f"benchmark on {settings.source}", _OWN_NAMES) as campaign:
         logger.info("command: %s", reporter.command)
         campaign.record(settings.model_dump(mode="json"))
         reporter.say(f"folder: {campaign.folder}")
+        if source is None:
+            where = imported(files, campaign.folder, reporter)
+            source = open_source(str(where), settings.metals)
         reporter.say(
             f"benchmark: {len(source.names)} metals ({', '.join(source.names)}), learners "
             f"{', '.join(one.name for one in learners)}, protocols {', '.join(settings.protocol)}"
@@ -157,14 +163,14 @@ def run_benchmark(settings: BenchmarkSettings, reporter: Reporter) -> BenchmarkR
 
 
 #: What a benchmark writes at the top of its folder.
-_OWN_NAMES = ("benchmark", "ranking", "dos", "why", "costs", "benchmark.tex")
+_OWN_NAMES = ("benchmark", "ranking", "dos", "why", "costs", "benchmark.tex", LABELS)
 
 
 def _train(run: _Run, tasks: Callable[[], Iterable[TrainingTask]]) -> None:
     """Do the trainings, counted first: that reads the labels of every metal once."""
     total = sum(1 for _ in tasks())
     with run.reporter.bar("trainings", total) as update:
-        run.failed |= do_all(run.store, tasks(), run.runner, update)
+        run.failed |= do_all(run.store, tasks(), total, run.runner, update)
     for reason in dict.fromkeys(run.failed.values()):
         count = sum(one == reason for one in run.failed.values())
         run.reporter.warn(f"{count} trainings are impossible: {reason}")
@@ -219,6 +225,10 @@ def _collect(run: _Run, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[
             elif task.place not in run.failed:
                 raise LearnerError(f"{task.place} cannot be read: run the same command again")
         if run.settings.dos_engine == NO_DOS:
+            continue
+        if words := no_d_words(data.elements):
+            run.reporter.say(f"{metal}: {words}")
+            warnings[metal] = words
             continue
         found = metal_dos(run.settings, metal, data, folder, run.runner, run.reporter)
         if found is not None:

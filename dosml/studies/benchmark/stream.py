@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dosml.learners.base import KeepsTrainings
+from dosml.training_places import for_a_worker
 from dosml.trainings import try_one
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def do_all(
     store: TrainingStore,
     tasks: Iterable[TrainingTask],
+    total: int,
     runner: Runner,
     on_progress: Callable[[int], None],
 ) -> dict[Path, str]:
@@ -29,6 +31,8 @@ def do_all(
     ----------
     tasks
         A generator, which reads the labels of a metal when it comes to it.
+    total
+        Number of tasks.
     on_progress
         Called with the number of trainings done.
 
@@ -51,11 +55,10 @@ def do_all(
         for task in tasks:
             if store.find(task) is not None:
                 tell(task, None)
-            elif runner.local and isinstance(task.learner, KeepsTrainings):
-                # it starts as many processes as there are cores
-                tell(task, try_one(task))
+            elif (learner := for_a_worker(task.learner, runner, total)) is not None:
+                yield replace(task, learner=learner)
             else:
-                yield task
+                tell(task, try_one(task))
 
     for task, failure in runner.run(try_one, elsewhere()):
         tell(task, failure)

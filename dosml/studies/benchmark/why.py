@@ -15,6 +15,7 @@ from dosml.analysis.measures.reading import DosWindows
 from dosml.analysis.measures.table import MEASURES, measure_all
 from dosml.errors import DosmlError, InputError
 from dosml.relabel.engines.registry import default_engine, engine_entry, make_engine
+from dosml.relabel.own_d import own_d
 from dosml.relabel.store import LabelStore
 from dosml.studies.benchmark.points import hottest
 from dosml.studies.benchmark.settings import AUTO
@@ -118,7 +119,8 @@ def _rows(metal: str, data: Dataset, engine: str, warning: str) -> MetalDos:
         low, high = DosWindows().moments
         grid = labels.dos.energies
         windows = DosWindows(moments=(max(low, float(grid[0])), min(high, float(grid[-1]))))
-        read = measure_all(labels.dos, smearing, windows, skip_unresolved=True)
+        own = own_d(labels.dos, data.elements)
+        read = measure_all(own, smearing, windows, skip_unresolved=True)
         rows.append(
             {
                 "metal": metal,

@@ -84,15 +84,23 @@ def test_energies_of_the_elements_are_fitted_to_each_label_set(spring, tmp_path)
     calculator.close()
 
 
-def test_few_frames_are_evaluated_where_few_are_enough(spring) -> None:
+def test_few_frames_are_evaluated_where_few_are_enough_and_each_once(spring, monkeypatch) -> None:
     given = frames(count=6)
     learner = FinishedLearner(spring, SpringSettings(energy_frames=2))
-    asked = []
+    asked, evaluated = [], []
+    evaluate = finished.ModelProcess.evaluate
+    monkeypatch.setattr(
+        finished.ModelProcess,
+        "evaluate",
+        lambda self, frame: evaluated.append(frame) or evaluate(self, frame),
+    )
     models = learner.fit(
         given, [labels(given, {"Cu": 1.0}, "a")], progress=lambda *at: asked.append(at)
     )
     assert [one[2] for one in asked] == [2, 2]
     assert models.facts()[0]["energy_frames"] == 2
+    models.predict(given)
+    assert len(evaluated) == len(given)
 
 
 def test_an_element_without_an_energy_is_refused(spring) -> None:

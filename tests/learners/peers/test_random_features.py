@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -30,11 +31,13 @@ class Sines:
     """Stands in for CHGNet's features."""
 
     n_parameters = 0
+    asked: ClassVar[list[Atoms]] = []
 
     def __init__(self, *_: object) -> None:
         pass
 
     def derivatives(self, atoms, directions):
+        self.asked.append(atoms)
         angles = atoms.positions @ WAVES.T
         return np.sin(angles), np.cos(angles) * (directions @ WAVES.T)
 
@@ -54,6 +57,7 @@ def module(monkeypatch):
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     monkeypatch.setattr(made, "Features", Sines)
+    monkeypatch.setattr(made, "version", lambda _: "0")
     return made
 
 
@@ -76,8 +80,8 @@ def frames(count=20, seed=0):
     return made
 
 
-def test_a_smooth_energy_is_learnt_with_its_forces(module) -> None:
-    facts, arrays = module.fit(frames(), CONFIG, "cpu")
+def test_a_smooth_energy_is_learnt_with_its_forces(module, tmp_path) -> None:
+    facts, arrays = module.fit(frames(), CONFIG, "cpu", tmp_path)
     assert facts["force_percent_error_chosen_on"] < 1.0
     assert facts["force_directions"] == 20 * 12  # as many as coordinates
     assert facts["n_parameters"] == 202
@@ -106,13 +110,39 @@ def predicted(arrays, atoms):
     return energy(atoms.positions) + sum(constants[int(z)] for z in atoms.numbers), forces
 
 
-def test_few_directions_are_spread_over_the_frames(module) -> None:
-    facts, _ = module.fit(frames(), {**CONFIG, "directions": 60}, "cpu")
+def test_few_directions_are_spread_over_the_frames(module, tmp_path) -> None:
+    facts, _ = module.fit(frames(), {**CONFIG, "directions": 60}, "cpu", tmp_path)
     assert facts["force_directions"] == 60
-    facts, _ = module.fit(frames(), {**CONFIG, "directions": 1}, "cpu")
+    facts, _ = module.fit(frames(), {**CONFIG, "directions": 1}, "cpu", tmp_path)
     assert facts["force_directions"] == 20  # one of each frame
 
 
-def test_the_same_seed_gives_the_same_model(module) -> None:
-    (_, one), (_, two) = (module.fit(frames(8), CONFIG, "cpu") for _ in range(2))
+def test_the_same_seed_gives_the_same_model(module, tmp_path) -> None:
+    made = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        made.append(module.fit(frames(8), CONFIG, "cpu", tmp_path / name))
+    (_, one), (_, two) = made
     np.testing.assert_array_equal(one["theta"], two["theta"])
+
+
+def test_other_labels_of_the_same_frames_find_the_features(module, tmp_path) -> None:
+    given = frames(6)
+    Sines.asked.clear()
+    _, one = module.fit(given, CONFIG, "cpu", tmp_path)
+    assert len(Sines.asked) == 6
+    twice = [atoms.copy() for atoms in given]
+    for atoms in twice:
+        atoms.info["REF_energy"] *= 2
+        atoms.arrays["REF_forces"] = 2 * atoms.arrays["REF_forces"]
+    _, two = module.fit(twice, CONFIG, "cpu", tmp_path)
+    assert len(Sines.asked) == 6
+    np.testing.assert_allclose(two["theta"], 2 * one["theta"], rtol=1e-9)
+    (kept,) = tmp_path.glob("chgnet-features-*.npz")
+    kept.write_bytes(kept.read_bytes()[:100])  # cut off
+    _, again = module.fit(given, CONFIG, "cpu", tmp_path)
+    assert len(Sines.asked) == 12
+    np.testing.assert_array_equal(again["theta"], one["theta"])
+    twice[0].positions += 0.01
+    module.fit(twice, CONFIG, "cpu", tmp_path)
+    assert len(Sines.asked) == 18

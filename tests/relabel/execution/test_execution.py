@@ -196,7 +196,7 @@ def test_array_script(tmp_path):
     )  # fmt: skip
     config = tmp_path / "my cluster.toml"
     config.write_text("")
-    script = write_array(tmp_path / "a study", settings, config, name="dosml-array-1", parts=7)
+    script = write_array(tmp_path / "a study", settings, [config], name="dosml-array-1", parts=7)
     text = script.read_text()
     for line in (
         "--job-name=dosml-array-1", "--array=0-6%5", "--partition=gpu", "--account=x12",

@@ -113,6 +113,28 @@ def test_mtp_configurations(tmp_path, copper) -> None:
         collect([path], ImportOptions(types=("Ag", "Cu")))
 
 
+def test_mtp_configurations_of_old_versions(tmp_path, copper) -> None:
+    lines, inside = [], None
+    for line in mtp_text(copper, ("Ag", "Cu")).splitlines():
+        words = line.split()
+        if words[:1] == ["AtomData:"]:
+            atoms = copper[sum("AtomData" in one or "Atomic_data" in one for one in lines)]
+            lines.append(" Atomic_data: id type direct_x direct_y direct_z fx fy fz relax")
+            inside = iter(atoms.get_scaled_positions(wrap=False))
+        elif inside is not None and (place := next(inside, None)) is not None:
+            fractions = [f"{one:.12f}" for one in place]
+            lines.append(" ".join([*words[:2], *fractions, *words[5:], "true"]))
+        else:
+            lines.append(line.replace("Supercell", "SuperCell"))
+    path = tmp_path / "old.cfg"
+    path.write_text("\n".join(lines))
+    data = collect([path], ImportOptions(types=("Ag", "Cu")))["Cu"]
+    check(data, copper)
+    for frame, one in zip(data.frames, copper, strict=True):
+        difference = frame.get_scaled_positions() - one.get_scaled_positions()
+        np.testing.assert_allclose(difference - difference.round(), 0.0, atol=1e-8)
+
+
 def test_an_alloy_is_one_dataset(tmp_path) -> None:
     mixed = frames("Cu", 12)
     for k, one in enumerate(mixed):

@@ -275,7 +275,7 @@ def test_batch_scripts_quote_every_name(tmp_path, name):
     config = tmp_path / f"{name}.toml"
     config.write_text('[slurm]\npartition = "a b"\n')
     study.mkdir()
-    script = write_array(study, load_run_settings(config), config, name="dosml-array-1", parts=2)
+    script = write_array(study, load_run_settings(config), [config], name="dosml-array-1", parts=2)
     lines = script.read_text().splitlines()
     options = [shlex.split(line.removeprefix("#SBATCH "), comments=True) for line in lines[1:-2]]
     assert ["--partition=a b"] in options
@@ -296,7 +296,7 @@ def test_names_that_cannot_stand_in_a_batch_script_are_refused(tmp_path, name):
     study = tmp_path / name
     study.mkdir()
     with pytest.raises(InputError, match="rename the folder"):
-        write_array(study, RunSettings(), None, name="dosml-array-1", parts=2)
+        write_array(study, RunSettings(), (), name="dosml-array-1", parts=2)
     assert not list(study.iterdir())
 
 

@@ -11,6 +11,11 @@ one linear system.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
+import os
+import zipfile
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,13 +28,11 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ase import Atoms
 
-#: Å: length of the step along a direction, a vector over all coordinates of a frame. CHGNet runs in
-#: double precision, so that a central difference has eight digits left.
-STEP = 3e-3
-#: Atoms in one batch of displaced copies.
+#: Atoms times directions in one batch.
 _BATCH_ATOMS = 512
 #: Spreads below which nothing is divided by.
 _LEAST = 1e-9
@@ -44,12 +47,14 @@ class Features:
         Name of the weights in the package.
     device
         cpu or cuda.
+    dtype
+        Precision.
     """
 
-    def __init__(self, weights: str, device: str) -> None:
-        self.device = device
+    def __init__(self, weights: str, device: str, dtype: torch.dtype = torch.float64) -> None:
+        self.device, self._dtype = device, dtype
         self._model = CHGNet.load(model_name=weights, use_device=device, verbose=False)
-        self._model = self._model.double().eval()
+        self._model = self._model.to(dtype).eval()
         self._model.graph_converter.set_isolated_atom_response("ignore")
         for parameter in self._model.parameters():
             parameter.requires_grad_(requires_grad=False)
@@ -62,12 +67,12 @@ class Features:
         return int(sum(one.numel() for one in self._model.parameters()))
 
     def graph(self, atoms: Atoms) -> Any:
-        """Give the graph of a frame, in double precision."""
+        """Give the graph of a frame."""
         graph = self._model.graph_converter(AseAtomsAdaptor.get_structure(atoms))
         graph = graph.to(self.device)
-        graph.lattice = graph.lattice.detach().double()
-        graph.atom_frac_coord = graph.atom_frac_coord.detach().double()
-        graph.neighbor_image = graph.neighbor_image.double()
+        graph.lattice = graph.lattice.detach().to(self._dtype)
+        graph.atom_frac_coord = graph.atom_frac_coord.detach().to(self._dtype)
+        graph.neighbor_image = graph.neighbor_image.to(self._dtype)
         return graph
 
     def of(self, graphs: Sequence[Any], *, strained: bool = False) -> tuple[Any, Any]:
@@ -80,10 +85,10 @@ class Features:
         )
         self._seen.clear()
         self._model._compute(batch)  # noqa: SLF001 - the public call wants composition energies
-        return self._seen[0], batch
+        return self._seen.pop(), batch
 
     def derivatives(self, atoms: Atoms, directions: Any) -> tuple[Any, Any]:
-        """Features of a frame and their derivatives along directions.
+        """Features of a frame and their derivatives along directions, in forward mode.
 
         Parameters
         ----------
@@ -95,28 +100,37 @@ class Features:
         features, derivatives
             Shapes (n_atoms, 64) and (n_directions, n_atoms, 64), 1/Å.
         """
-        graph, size = self.graph(atoms), len(atoms)
-        moves = torch.as_tensor(directions, dtype=torch.float64, device=self.device)
-        moves = STEP * moves @ torch.linalg.inv(graph.lattice)
+        graph = self.graph(atoms)
+        moves = torch.as_tensor(directions, dtype=self._dtype, device=self.device)
+        moves = moves @ torch.linalg.inv(graph.lattice)
 
-        def at(shifts: Any) -> Any:
-            copies = []
-            for shift in shifts:
-                copies.append(copy.copy(graph))
-                copies[-1].atom_frac_coord = graph.atom_frac_coord + shift
-            return self.of(copies)[0].reshape(len(copies), size, -1)
+        def at(places: Any) -> Any:
+            moved = copy.copy(graph)
+            moved.atom_frac_coord = places
+            return self.of([moved])[0]
 
-        count = max(1, _BATCH_ATOMS // size)
+        def along(move: Any) -> Any:
+            return torch.func.jvp(at, (graph.atom_frac_coord,), (move,))
+
+        # the features are the same along all directions; torch's annotation forgets the None
+        several = torch.func.vmap(along, out_dims=(None, 0))  # type: ignore[arg-type]
         with torch.no_grad():
-            here = at(torch.zeros_like(moves[:1]))[0]
-            slopes = [(at(some) - at(-some)) / (2 * STEP) for some in torch.split(moves, count)]
-        return here.cpu().numpy(), torch.cat(slopes).cpu().numpy()
+            found = [
+                several(some) for some in torch.split(moves, max(1, _BATCH_ATOMS // len(atoms)))
+            ]
+        slopes = torch.cat([one for _, one in found])
+        return found[0][0].cpu().numpy(), slopes.cpu().numpy()
 
 
 def fit(
-    frames: Sequence[Atoms], config: dict[str, Any], device: str
+    frames: Sequence[Atoms], config: dict[str, Any], device: str, folder: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Choose length, noise and energy weight on some training frames, then fit to all of them.
+
+    Parameters
+    ----------
+    folder
+        Where the features are kept for other labels of the same frames.
 
     Returns
     -------
@@ -124,8 +138,9 @@ def fit(
         What was chosen, and the model.
     """
     rng = np.random.default_rng(config["seed"])
-    features = Features(config["weights"], device)
-    data = _Data(frames, features, config["directions"], rng)
+    directions = _directions(frames, config["directions"], rng)
+    features = _kept_features(frames, directions, config["weights"], device, folder)
+    data = _Data(frames, directions, features)
     count = config["features"]
     waves = rng.normal(size=(count, data.width)) / np.sqrt(data.width)
     phases = rng.uniform(0, 2 * np.pi, count)
@@ -147,7 +162,7 @@ def fit(
     theta = rows.system(every, weight)(noise)
     facts = {
         "n_parameters": count + len(data.numbers),
-        "n_parameters_frozen": features.n_parameters,
+        "n_parameters_frozen": int(features["n_parameters"]),
         "force_directions": len(data.projections),
         "length_scale": length,
         "noise": noise,
@@ -166,11 +181,50 @@ def fit(
     return facts, arrays
 
 
+def _directions(frames: Sequence[Atoms], total: int, rng: np.random.Generator) -> list[Any]:
+    """Draw orthonormal directions of every frame, shapes (n_directions, 3 n_atoms).
+
+    As many as there are coordinates are the forces themselves, turned.
+    """
+    each = max(1, total // len(frames))
+    return [
+        np.linalg.qr(rng.normal(size=(3 * len(one), min(each, 3 * len(one)))))[0].T
+        for one in frames
+    ]
+
+
+def _kept_features(
+    frames: Sequence[Atoms], directions: Sequence[Any], weights: str, device: str, folder: Path
+) -> dict[str, Any]:
+    """Features of all frames and their derivatives, read where other labels had them computed."""
+    content = hashlib.sha256(json.dumps([weights, version("chgnet")]).encode())
+    for frame, one in zip(frames, directions, strict=True):
+        for array in (frame.numbers, frame.positions, frame.cell.array, one):
+            content.update(np.ascontiguousarray(array).tobytes())
+    path = folder / f"chgnet-features-{content.hexdigest()[:16]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return {name: held[name] for name in held.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        pass  # not there, or cut off
+    # six digits are more than the regression uses, at a fraction of the time
+    features = Features(weights, device, torch.float32)
+    found: dict[str, Any] = {"n_parameters": np.array(features.n_parameters)}
+    for number, (frame, one) in enumerate(zip(frames, directions, strict=True)):
+        here, slopes = features.derivatives(frame, one.reshape(len(one), -1, 3))
+        found[f"here_{number}"], found[f"slopes_{number}"] = here, slopes
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, **found)
+    partial.replace(path)
+    return found
+
+
 class _Data:
     """Features of the training frames and their labels."""
 
     def __init__(
-        self, frames: Sequence[Atoms], features: Features, total: int, rng: np.random.Generator
+        self, frames: Sequence[Atoms], directions: Sequence[Any], features: dict[str, Any]
     ) -> None:
         self.sizes = np.array([len(frame) for frame in frames])
         self.numbers = np.unique(np.concatenate([frame.numbers for frame in frames]))
@@ -178,21 +232,15 @@ class _Data:
             [[(frame.numbers == number).mean() for number in self.numbers] for frame in frames]
         )
         self.energies = np.array([frame.info["REF_energy"] for frame in frames]) / self.sizes
-        self.here: list[Any] = []
-        self.slopes: list[Any] = []
-        projections, owners = [], []
-        each = max(1, total // len(frames))
-        for index, frame in enumerate(frames):
-            count = min(each, 3 * len(frame))
-            # orthonormal: as many as there are coordinates are the forces themselves, turned
-            directions = np.linalg.qr(rng.normal(size=(3 * len(frame), count)))[0].T
-            here, slopes = features.derivatives(frame, directions.reshape(count, -1, 3))
-            self.here.append(here)
-            self.slopes.append(slopes)
-            projections.append(directions @ frame.arrays["REF_forces"].ravel())
-            owners += [index] * count
-        self.projections = np.concatenate(projections)
-        self.owners = np.array(owners)
+        self.here = [features[f"here_{k}"].astype(float) for k in range(len(frames))]
+        self.slopes = [features[f"slopes_{k}"].astype(float) for k in range(len(frames))]
+        self.projections = np.concatenate(
+            [
+                one @ frame.arrays["REF_forces"].ravel()
+                for frame, one in zip(frames, directions, strict=True)
+            ]
+        )
+        self.owners = np.repeat(np.arange(len(frames)), [len(one) for one in directions])
         every = np.concatenate(self.here)
         self.width = every.shape[1]
         self.mean = every.mean(axis=0)

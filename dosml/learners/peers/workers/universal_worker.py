@@ -23,7 +23,9 @@ def train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     device = choose_device(job["device"])
-    facts, arrays = fit(list(ase.io.iread(folder / "train.extxyz")), config, device)
+    frames = list(ase.io.iread(folder / "train.extxyz"))
+    # beside the trainings on other labels of the same frames
+    facts, arrays = fit(frames, config, device, folder.absolute().parent)
     head = {"learner": job["learner"], "weights": config["weights"]}
     with (folder / ".model.partial").open("wb") as handle:
         np.savez(handle, head=np.array(json.dumps(head)), **arrays)
