@@ -252,7 +252,9 @@ def verdict(checks: Sequence[Check]) -> str:
     bad = failures(checks)
     if not bad:
         looked = sum(one.decides for one in checks)
-        return f"stable: all {looked} checks passed"
+        guesses = [one for one in checks if not one.passed]
+        but = f", but its forces are guesses ({guesses[0].words()})" if guesses else ""
+        return f"stable: all {looked} checks passed{but}"
     return f"unstable: {'; '.join(one.words() for one in bad[:3])}" + (
         f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     )

@@ -123,12 +123,12 @@ class SurveyData:
         lines += differences(self.campaigns)
         total = "n_total_fermi_bare_states_per_ev_atom"
         rows = self.at(self.reference).set_index("metal")
-        without = [metal for metal in rows.index if metal not in self.with_d]
+        without = [metal for metal in self.metals if metal not in self.with_d]
         # a DOS that is known has a value for all states at E_F
         none = [metal for metal in without if total in rows and np.isfinite(rows[total][metal])]
         bare = [metal for metal in without if metal not in none]
         if none:
-            lines.append(f"There are no d states here: {', '.join(none)}.")
+            lines.append(f"The DOS of {', '.join(none)} has no d states here.")
         if bare:
             lines.append(
                 f"The d-DOS of {', '.join(bare)} is not known at {setting_words(*self.reference)}: "

@@ -15,6 +15,7 @@ from dosml.analysis.figures.setting_figures import angular_figure, power_figure
 from dosml.analysis.figures.style import house_style, save_figure
 from dosml.analysis.measures.angular_basis import AngularBasis
 from dosml.analysis.measures.columns import format_value
+from dosml.analysis.measures.table import MEASURES
 from dosml.analysis.report.findings import findings
 from dosml.analysis.report.pages import fact_groups
 from dosml.analysis.report.scan_report import write_report
@@ -182,8 +183,10 @@ def test_report_holds_every_number_of_the_table(campaign):
     _, table, _, text = campaign
     words = html.unescape(text)
     for name in table.columns:
-        assert f">{name}<" in text
-        for value in table[name]:
+        # a measure of the d band that no setting has is left out
+        left_out = name in MEASURES and MEASURES[name].of == "d" and table[name].isna().all()
+        assert (f">{name}<" in text) == (not left_out)
+        for value in table[name] if not left_out else ():
             assert f">{format_value(name, value)}<" in words
 
 

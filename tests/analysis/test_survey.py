@@ -325,12 +325,22 @@ def test_metals_without_a_dos_are_named_and_not_ranked(tmp_path):
     for metal in METALS:
         folder = write_campaign(tmp_path / metal, metal)
         if metal in {"Ti", "Pt"}:
-            blank = [name for name, one in MEASURES.items() if one.of == "d"]
-            table = pd.read_csv(folder / "results.csv").assign(**dict.fromkeys(blank, np.nan))
+            table = pd.read_csv(folder / "results.csv").assign(**dict.fromkeys(MEASURES, np.nan))
             table.to_csv(folder / "results.csv", index=False)
     joined = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
     assert set(joined.ranking["n"]) == {len(METALS) - 2}
     assert "The d-DOS of Ti, Pt is not known at σ = 0.2 eV" in joined.warnings[0]
+
+
+def test_a_dos_that_is_known_and_has_no_d_states_is_told_apart(tmp_path):
+    for metal in METALS:
+        folder = write_campaign(tmp_path / metal, metal)
+        if metal in {"Ti", "Pt"}:
+            blank = [name for name, one in MEASURES.items() if one.of == "d"]
+            table = pd.read_csv(folder / "results.csv").assign(**dict.fromkeys(blank, np.nan))
+            table.to_csv(folder / "results.csv", index=False)
+    joined = SurveyData([read_campaign(tmp_path / metal) for metal in METALS])
+    assert joined.warnings[0] == "The DOS of Ti, Pt has no d states here."
 
 
 @pytest.mark.usefixtures("words_only")

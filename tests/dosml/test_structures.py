@@ -69,7 +69,7 @@ def test_targets_are_read():
     ("options", "words"),
     [
         ({"target": "Ti"}, "name a cluster, such as Ti13"),
-        ({"target": "Ti13", "cell": 4}, "name a cluster, such as Ti13"),
+        ({"target": "Ti13", "atoms": 4}, "name a cluster, such as Ti13"),
         ({"target": "Ti99"}, "clusters of 2 to 60"),
         ({"target": "Xq4"}, "Xq"),
         ({"target": "Ti8", "pressure": 5.0}, "--pressure is for crystals"),
@@ -83,7 +83,7 @@ def test_what_cannot_be_searched_is_named(options, words, tmp_path):
         dosml.structures(**options, out=tmp_path)
 
 
-@pytest.mark.parametrize("settings", [{"target": "Cu9"}, {"target": "Cu", "cell": 4}])
+@pytest.mark.parametrize("settings", [{"target": "Cu9"}, {"target": "Cu", "atoms": 4}])
 def test_random_structures_are_sound_and_the_same_again(settings):
     bounds = Bounds(SearchSettings(**settings))
     made = [bounds.random(np.random.default_rng(seed)) for seed in range(12)]
@@ -152,7 +152,7 @@ def both_fingerprints(bounds, frames, weight):
     return [Fingerprint.of(frame, reach) for frame in frames], theirs
 
 
-@pytest.mark.parametrize("settings", [{"target": "Cu8"}, {"target": "Cu", "cell": 3}])
+@pytest.mark.parametrize("settings", [{"target": "Cu8"}, {"target": "Cu", "atoms": 3}])
 def test_fingerprints_and_process_are_those_of_the_library(settings):
     from gpatom.gpfp.gp import GaussianProcess
     from gpatom.gpfp.prior import ConstantPrior
@@ -214,7 +214,7 @@ def labelled(bounds, count, seed=0):
     return frames, np.array(energies), forces
 
 
-@pytest.mark.parametrize("settings", [{"target": "Cu5"}, {"target": "Cu", "cell": 2}])
+@pytest.mark.parametrize("settings", [{"target": "Cu5"}, {"target": "Cu", "atoms": 2}])
 def test_surrogate_knows_its_labels_and_is_the_gradient_of_its_energy(settings):
     bounds = Bounds(SearchSettings(**settings))
     frames, energies, forces = labelled(bounds, 6)
