@@ -247,13 +247,18 @@ def failures(checks: Sequence[Check]) -> list[Check]:
     return [one for one in checks if one.decides and not one.passed]
 
 
+def guesses(checks: Sequence[Check]) -> list[Check]:
+    """Give the checks that failed without making a model unstable: it extrapolates there."""
+    return [one for one in checks if not one.decides and not one.passed]
+
+
 def verdict(checks: Sequence[Check]) -> str:
     """Say whether the model is stable, and why not."""
     bad = failures(checks)
     if not bad:
         looked = sum(one.decides for one in checks)
-        guesses = [one for one in checks if not one.passed]
-        but = f", but its forces are guesses ({guesses[0].words()})" if guesses else ""
+        guess = guesses(checks)
+        but = f", but its forces are guesses ({guess[0].words()})" if guess else ""
         return f"stable: all {looked} checks passed{but}"
     return f"unstable: {'; '.join(one.words() for one in bad[:3])}" + (
         f"; and {len(bad) - 3} more" if len(bad) > 3 else ""

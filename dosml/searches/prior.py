@@ -99,7 +99,12 @@ def wall(atoms: Atoms, neighbour: float, pairs: Pairs | None = None) -> PriorVal
     np.add.at(forces, pairs.i[near], pull)
     np.add.at(forces, pairs.j[near], -pull)
     virial = vectors.T @ pull / atoms.cell.volume
-    return PriorValues(energy, forces, virial.ravel()[[0, 4, 8, 5, 2, 1]])
+    return PriorValues(energy, forces, voigt(virial))
+
+
+def voigt(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Six components of a symmetric tensor (3, 3), in ase's order."""
+    return np.asarray(tensor.ravel()[[0, 4, 8, 5, 2, 1]])
 
 
 def ask(atoms: Atoms, calculator: Calculator | None) -> PriorValues:

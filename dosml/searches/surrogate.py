@@ -21,7 +21,7 @@ from scipy.spatial.distance import pdist
 
 from dosml.errors import InputError
 from dosml.searches.fingerprint import Fingerprint, Reach
-from dosml.searches.prior import PriorValues, ask, fit_scale, wall
+from dosml.searches.prior import PriorValues, ask, fit_scale, voigt, wall
 from dosml.version import install_hint
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Surrogate:
         energy, slope = self._process.energy(found)
         gradient, strain = found.pull(slope)
         prior = self._prior.potential(found)
-        stress = strain.ravel()[[0, 4, 8, 5, 2, 1]] / atoms.cell.volume
+        stress = voigt(strain) / atoms.cell.volume
         if self._bounds.periodic:
             stress += self._prior.get_stress(found)
         forces = -gradient - prior[1:].reshape(-1, 3)

@@ -18,6 +18,7 @@ from dosml.analysis.statistics.stability import (
     Run,
     distribution_difference,
     failures,
+    guesses,
     pair_distribution,
     run_rows,
     verdict,
@@ -191,7 +192,7 @@ def _findings(
         lines.append(f"Energy drift at constant energy: at most {max(drifts):.2g} meV/atom/ps.")
     grades = [one.grade for one in runs if math.isfinite(one.grade)]
     if grades:
-        guess = [one.where for one in checks if not one.decides and not one.passed]
+        guess = [one.where for one in guesses(checks)]
         tail = f"; it extrapolates in {', '.join(guess)}" if guess else ""
         lines.append(
             f"Its own standard deviation of forces reaches {100 * max(grades):.0f} % of them{tail}."

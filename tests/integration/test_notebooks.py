@@ -52,6 +52,5 @@ def test_a_notebook_runs_and_gives_its_numbers(path: Path, tmp_path: Path) -> No
     for old, new in zip(shown.cells, again.cells, strict=True):
         if old.cell_type == "code":
             numbers = [[float(one) for one in NUMBER.findall(said(cell))] for cell in (old, new)]
-            # another processor rounds otherwise; molecular dynamics, a bulk modulus from volumes
-            # beyond the training frames too, let that grow
-            assert numbers[1] == pytest.approx(numbers[0], rel=0.1, abs=0.02), old.source
+            # another processor rounds otherwise, and molecular dynamics lets that grow
+            assert numbers[1] == pytest.approx(numbers[0], rel=0.05, abs=0.02), old.source
