@@ -102,11 +102,10 @@ def run_phonons(
     ------
     InputError
         If a number is out of range, or the folder cannot be written or is somebody else's and holds
-        files that would be replaced.
+        files that would be replaced, or phonopy is not installed.
     EngineError
         If forces cannot be computed.
     """
-    check_installed()
     check_displacements(displacement, points)
     if not 0 < min_length < math.inf:
         raise InputError(f"--min-length must be a positive length in Å, got {min_length}")
@@ -118,6 +117,7 @@ def run_phonons(
             f"--min-length {min_length:g} makes a supercell of {n_atoms} atoms of {structure}, at "
             f"most {MOST_ATOMS} are meant: phonons of a metal need 10 to 20 Å"
         )
+    check_installed()
     reporter.say(
         f"phonons of {structure}: supercell {' x '.join(map(str, repeats))} of {len(crystal)} "
         f"atoms, {n_atoms} in all"
