@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.column import Column
-from dosml.analysis.report.pages import new_section, sortable_table
+from dosml.analysis.report.pages import new_section, picture, sortable_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from dosml.analysis.figures.style import FigureRecord
+
+#: Structures that the table shows at once.
+_LOWEST = 10
 _STRUCTURES = (
     Column("rank", "rank", "", "Lowest first."),
     Column("above_mev", "above the best", "meV/atom", "Energy, or enthalpy under pressure.", 1),
@@ -29,11 +35,19 @@ _PRIORS = (
 )
 
 
-def structure_section(table: pd.DataFrame, file: str) -> dict[str, Any]:
-    """Show the ranked structures and where their file lies."""
+def structure_section(
+    table: pd.DataFrame, file: str, figures: Sequence[FigureRecord]
+) -> dict[str, Any]:
+    """Show the lowest structures, their pictures, all of them, and where their file lies."""
     section = new_section("Structures", "structures")
     names = [one for one in _STRUCTURES if one.name in table]
-    section["table"] = sortable_table(table, names)
+    section["table"] = sortable_table(table.head(_LOWEST), names)
+    section["figures"] = [picture(one.title, one.caption, one.png) for one in figures]
+    if len(table) > _LOWEST:
+        section["more"] = {
+            "title": f"All {len(table)} structures",
+            "table": sortable_table(table, names),
+        }
     section["links"] = [{"name": file, "target": file}]
     section["open"] = True
     return section
