@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
 _MEV = 1000.0
 _COLUMNS = (
@@ -53,7 +54,7 @@ def hydrogen_sentences(
     """
     whole = errors[errors["n_atoms"].isna() & (errors["sizes"] == "all")]
     own = whole[whole["trained_on"] == whole["tested_on"]]
-    lines = [_best(own), *_orders(summary, reference), _density(own), _across(whole)]
+    lines = [_best(own), *_orders(summary, reference), _density(own), *_across(whole)]
     lines += _sizes(errors, parts)
     return lines
 
@@ -62,29 +63,57 @@ def _best(own: pd.DataFrame) -> str:
     texts = []
     for density, there in own.groupby("trained_on"):
         ranked = there.sort_values("energy_rmse_ev_per_atom")
-        names = ", ".join(
-            f"{row['learner']} {_MEV * row['energy_rmse_ev_per_atom']:.0f}"
-            for _, row in ranked.iterrows()
+        first, last = ranked.iloc[0], ranked.iloc[-1]
+        texts.append(
+            f"{first['learner']} at {density:g} Å⁻³ ({_mev(first)} meV/atom; "
+            f"{last['learner']}, the largest, {_mev(last)})"
         )
-        texts.append(f"at {density:g} Å⁻³ {names}")
-    return f"Energy RMSE on held-out clusters of the own density, meV/atom: {'; '.join(texts)}."
+    return f"Lowest energy RMSE on held-out clusters of the own density: {', '.join(texts)}."
+
+
+def _mev(row: pd.Series) -> str:
+    return f"{_MEV * row['energy_rmse_ev_per_atom']:.0f}"
 
 
 def _orders(summary: pd.DataFrame, reference: str) -> list[str]:
-    """Compare mean |E_k| of every force field with the reference, for the largest clusters."""
-    lines = []
+    """Say whose |E_k| of the largest clusters are nearest to the exact ones.
+
+    The measure is a factor, exp of the mean over k of |ln(|E_k| / |E_k exact|)|: orders span ten
+    powers of ten, and one that is ten times too small is as far off as one ten times too large.
+    """
     largest = summary[summary["n_atoms"] == summary["n_atoms"].max()]
-    columns = [f"mean_abs_e{k}_ev_per_atom" for k in range(2, int(summary["n_atoms"].max()) + 1)]
+    texts = []
     for subject, there in largest.groupby("subject", sort=False):
-        texts = []
-        ranked = there.assign(first=there["source"] != reference).sort_values(
-            "first", kind="stable"
+        sizes = order_sizes(there)
+        exact = sizes[there["source"] == reference]
+        models = there["source"] != reference
+        if len(exact) != 1 or not models.any():
+            continue
+        off = np.exp(np.abs(np.log(sizes[models] / exact)).mean(axis=1))
+        names = there.loc[models, "source"].to_numpy()
+        nearest, farthest = np.argmin(off), np.argmax(off)
+        texts.append(
+            f"{subject} {names[nearest]} (a factor of {off[nearest]:.2g}; {names[farthest]} "
+            f"{off[farthest]:.2g})"
         )
-        for _, row in ranked.iterrows():
-            numbers = " ".join(f"{row[name]:.3g}" for name in columns)
-            texts.append(f"{row['source']} {numbers}")
-        lines.append(f"Mean |E_2| to |E_N| in eV/atom, {subject}: {'; '.join(texts)}.")
-    return lines
+    if not texts:
+        return []
+    return [
+        (
+            f"Body orders of clusters of {summary['n_atoms'].max():.0f} atoms nearest to the exact "
+            f"ones, by the mean factor between |E_k| and the exact one: {', '.join(texts)}."
+        )
+    ]
+
+
+def order_sizes(summary: pd.DataFrame) -> NDArray[np.float64]:
+    """Mean |E_k| for k = 2, 3, ... of clusters of one size, eV/atom, (n_rows, n_orders).
+
+    Nothing is smaller than 1e-8 eV/atom, where sums and differences of 2^N energies end.
+    """
+    last = int(summary["n_atoms"].max())
+    columns = [f"mean_abs_e{k}_ev_per_atom" for k in range(2, last + 1)]
+    return np.maximum(summary[columns].to_numpy(float), 1e-8)
 
 
 def _density(own: pd.DataFrame) -> str:
@@ -100,22 +129,26 @@ def _density(own: pd.DataFrame) -> str:
     )
 
 
-def _across(whole: pd.DataFrame) -> str:
+def _across(whole: pd.DataFrame) -> list[str]:
+    """Say what a force field of another density is worth, beside one that was trained there."""
+    own = whole[whole["trained_on"] == whole["tested_on"]]
+    beside = whole.merge(own, on=["learner", "tested_on"], suffixes=("", "_own"))
+    beside = beside[beside["trained_on"] != beside["tested_on"]]
+    if beside.empty:
+        return []
+    times = beside["energy_rmse_ev_per_atom"] / beside["energy_rmse_ev_per_atom_own"]
+    thinner = np.where(beside["tested_on"] < beside["trained_on"], "thinner", "denser")
     texts = []
-    for name, there in whole.groupby("learner", sort=False):
-        table = there.pivot_table(
-            index="trained_on", columns="tested_on", values="energy_rmse_ev_per_atom"
+    for way in ("thinner", "denser"):
+        medians = times[thinner == way].groupby(beside["learner"], sort=False).median()
+        ranked = ", ".join(f"{name} {one:.2g}" for name, one in medians.sort_values().items())
+        texts.append(f"on {way} clusters {ranked}")
+    return [
+        (
+            "Energy RMSE away from the density of training, over that of the same learner trained "
+            f"there (medians): {'; '.join(texts)}."
         )
-        cells = "; ".join(
-            f"{density:g}: {', '.join(f'{_MEV * one:.0f}' for one in row)}"
-            for density, row in zip(table.index, table.to_numpy(float), strict=True)
-        )
-        texts.append(f"{name} ({cells})")
-    tested = ", ".join(f"{one:g}" for one in sorted(set(whole["tested_on"])))
-    return (
-        f"Trained on one density and tested on {tested} Å⁻³, energy RMSE in meV/atom: "
-        f"{'. '.join(texts)}."
-    )
+    ]
 
 
 def _sizes(errors: pd.DataFrame, parts: pd.DataFrame) -> list[str]:
@@ -156,4 +189,26 @@ def hydrogen_section(
         "table": sortable_table(parts, _PARTS),
     }
     section["links"] = [{"name": name, "target": name} for name in links]
+    return section
+
+
+def order_section(summary: pd.DataFrame) -> dict[str, Any]:
+    """Make the section with the body orders of the largest clusters."""
+    largest = summary[summary["n_atoms"] == summary["n_atoms"].max()]
+    section = new_section(f"Body orders, clusters of {largest['n_atoms'].iloc[0]} atoms", "orders")
+    sizes = order_sizes(largest)
+    table = largest[["subject", "source"]].assign(
+        **{f"e{k}": sizes[:, k - 2] for k in range(2, sizes.shape[1] + 2)}
+    )
+    section["table"] = sortable_table(
+        table,
+        (
+            Column("subject", "of", "", "Density of the clusters, and of the training set."),
+            Column("source", "energies of", "", "Exact, or a force field."),
+            *(
+                Column(f"e{k}", f"|E_{k}|", "eV/atom", f"Mean of the {k}-body energies.", 5)
+                for k in range(2, sizes.shape[1] + 2)
+            ),
+        ),
+    )
     return section

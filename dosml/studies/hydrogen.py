@@ -16,7 +16,11 @@ import pandas as pd
 from dosml.analysis.figures.body_order import order_figure
 from dosml.analysis.figures.style import save_figures
 from dosml.analysis.report.answer import Answer
-from dosml.analysis.report.hydrogen_report import hydrogen_section, hydrogen_sentences
+from dosml.analysis.report.hydrogen_report import (
+    hydrogen_section,
+    hydrogen_sentences,
+    order_section,
+)
 from dosml.analysis.report.study_report import write_study_report
 from dosml.analysis.statistics.body_order import (
     cluster_table,
@@ -345,7 +349,7 @@ def _write(
             findings=tuple(sentences[1:5]),
             figure=figures[0].png.stem,
         ),
-        [section],
+        [section, order_section(summary)],
         lead="Clusters of 2 to 8 hydrogen atoms at three densities, full configuration "
         "interaction in STO-3G.",
         figures=figures,

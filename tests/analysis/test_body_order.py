@@ -175,7 +175,9 @@ def test_hydrogen_is_ranked_and_density_is_judged():
         [{"source": "a", "part_atoms": 1, "energy_rmse_ev_per_atom": 0.25, "subject": "H"}]
     )
     said = hydrogen_sentences(errors, summary, parts, reference="engine")
-    assert "at 0.02 Å⁻³ b 10, a 50; at 0.1 Å⁻³ b 20, a 30; at 0.3 Å⁻³ a 20, b 30" in said[0]
+    assert "b at 0.02 Å⁻³ (10 meV/atom; a, the largest, 50)" in said[0]
+    assert "a at 0.3 Å⁻³ (20 meV/atom; b, the largest, 30)" in said[0]
     assert any("their own density for a of a, b" in one for one in said)
-    assert any("a (0.02: 50, 150, 150; 0.1: 90, 30, 90" in one for one in said)
+    # medians of 90/50, 60/50, 60/30 and of 60/10, 90/10, 90/20
+    assert any("on thinner clusters a 1.8, b 6; on denser" in one for one in said)
     assert said[-1].endswith("(meV): a 250.")

@@ -339,4 +339,4 @@ def test_hydrogen_is_studied_from_end_to_end(tmp_path, monkeypatch):
     assert exact["force_sum_error_ev_per_angstrom"].isna().all()
     report = tmp_path.joinpath("h", "report.html").read_text(encoding="utf-8")
     assert "Which force field finds the body orders of hydrogen?" in report
-    assert result.sentences[0].startswith("Energy RMSE on held-out clusters")
+    assert result.sentences[0].startswith("Lowest energy RMSE on held-out clusters")
