@@ -142,7 +142,7 @@ def default_folder(command: str, name: str, labels: str | None) -> Path:
     """
     own = "" if labels is None else Path(labels).resolve().name
     source = own and f"-{own.removeprefix('dosml-')}"
-    return Path(f"dosml-{command}-{name}{source}")
+    return Path(f"dosml-{command}-{name.removeprefix('dosml-')}{source}")
 
 
 def join_numbers(values: Sequence[float]) -> str:

@@ -1,9 +1,9 @@
-"""The version of dosml, in one place, and those of other packages; a leaf for every room."""
+"""What is installed: versions, how a part is added, where its pages are; a leaf for every room."""
 
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +20,27 @@ PACKAGES = (
 def install_hint(extra: str) -> str:
     """Say how a part that is asked for by name is installed: dosml comes from a clone."""
     return f"in a clone of dosml, pip install '.[{extra}]'"
+
+
+def docs_page(name: str) -> str:
+    """Say where a page of the documentation is, for messages and reports.
+
+    Parameters
+    ----------
+    name
+        Of the page, "engines".
+
+    Returns
+    -------
+    str
+        Its address, of which reports make a link, once pyproject.toml names a public site
+        ("Documentation" under `project.urls`); until then the file in a clone.
+    """
+    for line in metadata("dosml").get_all("Project-URL") or ():
+        label, _, site = line.partition(", ")
+        if label == "Documentation":
+            return f"{site.rstrip('/')}/{name}.html"
+    return f"docs/{name}.md in a clone of dosml"
 
 
 def run_versions() -> dict[str, str]:

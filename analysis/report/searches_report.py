@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.measures.column import Column
-from dosml.analysis.report.pages import new_section, sortable_table
+from dosml.analysis.report.pages import new_section, picture, sortable_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dosml.analysis.figures.style import FigureRecord
 
 _STRUCTURES = (
     Column("rank", "rank", "", "Lowest first."),
@@ -29,9 +31,10 @@ _PRIORS = (
 )
 
 
-def structure_section(table: pd.DataFrame, file: str) -> dict[str, Any]:
-    """Show the ranked structures and where their file lies."""
+def structure_section(table: pd.DataFrame, file: str, drawn: FigureRecord) -> dict[str, Any]:
+    """Show the ranked structures, what the lowest look like, and where their file lies."""
     section = new_section("Structures", "structures")
+    section["figures"] = [picture(drawn.title, drawn.caption, drawn.png)]
     names = [one for one in _STRUCTURES if one.name in table]
     section["table"] = sortable_table(table, names)
     section["links"] = [{"name": file, "target": file}]

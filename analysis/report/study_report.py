@@ -39,7 +39,7 @@ def write_study_report(
     lead
         One line under the heading: what was looked at.
     figures
-        Among them that of the answer.
+        Among them that of the answer; those that no part shows stand folded behind the parts.
     warnings, limits
         What a reader must know, what cannot be concluded.
     facts
@@ -55,12 +55,15 @@ def write_study_report(
     DiskSpaceError
         If the disk is full.
     """
+    pictures = [picture(one.title, one.caption, one.png) for one in figures]
+    shown = {answer.figure, *(one["name"] for part in sections for one in part["figures"])}
     html = page(
         "study_report.html",
         answer=answer,
         lead=lead,
         sections=sections,
-        figures=[picture(one.title, one.caption, one.png) for one in figures],
+        figures=pictures,
+        more_figures=[one for one in pictures if one["name"] not in shown],
         warnings=list(warnings),
         limits=list(limits),
         command=str(facts.get("command", "")),

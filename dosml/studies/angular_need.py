@@ -142,8 +142,13 @@ def _drawn(points: pd.DataFrame, needs: pd.DataFrame) -> Iterator[tuple[str, str
         "angular_need",
         "Force error against l_max",
         (
-            "Full lines: labels at the smallest and largest σ; broken: the pair potential nearest "
-            "to them on the same frames. Ring: the angular need."
+            "Full lines: labels at the smallest and largest σ"
+            + (
+                "; broken: the pair potential nearest to them on the same frames"
+                if (needs["kind"] == "pairs").any()
+                else ""
+            )
+            + ". Ring: the angular need."
         ),
         angular_need_figure(points, needs),
     )
