@@ -126,15 +126,15 @@ def save_figure(
 def _set_symbols(figure: Figure) -> None:
     """Set the physics symbols of every text of a figure, names of ticks included."""
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedFormatter
 
     for text in figure.findobj(Text):
         text.set_text(as_mathtext(text.get_text()))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            ticks = axis.get_major_formatter()
-            if isinstance(ticks, FixedFormatter):
-                ticks.seq = [as_mathtext(name) for name in ticks.seq]
+            names = [tick.get_text() for tick in axis.get_ticklabels()]
+            shown = [as_mathtext(name) for name in names]
+            if shown != names:
+                axis.set_ticklabels(shown)
 
 
 def drawings(png: Path) -> tuple[Path, Path]:

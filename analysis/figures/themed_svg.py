@@ -122,7 +122,7 @@ def _legends_abreast(figure: Figure) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     for legend in list(figure.legends):
-        labels = [text.get_text() for text in legend.get_texts()]
+        labels = [as_mathtext(text.get_text()) for text in legend.get_texts()]
         if set(labels) <= set(known):
             legend.remove()
             handles = [known[label] for label in labels]

@@ -36,7 +36,8 @@ def structure_section(table: pd.DataFrame, file: str, drawn: FigureRecord) -> di
     section = new_section("Structures", "structures")
     section["figures"] = [picture(drawn.title, drawn.caption, drawn.png)]
     names = [one for one in _STRUCTURES if one.name in table]
-    section["table"] = sortable_table(table, names)
+    words = table.assign(relaxed=table["relaxed"].map({"true": "yes", "false": "no"}))
+    section["table"] = sortable_table(words, names)
     section["links"] = [{"name": file, "target": file}]
     section["open"] = True
     return section

@@ -208,12 +208,7 @@ def _rows(settings: SearchSettings, structures: Sequence[Found]) -> list[dict[st
         if settings.periodic:
             row["volume_angstrom3_per_atom"] = float(one.atoms.cell.volume) / len(one.atoms)
         rows.append(
-            {
-                **row,
-                "search": one.search,
-                "call": one.call,
-                "relaxed": "yes" if one.relaxed else "no",
-            }
+            {**row, "search": one.search, "call": one.call, "relaxed": str(one.relaxed).lower()}
         )
     return rows
 

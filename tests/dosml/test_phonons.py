@@ -50,6 +50,7 @@ def test_bands_are_written_and_forces_are_not_computed_twice(tmp_path):
     assert table["frequency_thz"].max() == pytest.approx(7.5, abs=0.8)
     report = (out / "report.html").read_text(encoding="utf-8")
     assert "is the crystal stable?" in report
+    assert "<strong>Yes.</strong>" in report
     assert "no imaginary modes" in report
     for name in ("phonons.png", "phonons.pdf", "phonons.txt"):
         assert (out / name).stat().st_size > 0
