@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from dosml.neighbours import NeighborList
 
@@ -161,5 +162,4 @@ class _Columns:
             axis=1,
         )
         virial = pull.T @ self._vectors
-        six = virial[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-        self._found.append((energy, forces.ravel(), six))
+        self._found.append((energy, forces.ravel(), full_3x3_to_voigt_6_stress(virial)))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import units
 from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from dosml.neighbours import NeighborList
 
@@ -193,8 +194,8 @@ class SecondMomentCalculator(Calculator):
         )
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if current.cell.rank == 3:
-            stress = virial / current.get_volume()
-            self.results["stress"] = stress.ravel()[[0, 4, 8, 5, 2, 1]]
+            stress = full_3x3_to_voigt_6_stress(virial)
+            self.results["stress"] = stress / current.get_volume()
 
 
 class _VerletPairs:

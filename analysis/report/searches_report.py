@@ -8,10 +8,14 @@ from dosml.analysis.measures.column import Column
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from dosml.analysis.figures.style import FigureRecord
 
+#: Structures that the table shows at once.
+_LOWEST = 10
 _STRUCTURES = (
     Column("rank", "rank", "", "Lowest first."),
     Column("above_mev", "above the best", "meV/atom", "Energy, or enthalpy under pressure.", 1),
@@ -31,13 +35,20 @@ _PRIORS = (
 )
 
 
-def structure_section(table: pd.DataFrame, file: str, drawn: FigureRecord) -> dict[str, Any]:
-    """Show the ranked structures, what the lowest look like, and where their file lies."""
+def structure_section(
+    table: pd.DataFrame, file: str, figures: Sequence[FigureRecord]
+) -> dict[str, Any]:
+    """Show the lowest structures, their pictures, all of them, and where their file lies."""
     section = new_section("Structures", "structures")
-    section["figures"] = [picture(drawn.title, drawn.caption, drawn.png)]
     names = [one for one in _STRUCTURES if one.name in table]
-    words = table.assign(relaxed=table["relaxed"].map({"true": "yes", "false": "no"}))
-    section["table"] = sortable_table(words, names)
+    shown = table.assign(relaxed=table["relaxed"].map({"true": "yes", "false": "no"}))
+    section["table"] = sortable_table(shown.head(_LOWEST), names)
+    section["figures"] = [picture(one.title, one.caption, one.png) for one in figures]
+    if len(table) > _LOWEST:
+        section["more"] = {
+            "title": f"All {len(table)} structures",
+            "table": sortable_table(shown, names),
+        }
     section["links"] = [{"name": file, "target": file}]
     section["open"] = True
     return section

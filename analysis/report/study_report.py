@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.report.pages import fact_groups, page, picture
+from dosml.analysis.report.pages import fact_groups, new_section, page, picture
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def write_study_report(
     lead
         One line under the heading: what was looked at.
     figures
-        Among them that of the answer; those that no part shows stand folded behind the parts.
+        Among them that of the answer. Those that neither the answer nor a section shows have a
+        section of their own, the first one.
     warnings, limits
         What a reader must know, what cannot be concluded.
     facts
@@ -56,14 +57,16 @@ def write_study_report(
         If the disk is full.
     """
     pictures = [picture(one.title, one.caption, one.png) for one in figures]
-    shown = {answer.figure, *(one["name"] for part in sections for one in part["figures"])}
+    placed = {answer.figure, *(one["name"] for part in sections for one in part["figures"])}
+    others = new_section("Figures", "figures")
+    others["figures"] = [one for one in pictures if one["name"] not in placed]
+    others["open"] = True
     html = page(
         "study_report.html",
         answer=answer,
         lead=lead,
-        sections=sections,
+        sections=[others, *sections] if others["figures"] else sections,
         figures=pictures,
-        more_figures=[one for one in pictures if one["name"] not in shown],
         warnings=list(warnings),
         limits=list(limits),
         command=str(facts.get("command", "")),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from dosml.files import file_hash
 from dosml.relabel.calibration import calibrate
@@ -99,12 +100,7 @@ def wall(atoms: Atoms, neighbour: float, pairs: Pairs | None = None) -> PriorVal
     np.add.at(forces, pairs.i[near], pull)
     np.add.at(forces, pairs.j[near], -pull)
     virial = vectors.T @ pull / atoms.cell.volume
-    return PriorValues(energy, forces, voigt(virial))
-
-
-def voigt(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Six components of a symmetric tensor (3, 3), in ase's order."""
-    return np.asarray(tensor.ravel()[[0, 4, 8, 5, 2, 1]])
+    return PriorValues(energy, forces, full_3x3_to_voigt_6_stress(virial))
 
 
 def ask(atoms: Atoms, calculator: Calculator | None) -> PriorValues:

@@ -133,7 +133,8 @@ def relax_found(
     Returns
     -------
     found, calls
-        The relaxed structure, or the given one where the engine fails; calls of the engine.
+        The relaxed structure (called so where it came to rest), or the given one where the engine
+        fails; calls of the engine.
     """
     atoms = found.atoms.copy()
     atoms.calc = calculator
@@ -141,14 +142,14 @@ def relax_found(
     target: Any = FrechetCellFilter(atoms, scalar_pressure=outside) if periodic else atoms
     try:
         with BFGS(target, logfile=None) as optimiser:
-            optimiser.run(fmax=FMAX, steps=STEPS)
+            converged = bool(optimiser.run(fmax=FMAX, steps=STEPS))
             calls = optimiser.nsteps + 1
         value = float(atoms.get_potential_energy()) + outside * float(atoms.cell.volume)
     except (DosmlError, ValueError, RuntimeError, ArithmeticError):
         return found, 1
     relaxed = atoms.copy()
     relaxed.calc = None
-    return Found(relaxed, value / len(atoms), found.search, found.call, relaxed=True), calls
+    return Found(relaxed, value / len(atoms), found.search, found.call, converged), calls
 
 
 def symmetry_of(atoms: Atoms, *, periodic: bool) -> str:

@@ -142,7 +142,7 @@ def write_search(
             findings=tuple([*_prior_words(told), *_difference_words(differences)][:MOST_FINDINGS]),
             figure=TRACE_FIGURE,
         ),
-        [structure_section(table, STRUCTURES, figures[1]), prior_section(told)],
+        [structure_section(table, STRUCTURES, figures[1:]), prior_section(told)],
         lead=f"{settings.name}, energies of {engine.name}.",
         figures=figures,
         warnings=[one for one in (engine.warning, *notes) if one],
@@ -172,26 +172,36 @@ def _figures(
     yield (
         STRUCTURE_FIGURE,
         f"Structures of {settings.name}",
-        "The lowest structures, each kind once.",
+        "The lowest structures, each kind once; those in brackets are as a search left them.",
         structure_figure(
             [one.atoms for one in structures[:DRAWN]],
-            [f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom" for row in shown],
+            [_told(row) for row in shown],
             periodic=settings.periodic,
         ),
     )
 
 
+def _told(row: Mapping[str, Any]) -> str:
+    text = f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom"
+    return text if row["relaxed"] == "true" else f"({text})"
+
+
 def search_sentence(
     settings: SearchSettings, structures: Sequence[Found], table: pd.DataFrame
 ) -> str:
-    """Name the lowest structure, and the next one."""
+    """Name the lowest structure, and the next one that was relaxed."""
     row = table.iloc[0]
     text = f"The lowest structure of {settings.name} that was found is {row['symmetry']}"
     if settings.periodic:
         text += f" with {row['volume_angstrom3_per_atom']:.2f} Å³/atom"
-    if len(structures) > 1:
-        other = table.iloc[1]
-        text += f", {other['above_mev']:.0f} meV/atom below the next ({other['symmetry']})"
+    # one that the engine did not relax may be the same structure, on its way down
+    relaxed = [one.relaxed for one in structures]
+    if relaxed.count(True) > 1:
+        other = table[relaxed].iloc[1]
+        text += (
+            f", {other['above_mev']:.0f} meV/atom below the next that the engine relaxed "
+            f"({other['symmetry']})"
+        )
     return f"{text}."
 
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
+from ase.stress import full_3x3_to_voigt_6_stress
 from scipy.spatial.distance import pdist
 
 from dosml.errors import InputError
 from dosml.searches.fingerprint import Fingerprint, Reach
-from dosml.searches.prior import PriorValues, ask, fit_scale, voigt, wall
+from dosml.searches.prior import PriorValues, ask, fit_scale, wall
 from dosml.version import install_hint
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Surrogate:
         energy, slope = self._process.energy(found)
         gradient, strain = found.pull(slope)
         prior = self._prior.potential(found)
-        stress = voigt(strain) / atoms.cell.volume
+        stress = full_3x3_to_voigt_6_stress(strain) / atoms.cell.volume
         if self._bounds.periodic:
             stress += self._prior.get_stress(found)
         forces = -gradient - prior[1:].reshape(-1, 3)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.data import atomic_numbers
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import Bohr, Hartree
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -320,7 +321,7 @@ def _to_label(
     return Label(
         free_energy=float(properties["energy"]) * Hartree,
         forces=-properties["gradient"] * Hartree / Bohr,
-        stress=(virial / frame.cell.volume).ravel()[[0, 4, 8, 5, 2, 1]],
+        stress=full_3x3_to_voigt_6_stress(virial) / frame.cell.volume,
         fermi_level=fermi_level,
         n_electrons=n_electrons,
         top_occupation=float(occupations[-1]) / 2,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
 from dosml.errors import FrameError
@@ -136,8 +137,7 @@ class VaspOutput(DosRun):
         """Stress, eV/Å^3, shape (6,), ase's sign and Voigt order xx yy zz yz xz xy; nan if none."""
         if self.stress_kbar is None:
             return np.full(6, np.nan)
-        symmetric = 0.5 * (self.stress_kbar + self.stress_kbar.T)
-        return np.asarray(symmetric.ravel()[[0, 4, 8, 5, 2, 1]] * EV_PER_A3_PER_KBAR)
+        return np.asarray(full_3x3_to_voigt_6_stress(self.stress_kbar) * EV_PER_A3_PER_KBAR)
 
 
 def find_output(folder: Path) -> Path | None:

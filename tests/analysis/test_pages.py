@@ -161,7 +161,7 @@ def test_a_report_shows_every_figure_once_and_folds_long_tables(figure, tmp_path
         tmp_path, answer, parts, lead="", figures=records, limits=[], facts={}
     ).read_text(encoding="utf-8")
     assert report.count('alt="one"') == report.count('alt="two"') == 1
-    assert report.index('alt="one"') < report.index('id="figures"') < report.index('alt="two"')
+    assert report.index('alt="one"') < report.index(">Figures</h2>") < report.index('alt="two"')
     assert "Table of 13 rows" in report
     assert "Table of 12 rows" not in report
     assert "<h1>Which l<sub>max</sub>?</h1>" in report

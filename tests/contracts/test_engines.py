@@ -20,7 +20,7 @@ import pytest
 from ase import units
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
-from ase.stress import voigt_6_to_full_3x3_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from dosml.errors import DosmlError, EngineError, EngineMissingError
 from dosml.relabel.ase_factory import evaluate
@@ -283,7 +283,7 @@ def test_the_choice_of_axes_and_names_does_not_matter(case, frame, label_of, cha
         forces = label.forces @ turn.T
         if stress is not None:
             whole = turn @ voigt_6_to_full_3x3_stress(stress) @ turn.T
-            stress = whole.ravel()[[0, 4, 8, 5, 2, 1]]
+            stress = full_3x3_to_voigt_6_stress(whole)
     else:
         order = np.random.default_rng(4).permutation(len(frame))
         other, forces = frame[order], label.forces[order]

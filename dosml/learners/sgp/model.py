@@ -102,20 +102,20 @@ class SgpModels:
         force_spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
         sizes = [len(frame) for frame in frames]
         for part in frame_slices(sizes, _ATOMS_PER_BATCH):
-            energy, force, stress = self._mean(frames[part], part.start)
+            energy, force, stress, spread = self._mean(
+                frames[part], part.start, uncertainties=uncertainties
+            )
             cuts = np.cumsum(sizes[part])[:-1]
             for k in range(n_sets):
                 energies[k] = np.concatenate([energies[k], energy[k]])
                 forces[k].extend(np.split(force[k], cuts))
                 stresses[k].append(stress[k])
-            if not (uncertainties or force_uncertainties):
-                continue
-            batch = self._builder.build(frames[part], part.start)
-            envs = self._descriptor.environments(batch)
-            if uncertainties:
-                for k, values in enumerate(self._atom_spread(batch, envs)):
-                    spreads[k].extend(np.split(values, cuts))
+                if uncertainties:
+                    spreads[k].extend(np.split(spread[k], cuts))
             if force_uncertainties:
+                # a force is known as well as all environments that it moves: all pairs at once
+                batch = self._builder.build(frames[part], part.start)
+                envs = self._descriptor.environments(batch)
                 for k, values in enumerate(
                     force_spread(
                         self.shared, self.models, batch, envs, forces=list(force) if noise else None
@@ -212,14 +212,18 @@ class SgpModels:
         return energy, slope
 
     def _mean(
-        self, frames: Sequence[Atoms], first: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6)."""
+        self, frames: Sequence[Atoms], first: int, *, uncertainties: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Energies (n_sets, n_frames), forces (n_sets, n, 3), stresses (n_sets, n_frames, 6).
+
+        The last are the standard deviations of the energies of atoms, (n_sets, n), if asked for.
+        """
         n_sets, n_atoms = len(self.models), sum(map(len, frames))
         energies = self._baselines.new_zeros((n_sets, len(frames)))
         forces = energies.new_zeros((n_sets, n_atoms, 3))
         virial = energies.new_zeros((n_sets, len(frames), 6))
         volumes = energies.new_zeros(len(frames))
+        spreads = energies.new_zeros((n_sets, n_atoms))
         at_a_time = _ATOMS_AT_A_TIME[self._baselines.device.type]
         for atoms, batch in self._builder.parts(frames, first, at_a_time):
             envs = self._descriptor.environments(batch)
@@ -234,23 +238,25 @@ class SgpModels:
             strain = torch.stack([pulled[:, :, a] * vectors[:, b] for a, b in VOIGT], dim=2)
             virial.index_add_(1, batch.frame[batch.centre], strain)
             volumes = batch.volumes
+            if uncertainties:
+                spreads[:, atoms] = self._atom_spread(batch, envs)
         stresses = virial / torch.where(volumes > 0, volumes, torch.nan)[None, :, None]
-        return energies.cpu().numpy(), forces.cpu().numpy(), stresses.cpu().numpy()
+        found = (energies, forces, stresses, spreads)
+        mean, force, stress, spread = (one.cpu().numpy() for one in found)
+        return mean, force, stress, spread
 
-    def _atom_spread(self, batch: PairBatch, envs: Environments) -> list[np.ndarray]:
-        """Give the standard deviation of each atom's energy, one array (n_atoms,) per model."""
+    def _atom_spread(self, batch: PairBatch, envs: Environments) -> torch.Tensor:
+        """Give the standard deviation of each atom's energy, (n_sets, n_atoms)."""
         shared = self.shared
         rows = environment_rows(envs, batch, shared.inducing, shared.settings.zeta)
         white = torch.linalg.solve_triangular(shared.lower, rows.T, upper=False)
         # a descriptor has unit length, or zero for an atom without neighbours
         own = (envs.values**2).sum(dim=1) ** shared.settings.zeta
         unknown = own - (white * white).sum(dim=0)
-        return [
-            (
+        return torch.stack(
+            [
                 model.hyperparameters.signal
                 * (unknown + ((model.spread @ white) ** 2).sum(dim=0)).clamp(min=0).sqrt()
-            )
-            .cpu()
-            .numpy()
-            for model in self.models
-        ]
+                for model in self.models
+            ]
+        )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import Bohr
 
 from dosml.relabel.engines.tb.bloch import BondGather, bloch_sum, density_conjugate
@@ -241,5 +242,4 @@ def forces_and_stress(
     """
     forces = np.stack([_gather(bonds, part, -part) for part in by_vectors.T], axis=1)
     virial = by_vectors.T @ bonds.vectors
-    symmetric = (virial + virial.T) / (2 * volume)
-    return forces, symmetric.ravel()[[0, 4, 8, 5, 2, 1]]
+    return forces, full_3x3_to_voigt_6_stress(virial) / volume
