@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, metadata, version
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ PACKAGES = (
     *("ase", "matplotlib", "numpy", "pandas", "plotly", "pymatgen", "scipy"),
     *("sphericart", "torch", "vesin"),
 )
+#: In a requirement: what ends the name of the package, and what only developers install.
+_END, _DEVELOPMENT = re.compile(r"[^\w.-]"), re.compile(r"extra == .(dev|docs)\b")
 
 
 def install_hint(extra: str) -> str:
@@ -50,6 +53,12 @@ def run_versions() -> dict[str, str]:
         "python": platform.python_version(),
         **package_versions(PACKAGES),
     }
+
+
+def part_versions() -> dict[str, str]:
+    """Versions of all packages that dosml may use, those of parts asked for by name included."""
+    own = [line for line in requires("dosml") or () if not _DEVELOPMENT.search(line)]
+    return package_versions(sorted(_END.split(line, maxsplit=1)[0] for line in own))
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

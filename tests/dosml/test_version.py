@@ -7,7 +7,7 @@ from email.message import Message
 import numpy as np
 
 from dosml import version
-from dosml.version import __version__, docs_page, package_versions, run_versions
+from dosml.version import __version__, docs_page, package_versions, part_versions, run_versions
 
 
 def test_versions_of_what_is_installed() -> None:
@@ -29,3 +29,10 @@ def test_a_page_is_in_a_clone_until_the_project_has_a_public_site(monkeypatch) -
     named["Project-URL"] = "Documentation, https://dosml.example.org/"
     monkeypatch.setattr(version, "metadata", lambda _name: named)
     assert docs_page("engines") == "https://dosml.example.org/engines.html"
+
+
+def test_parts_are_what_dosml_itself_uses() -> None:
+    found = part_versions()
+    assert found["numpy"] == np.__version__
+    assert {"tblite", "typer"} <= set(found)
+    assert not {"pytest", "ruff", "sphinx"} & set(found)
