@@ -64,7 +64,7 @@ def make_calculator(factory: AseFactory) -> Calculator:
     except Exception as error:
         raise LearnerError(
             f"{factory.name}: no calculator ({type(error).__name__}: {error}); the function of a "
-            f"learner is called without arguments and returns an ase calculator; "
+            "learner is called without arguments and returns an ase calculator; "
             f"{docs_page('plugins')} has an example"
         ) from error
     if missing := lacking(made):

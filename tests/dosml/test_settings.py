@@ -132,6 +132,7 @@ def test_a_study_of_labels_that_are_made_lies_beside_that_of_ones_own():
     trained = TrainSettings(targets=("Ti",), labels="there/dosml-vasp-Ti")
     assert trained.folder == Path("dosml-train-Ti-vasp-Ti")
     assert TrainSettings(labels="reference").folder == Path("dosml-train-reference")
+    assert default_folder("train", "dosml-map-Cu", None) == Path("dosml-train-map-Cu")
     assert default_folder("recommend", "Cu", "reference") == Path("dosml-recommend-Cu-reference")
 
 
