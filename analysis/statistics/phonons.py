@@ -36,6 +36,9 @@ DOS_MESH_ANGSTROM = 40.0
 _FLAT = 1e-3
 DOS_POINTS = 200
 
+#: eV/Å: smaller forces on the undisplaced crystal are told as smaller than this.
+_NO_FORCE = 1e-4
+
 
 @dataclass(frozen=True)
 class PhononBands:
@@ -280,10 +283,12 @@ def phonon_sentences(bands: Mapping[str, PhononBands]) -> list[str]:
 
 def _describe(name: str, bands: PhononBands) -> str:
     values = bands.frequencies
+    force = bands.residual_force
+    at_rest = f"{force:.4f}" if force >= _NO_FORCE else f"below {_NO_FORCE:g}"
     numbers = (
         f"Highest frequency {values.max():.2f} THz; {bands.n_displacements} displaced supercells "
         f"of {bands.n_atoms} atoms, largest force on the undisplaced crystal "
-        f"{bands.residual_force:.1g} eV/Å."
+        f"{at_rest} eV/Å."
     )
     if bands.stable:
         return (

@@ -191,6 +191,9 @@ def write_more(
             "drawn from the same pool (thin: each draw).",
         )
     sentence = more_sentence(curves, differences)
+    others = differences
+    if len(differences):  # the sentence tells the first label set
+        others = differences[differences["label_set"] != data.names[0]]
     report = write_study_report(
         folder,
         Answer(
@@ -204,7 +207,7 @@ def write_more(
                     "candidates."
                 ),
             ),
-            findings=tuple([*_difference_words(differences), *_overlap_words(overlap)][:4]),
+            findings=tuple([*_difference_words(others), *_overlap_words(overlap)][:4]),
             figure=HARD_FIGURE,
         ),
         [curve_section(table), *([overlap_section(overlap)] if len(overlap) else [])],
