@@ -181,7 +181,7 @@ def _figures(
     )
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     text = f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom"
     return text if row["relaxed"] == "true" else f"({text})"
 
