@@ -16,6 +16,7 @@ from dosml.relabel.dataset import (
     LabelSet,
     load,
     reference_dataset,
+    reference_metals,
     save,
 )
 from dosml.relabel.engines.ase_calculator import ase_engine
@@ -111,6 +112,10 @@ def test_the_shipped_labels_tell_what_was_measured() -> None:
         "Cu": [True, True, False, False],
         "Au": [False] * 4,
     }
+    for metal in set(reference_metals()) - set(known):
+        for labels in reference_dataset(metal).label_sets:
+            assert len(labels.noise.frames) == 3  # one a tier
+            assert labels.noise.grid == "one more k-point in every direction"
     titanium = reference_dataset("Ti").label_sets[0].noise
     assert titanium.ev_per_angstrom == pytest.approx(0.035)
     assert 7 < titanium.percent < 9
