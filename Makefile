@@ -46,7 +46,7 @@ demo: $(VENV)/.installed
 	@echo
 	@echo "That was the demo. Open the report in a browser. To go on:"
 	@echo "  source $(BIN)/activate"
-	@echo "  dosml smear-scan $(METAL) --labels reference     the same question to PBE labels, no engine"
+	@echo "  dosml smear-scan $(METAL) --labels reference   the same question to PBE labels, no engine"
 	@echo "  dosml smear-scan FRAMES.extxyz           your own frames"
 	@echo "  dosml --help                             everything else; docs/tutorial.md leads through it"
 

@@ -25,8 +25,8 @@ GRID = np.linspace(-12, 12, 481)
 LIMITS = (
     (
         "The k-points of the reference set are not converged at the smaller smearings: part of the "
-        "force error there, and of what smearing takes away, may be the grid's (the data card in "
-        "relabel/reference/README.md has numbers)."
+        "force error there, and of what smearing takes away, may be the grid's (`dosml data show "
+        "reference` has their mesh noise)."
     ),
     (
         "Cells of the reference set have 8 atoms and do not melt: its hot tier is a superheated "

@@ -138,11 +138,11 @@ def default_folder(command: str, name: str, labels: str | None) -> Path:
     """Folder of a study that was given none.
 
     Labels that are made have their name in it: the same command on a metal with labels of its own
-    and with these are two studies, side by side.
+    and with these are two studies, side by side. No folder says "dosml-" twice.
     """
     own = "" if labels is None else Path(labels).resolve().name
     source = own and f"-{own.removeprefix('dosml-')}"
-    return Path(f"dosml-{command}-{name}{source}")
+    return Path(f"dosml-{command}-{name.removeprefix('dosml-')}{source}")
 
 
 def join_numbers(values: Sequence[float]) -> str:

@@ -1,9 +1,10 @@
-"""The version of dosml, in one place, and those of other packages; a leaf for every room."""
+"""What is installed: versions, how a part is added, where its pages are; a leaf for every room."""
 
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,11 +16,34 @@ PACKAGES = (
     *("ase", "matplotlib", "numpy", "pandas", "plotly", "pymatgen", "scipy"),
     *("sphericart", "torch", "vesin"),
 )
+#: In a requirement: what ends the name of the package, and what only developers install.
+_END, _DEVELOPMENT = re.compile(r"[^\w.-]"), re.compile(r"extra == .(dev|docs)\b")
 
 
 def install_hint(extra: str) -> str:
     """Say how a part that is asked for by name is installed: dosml comes from a clone."""
     return f"in a clone of dosml, pip install '.[{extra}]'"
+
+
+def docs_page(name: str) -> str:
+    """Say where a page of the documentation is, for messages and reports.
+
+    Parameters
+    ----------
+    name
+        Of the page, "engines".
+
+    Returns
+    -------
+    str
+        Its address, of which reports make a link, once pyproject.toml names a public site
+        ("Documentation" under `project.urls`); until then the file in a clone.
+    """
+    for line in metadata("dosml").get_all("Project-URL") or ():
+        label, _, site = line.partition(", ")
+        if label == "Documentation":
+            return f"{site.rstrip('/')}/{name}.html"
+    return f"docs/{name}.md in a clone of dosml"
 
 
 def run_versions() -> dict[str, str]:
@@ -29,6 +53,12 @@ def run_versions() -> dict[str, str]:
         "python": platform.python_version(),
         **package_versions(PACKAGES),
     }
+
+
+def part_versions() -> dict[str, str]:
+    """Versions of all packages that dosml may use, those of parts asked for by name included."""
+    own = [line for line in requires("dosml") or () if not _DEVELOPMENT.search(line)]
+    return package_versions(sorted(_END.split(line, maxsplit=1)[0] for line in own))
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

@@ -239,6 +239,29 @@ def test_analysis_names_no_engine() -> None:
     assert not wrong
 
 
+def test_pages_of_the_documentation_are_named_in_one_place() -> None:
+    """A report is read far from a clone: `dosml.version.docs_page` knows where a page is."""
+    wrong = []
+    for _, path in sources():
+        module = tree(path)
+        described = {
+            id(node.body[0].value)
+            for node in ast.walk(module)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        wrong += [
+            f"{short(path)}:{node.lineno} names {found.group()}"
+            for node in ast.walk(module)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in described
+            and (found := re.search(r"\b(docs|relabel)/[\w/-]+\.md", node.value))
+        ]
+    assert not wrong
+
+
 def test_every_folder_with_code_is_packaged() -> None:
     declared = set(
         tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]

@@ -18,7 +18,6 @@ from dosml.analysis.figures.style import (
     scale_colours,
 )
 from dosml.analysis.measures.table import PRIMARY
-from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.benchmark import SCALED, TARGET
 from dosml.analysis.statistics.d_block import D_BLOCK
 
@@ -135,7 +134,7 @@ def softening_figure(table: pd.DataFrame, dos: pd.DataFrame) -> Figure:
             )
         axes.set(
             xlabel="smearing width σ (eV)",
-            ylabel=as_mathtext("chi_4 ((states/atom)²/eV)"),
+            ylabel="chi_4 ((states/atom)²/eV)",
         )
         from_zero(axes)
         legend_above(axes, "d response of the labels")
@@ -169,7 +168,7 @@ def why_figure(
     for axes in panels[::columns]:
         axes.set_ylabel(heading, fontsize=8)
     for axes in panels[max(0, len(learners) - columns) : len(learners)]:
-        axes.set_xlabel(as_mathtext("unsmeared chi_4 ((states/atom)²/eV)"), fontsize=8)
+        axes.set_xlabel("unsmeared chi_4 ((states/atom)²/eV)", fontsize=8)
         axes.tick_params(labelbottom=True)  # also above an empty place
     for axes in panels[len(learners) :]:
         axes.set_visible(False)

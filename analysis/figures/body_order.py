@@ -49,8 +49,8 @@ def body_order_figures(
             (
                 "The largest clusters, means with 95 % intervals over clusters: |E_N| over the "
                 "largest |E_k|; what forces lack, relative, mean over all truncations K; the "
-                "smallest number of bodies that holds the share of the binding energy; chi_4 of "
-                "the clusters' d-DOS."
+                "smallest number of bodies that holds the share of the binding energy"
+                + ("; chi_4 of the clusters' d-DOS." if _has_chi(summary) else ".")
             ),
             convergence_figure(summary),
         )
@@ -91,14 +91,18 @@ def order_figure(orders: pd.DataFrame) -> Figure:
     return figure
 
 
+def _has_chi(summary: pd.DataFrame) -> bool:
+    return _CHI in summary and bool(summary[_CHI].notna().any())
+
+
 def convergence_figure(summary: pd.DataFrame) -> Figure:
     """Draw how terms fall off, what forces lack, effective order and chi_4 against σ."""
-    has_chi = _CHI in summary and summary[_CHI].notna().any()
+    has_chi = _has_chi(summary)
     measures = [
         ("tail", "last order / largest order"),
         ("force_remainder", "missing of forces, mean over K"),
         ("effective_body_order", "bodies for the share of the energy"),
-        *([(_CHI, "$\\chi_4$ (states²/eV/atom²)")] if has_chi else []),
+        *([(_CHI, "chi_4 (states²/eV/atom²)")] if has_chi else []),
     ]
     figure = new_figure(7.2, 5.2)
     panels = figure.subplots(2, 2).ravel()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figures.style import new_figure
-from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.d_block import D_BLOCK, d_block_grid, d_block_quantities
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def draw_d_block(
             colour = "#fefefe" if value < low + 0.6 * (high - low) else "#010101"
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=7)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(as_mathtext(title), fontsize=8)
+    axes.set_title(title, fontsize=8)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)

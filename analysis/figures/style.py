@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.figures.themed_svg import stack_panels, themed_svg
+from dosml.analysis.measures.typography import as_mathtext
 from dosml.files import whole_file
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def save_figure(
     """
     import matplotlib as mpl
 
+    _set_symbols(figure)
     png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
     wide, narrow = drawings(png)
     # the layout is what takes longest: once for the three wide files, once for the narrow one
@@ -119,6 +121,20 @@ def save_figure(
     with whole_file(narrow) as partial:
         partial.write_text(themed_svg(figure), encoding="utf-8")
     return FigureRecord(title=title, caption=caption, png=png, pdf=pdf)
+
+
+def _set_symbols(figure: Figure) -> None:
+    """Set the physics symbols of every text of a figure, names of ticks included."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_text(as_mathtext(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            names = [tick.get_text() for tick in axis.get_ticklabels()]
+            shown = [as_mathtext(name) for name in names]
+            if shown != names:
+                axis.set_ticklabels(shown)
 
 
 def drawings(png: Path) -> tuple[Path, Path]:

@@ -21,7 +21,6 @@ from dosml.analysis.figures.style import (
 )
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY, ranked
-from dosml.analysis.measures.typography import as_mathtext
 from dosml.analysis.statistics.correlation import informative, which_inform
 from dosml.analysis.statistics.d_block import in_d_block
 from dosml.analysis.statistics.scan import setting_words
@@ -77,8 +76,8 @@ def _figures(survey: SurveyData) -> Iterator[tuple[str, str, str, Figure]]:
             primary_figure(survey),
         )
     if ranking is not None and which_inform(ranking).any():
-        labels = {name: as_mathtext(describe(name).label) for name in [*ranked(), TARGET]}
-        headings = {name: as_mathtext(describe(name).heading) for name in ranked()}
+        labels = {name: describe(name).label for name in [*ranked(), TARGET]}
+        headings = {name: describe(name).heading for name in ranked()}
         yield (
             "correlations",
             "Every measure at once",
@@ -174,7 +173,7 @@ def primary_figure(survey: SurveyData) -> Figure:
     slope, start = np.polyfit(x, np.log(y), 1)
     line = np.linspace(x.min(), x.max(), 50)
     axes.plot(line, np.exp(start + slope * line), color=LINE_COLOUR, lw=0.8)
-    axes.set(xlabel=as_mathtext(describe(PRIMARY).label), ylabel=_LABEL)
+    axes.set(xlabel=describe(PRIMARY).label, ylabel=_LABEL)
     log_ordinate(axes)
     # an r that may be anything is not shown
     told = f"r = {test.pearson:+.2f}, " if informative(*test.interval) else ""
@@ -333,7 +332,7 @@ def published_figure(survey: SurveyData) -> Figure | None:
         published["force_percent_error"],
     )
     right.set(
-        xlabel=as_mathtext(describe("d_band_center_vijay2022_ev").label),
+        xlabel=describe("d_band_center_vijay2022_ev").label,
         ylabel="published force error (%)",
     )
     right.set_title(f"published numbers only, n = {len(published)}")

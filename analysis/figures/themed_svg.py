@@ -7,6 +7,8 @@ import re
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from dosml.analysis.measures.typography import as_mathtext
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 NARROW_INCHES = 3.9
 #: Panels narrower than this stand two abreast on a phone.
 _SMALL_PANEL_INCHES = 2.2
+#: Entries of a legend in one line on a phone.
+_ABREAST = 2
 #: Greys of the house style and what they become on dark paper. Other greys stay: white and black
 #: letters on coloured cells are written as #fefefe and #010101.
 _DARK = {
@@ -82,8 +86,8 @@ def stack_panels(figure: Figure, width: float = NARROW_INCHES) -> None:
         New width, inches.
     """
     panels = [axes for axes in figure.axes if axes.get_subplotspec() and axes.get_visible()]
-    if not panels or any(hasattr(axes, "_colorbar_info") for axes in figure.axes):
-        return  # a colour bar keeps to the panels that it was made for
+    if not panels:
+        return
     # twins share their place with the panel that they belong to
     places: dict[tuple[int, int], list[Axes]] = {}
     for axes in panels:
@@ -107,8 +111,24 @@ def stack_panels(figure: Figure, width: float = NARROW_INCHES) -> None:
             axes.set_subplotspec(grid[number // abreast, number % abreast])
         if columns > 1 and abreast == 1:
             _label_again(together[0], panels[0])
-    for legend in figure.legends:
-        legend.set_ncols(min(2, len(legend.get_texts())))
+    _legends_abreast(figure)
+
+
+def _legends_abreast(figure: Figure) -> None:
+    """Make the legends of a figure again, two entries abreast: one that is made stays as it is."""
+    known = {
+        as_mathtext(label): handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    for legend in list(figure.legends):
+        labels = [as_mathtext(text.get_text()) for text in legend.get_texts()]
+        if set(labels) <= set(known):
+            legend.remove()
+            handles = [known[label] for label in labels]
+            figure.legend(
+                handles, labels, loc="outside upper center", ncols=min(_ABREAST, len(labels))
+            )
 
 
 def _label_again(axes: Axes, first: Axes) -> None:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
 
 #: Of a number in a sentence, behind its point.
 _MOST_DIGITS = 6
@@ -48,6 +54,29 @@ def number_text(value: object, digits: int) -> str:
         number = float(value)
         return "–" if math.isnan(number) else f"{number:.{digits}f}"
     return str(value)
+
+
+def interval_words(low: float, high: float, form: str = ".1f") -> str:
+    """Write a 95 % interval as it stands behind a number: " (95 %: 1.2 to 3.4)".
+
+    Parameters
+    ----------
+    low, high
+        Its ends.
+    form
+        Format of both.
+
+    Returns
+    -------
+    str
+        Empty where there is no interval: ends are missing, or the same.
+    """
+    return f" (95 %: {low:{form}} to {high:{form}})" if low < high else ""
+
+
+def row_interval(row: Mapping[Any, Any] | pd.Series, name: str, form: str = ".1f") -> str:
+    """Write the interval of a row's number, from its columns `name`_low and `name`_high."""
+    return interval_words(row[f"{name}_low"], row[f"{name}_high"], form)
 
 
 def from_to(first: float, last: float) -> str:

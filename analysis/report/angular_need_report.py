@@ -88,16 +88,16 @@ def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
                 text += f" (pair potential {control[row['metal']]:.1f})"
             parts.append(text)
         sentences.append(
-            f"Beyond l = 1 the force error at {setting} falls by a factor of {', '.join(parts)}: "
-            f"what exceeds the pair potential's is not geometry."
+            f"Beyond l = 1 the force error at {setting} falls by a factor of {', '.join(parts)}"
+            + (": what exceeds the pair potential's is not geometry." if len(control) else ".")
         )
     if "label_noise_percent" in own:
         near = own[own["percent_error_lowest"] < FACTOR * own["label_noise_percent"]]
         if len(near):
             sentences.append(
-                f"Less than three times the label noise at {setting} is the lowest error of "
-                f"{', '.join(near['metal'])}: where it stops falling may be where the noise of "
-                f"the k-points begins."
+                f"The lowest error of {', '.join(near['metal'])} at {setting} is less than "
+                f"{FACTOR:g} times the label noise: where it stops falling may be where the noise "
+                "of the k-points begins."
             )
     return sentences
 
@@ -139,11 +139,12 @@ def write_need_report(
             "l_max and tested on the same held-out frames."
         ),
         RULE,
-        (
+    ]
+    if (needs["kind"] == "pairs").any():
+        section["text"].append(
             "The control: labels of the pair potential that fits the forces best, on the same "
             "frames. What it needs beyond l = 0 is the geometry's."
-        ),
-    ]
+        )
     headline, *rest = need_sentences(needs)
     section["findings"] = rest[4:]
     shown = [c for c in _COLUMNS if c.name in needs.columns and needs[c.name].notna().any()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dosml.analysis.measures.column import from_to
+from dosml.analysis.measures.column import from_to, interval_words
 from dosml.analysis.measures.columns import tier_column
 from dosml.analysis.statistics.electron_axis import chi_four, neutral_setting
 from dosml.analysis.statistics.label_noise import FACTOR, within_noise
@@ -71,7 +71,7 @@ class _Effect:
     def text(self) -> str:
         if math.isnan(self.low):
             return f"{self.change:+.1f} points (no interval: too few frames)"
-        return f"{self.change:+.1f} points (95 %: {self.low:+.1f} to {self.high:+.1f})"
+        return f"{self.change:+.1f} points{interval_words(self.low, self.high, '+.1f')}"
 
 
 def answer(scan: ScanData, table: pd.DataFrame) -> Answer:

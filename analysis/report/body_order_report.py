@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, row_interval
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.statistics.body_order import changes
@@ -200,10 +200,9 @@ def _level(row: pd.Series, share: float) -> str:
     head = f"{row['source']}{setting}, {row['subject']}, {row['n_atoms']} atoms: "
     if not math.isfinite(order):
         return f"{head}the orders at hand do not hold {100 * share:g} % of the binding energy."
-    low, high = row["effective_body_order_low"], row["effective_body_order_high"]
-    interval = f" (95 %: {low:.1f} to {high:.1f})" if math.isfinite(low) else ""
+    between = row_interval(row, "effective_body_order")
     return (
-        f"{head}{100 * share:g} % of the binding energy takes {order:.1f} bodies{interval}, mean "
+        f"{head}{100 * share:g} % of the binding energy takes {order:.1f} bodies{between}, mean "
         f"of {row['n_clusters']} clusters."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, interval_words
 from dosml.analysis.measures.columns import describe
 from dosml.analysis.report.pages import new_section, sortable_table
 from dosml.analysis.statistics.scan import setting_words
@@ -95,7 +95,7 @@ def _change(learner: str, rows: pd.DataFrame) -> str:
     low, high = last["change_to_first_setting_low"], last["change_to_first_setting_high"]
     if not low < high:
         return f"{learner}: force error {text}."
-    between = f"(95 %: {low:+.2f} to {high:+.2f})"
+    text += interval_words(low, high, "+.2f")
     if low * high > 0:
-        return f"{learner}: the force error changes: {text} {between}."
-    return f"{learner}: no change of the force error is shown: {text} {between}."
+        return f"{learner}: the force error changes: {text}."
+    return f"{learner}: no change of the force error is shown: {text}."

@@ -41,12 +41,13 @@ def structure_section(
     """Show the lowest structures, their pictures, all of them, and where their file lies."""
     section = new_section("Structures", "structures")
     names = [one for one in _STRUCTURES if one.name in table]
-    section["table"] = sortable_table(table.head(_LOWEST), names)
+    shown = table.assign(relaxed=table["relaxed"].map({"true": "yes", "false": "no"}))
+    section["table"] = sortable_table(shown.head(_LOWEST), names)
     section["figures"] = [picture(one.title, one.caption, one.png) for one in figures]
     if len(table) > _LOWEST:
         section["more"] = {
             "title": f"All {len(table)} structures",
-            "table": sortable_table(table, names),
+            "table": sortable_table(shown, names),
         }
     section["links"] = [{"name": file, "target": file}]
     section["open"] = True

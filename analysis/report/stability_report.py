@@ -24,7 +24,12 @@ _RUNS = (
     Column("extrapolation", "σ(F)/F", "", "Largest predicted standard deviation of forces.", 2),
     Column("reference_error_percent", "force error", "%", "Against the engine, along the run.", 1),
     Column("pair_distribution_difference_percent", "Δg(r)", "%", "To the sampling potential.", 1),
-    Column("verdict", "verdict", "", "Whether a check of the run failed."),
+    Column(
+        "verdict",
+        "verdict",
+        "",
+        "Whether a check failed; guesses: forces that the model cannot know.",
+    ),
 )
 _CHECKS = (
     Column("where", "where", "", "Run, or the crystal."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, row_interval
 from dosml.analysis.report.body_order_report import body_order_section
 from dosml.analysis.report.pages import new_section, picture, sortable_table
 from dosml.analysis.report.study_record import StudyRecord
@@ -348,9 +348,7 @@ def _worst(learner: str, label_set: str, rows: pd.DataFrame) -> str:
     )
     if not len(known):
         return f"{text}, the largest of all."
-    between = ""
-    if worst["change_low"] < worst["change_high"]:
-        between = f" (95 %: {worst['change_low']:+.1f} to {worst['change_high']:+.1f})"
+    between = row_interval(worst, "change", "+.1f")
     return (
         f"{text}, {worst['change']:+.1f} points{between} against training on "
         f"{worst['tested_on']} itself: the costliest step."

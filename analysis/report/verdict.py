@@ -121,7 +121,11 @@ def carries(survey: SurveyData) -> list[str]:
     engines = sorted({str(one.settings.get("engine", "unknown")) for one in survey.campaigns})
     grids = sorted({_grid(one.settings.get("kpoints")) for one in survey.campaigns})
     n = len(survey.with_d)
-    found = ", ".join(f"{100 * power(n, r):.0f} % for a true r of {r:g}" for r in POWER_AT)
+    chance = ""
+    if n >= FEWEST_METALS:
+        found = ", ".join(f"{100 * power(n, r):.0f} % for a true r of {r:g}" for r in POWER_AT)
+        chance = f"; n = {n} metals find a correlation with a chance of {found} (p < {LEVEL:g}, "
+        chance += "two-sided)"
     noise = survey.at(survey.reference)["label_noise_percent"].dropna()
     words = "label noise not known"
     if len(noise):
@@ -130,8 +134,7 @@ def carries(survey: SurveyData) -> list[str]:
     return [
         (
             f"What these labels can carry: engine {', '.join(engines)}, k-points "
-            f"{'; '.join(grids)}, {words}; n = {n} metals find a correlation with a chance of "
-            f"{found} (p < {LEVEL:g}, two-sided)."
+            f"{'; '.join(grids)}, {words}{chance}."
         )
     ]
 

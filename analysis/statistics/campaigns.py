@@ -218,20 +218,24 @@ def report_content(folder: Path, record: CampaignRecord | None = None) -> Report
 
 
 def differences(campaigns: Sequence[CampaignTables]) -> list[str]:
-    """Say in which settings campaigns that are to be compared differ, one line each."""
-    lines = []
+    """Say in which settings campaigns that are to be compared differ; one line, or none."""
+    parts = []
     for key in COMPARED:
         by_value: dict[str, list[str]] = {}
         for campaign in campaigns:
             value = _value_words(campaign.settings.get(key))
             by_value.setdefault(value, []).append(campaign.metal)
         if len(by_value) > 1:
-            text = "; ".join(f"{value} for {', '.join(who)}" for value, who in by_value.items())
-            lines.append(
-                f"The campaigns differ in {key.replace('_', ' ')}: {text}. Part of the difference "
-                f"between these metals may come from that."
-            )
-    return lines
+            text = ", ".join(f"{value} for {' '.join(who)}" for value, who in by_value.items())
+            parts.append(f"{key.replace('_', ' ')} ({text})")
+    if not parts:
+        return []
+    return [
+        (
+            f"The campaigns differ in {'; '.join(parts)}. Part of the difference between these "
+            "metals may come from that."
+        )
+    ]
 
 
 def _value_words(value: object) -> str:

@@ -36,6 +36,9 @@ DOS_MESH_ANGSTROM = 40.0
 _FLAT = 1e-3
 DOS_POINTS = 200
 
+#: eV/Å: smaller forces on the undisplaced crystal are told as smaller than this.
+_NO_FORCE = 1e-4
+
 
 @dataclass(frozen=True)
 class PhononBands:
@@ -70,6 +73,11 @@ class PhononBands:
     residual_force: float
     dos_frequencies: NDArray[np.float64]
     dos: NDArray[np.float64]
+
+    @property
+    def stable(self) -> bool:
+        """Whether the path has no imaginary mode."""
+        return not (self.frequencies < IMAGINARY_BELOW_THZ).any()
 
 
 def check_installed() -> None:
@@ -275,24 +283,25 @@ def phonon_sentences(bands: Mapping[str, PhononBands]) -> list[str]:
 
 def _describe(name: str, bands: PhononBands) -> str:
     values = bands.frequencies
-    text = (
-        f"{name}: highest frequency {values.max():.2f} THz; {bands.n_displacements} displaced "
-        f"supercells of {bands.n_atoms} atoms, largest force on the undisplaced crystal "
-        f"{bands.residual_force:.4f} eV/Å. "
+    force = bands.residual_force
+    at_rest = f"{force:.4f}" if force >= _NO_FORCE else f"below {_NO_FORCE:g}"
+    numbers = (
+        f"Highest frequency {values.max():.2f} THz; {bands.n_displacements} displaced supercells "
+        f"of {bands.n_atoms} atoms, largest force on the undisplaced crystal "
+        f"{at_rest} eV/Å."
     )
-    deep = values < IMAGINARY_BELOW_THZ
-    if not deep.any():
-        return text + (
-            f"No imaginary modes on the path (lowest {values.min():.3f} THz): small displacements "
-            f"do not break the crystal."
+    if bands.stable:
+        return (
+            f"{name}: no imaginary modes on the path, small displacements do not break the "
+            f"crystal. {numbers}"
         )
     point = int(np.argmin(values.min(axis=1)))
-    share = 100 * float(deep.any(axis=1).mean())
-    return text + (
-        f"Imaginary modes at {share:.0f} % of the points: the crystal is not stable at this "
-        f"lattice, or the supercell is too small (try a longer one). The deepest, "
+    share = 100 * float((values < IMAGINARY_BELOW_THZ).any(axis=1).mean())
+    return (
+        f"{name}: imaginary modes at {share:.0f} % of the points: the crystal is not stable at "
+        f"this lattice, or the supercell is too small (try a longer one). The deepest, "
         f"{abs(values.min()):.2f}i THz, is at q = {_q(bands.q_points[point])}, "
-        f"{_near(bands, point)}."
+        f"{_near(bands, point)}. {numbers}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dosml.cli.shared_options import make_reporter
 from dosml.terminal import print_document, show
-from dosml.version import __version__, run_versions
+from dosml.version import __version__, part_versions, run_versions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +50,7 @@ def info() -> None:
     from dosml.relabel.engines.registry import ENGINES
 
     console = make_reporter().console
-    for name, version in run_versions().items():
+    for name, version in {**run_versions(), **part_versions()}.items():
         _line(console, name, version)
     _line(console, "system", platform.platform())
     _line(console, "processor cores", str(os.cpu_count()))

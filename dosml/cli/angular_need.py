@@ -55,7 +55,7 @@ def angular_need(
         typer.Option(help="Share of the frames to hold out. Default: the split of the labels."),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder. Default: dosml-angular-need.")
+        Path | None, typer.Option("--out", help="Folder. Default: dosml-angular-need-TARGETS.")
     ] = None,
     **given: Unpack[NeedOptions],
 ) -> None:

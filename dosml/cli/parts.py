@@ -10,6 +10,7 @@ from dosml.errors import InputError
 from dosml.learners.registry import LEARNERS
 from dosml.relabel.engines.registry import ENGINES
 from dosml.terminal import print_line
+from dosml.version import docs_page
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -40,7 +41,9 @@ def show_engine(
         return
     card = ENGINES.entry(name).card
     if card is None:
-        raise InputError(f"the engine {name} has no card of {metal}: docs/engines.md compares them")
+        raise InputError(
+            f"the engine {name} has no card of {metal}: {docs_page('engines')} compares the engines"
+        )
     for line in card(metal):
         print_line(line)
 

@@ -41,7 +41,7 @@ def phonons(
         str | None, typer.Option(help="Where a model runs. Default: where it was trained.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE.")
+        Path | None, typer.Option(help="Folder. Default: dosml-phonons-STRUCTURE-SOURCE.")
     ] = None,
     config: ClusterConfig = None,
 ) -> None:
@@ -55,7 +55,8 @@ def phonons(
     from dosml.studies.force_source import force_source, sigma_of_model
     from dosml.studies.phonons import run_phonons
 
-    folder = out or Path(f"dosml-phonons-{Path(structure).stem}")
+    forces_of = Path(source.rpartition(":")[2]).stem
+    folder = out or Path(f"dosml-phonons-{Path(structure).stem}-{forces_of}")
     check_output(folder)
     reporter = make_reporter()
     width = one_number("--sigma", sigma)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dosml.errors import InputError
+from dosml.version import docs_page
 
 #: What the help shows as the type of such an option.
 NUMBERS = "<numbers>"
@@ -36,8 +37,8 @@ EngineSigma = Annotated[
 ClusterConfig = Annotated[
     Config,
     typer.Option(
-        help="TOML file: what starts the jobs, and where (see docs/cluster.md); give it again for "
-        "more files."
+        help=f"TOML file: what starts the jobs, and where (see {docs_page('cluster')}); give it "
+        "again for more files."
     ),
 ]
 

@@ -33,6 +33,7 @@ from dosml.errors import InputError
 from dosml.learners.peers import catalogue
 from dosml.learners.registry import learner_entry, learner_names
 from dosml.terminal import print_line
+from dosml.version import docs_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -269,7 +270,7 @@ class PlaceOptions(TypedDict, total=False):
         Config,
         typer.Option(
             help="TOML file with any of these options, or with what a cluster needs (cluster.toml "
-            "of docs/cluster.md); give it again for more files. The command line wins."
+            f"of {docs_page('cluster')}); give it again for more files. The command line wins."
         ),
     ]
 

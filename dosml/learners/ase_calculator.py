@@ -25,6 +25,7 @@ from dosml.learners.offsets import fit_offsets, offset_of, shifted_predictions
 from dosml.memory import peak_memory_mib
 from dosml.records import Record, read_record
 from dosml.relabel.ase_factory import PREFIX, AseFactory, Evaluation, evaluate, lacking
+from dosml.version import docs_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,8 +64,8 @@ def make_calculator(factory: AseFactory) -> Calculator:
     except Exception as error:
         raise LearnerError(
             f"{factory.name}: no calculator ({type(error).__name__}: {error}); the function of a "
-            "learner is called without arguments and returns an ase calculator, docs/plugins.md "
-            "has an example"
+            "learner is called without arguments and returns an ase calculator; "
+            f"{docs_page('plugins')} has an example"
         ) from error
     if missing := lacking(made):
         raise LearnerError(f"{factory.name}: the calculator has no {' and no '.join(missing)}")

@@ -24,7 +24,7 @@ from dosml.analysis.statistics.searches import difference_rows, prior_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.searches.ranking import symmetry_of
-from dosml.searches.settings import CLASSICAL
+from dosml.searches.settings import CLASSICAL, NONE
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def write_search(
             question=f"{settings.name}: which structure has the lowest energy?",
             sentence=sentence,
             limits=(
-                f"Energies: {engine.name}, σ = {settings.sigma:g} eV. {engine.warning}",
+                f"Energies: {engine.name}, σ = {settings.sigma:g} eV.",
                 f"{len(traces)} searches of {settings.calls} calls, {relaxing} calls to relax.",
             ),
             findings=tuple([*_prior_words(told), *_difference_words(differences)][:MOST_FINDINGS]),
@@ -181,7 +181,7 @@ def _figures(
     )
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     text = f"{row['symmetry']}: +{row['above_mev']:.0f} meV/atom"
     return text if row["relaxed"] == "true" else f"({text})"
 
@@ -266,11 +266,15 @@ def _interval(row: Mapping[Any, Any], calls: int) -> str:
 
 def _prior_words(told: pd.DataFrame) -> list[str]:
     return [
-        f"Prior {row['prior']}: within 10 meV/atom of the best in {row['reached']} of "
+        f"{_prior_name(row['prior'])}: within 10 meV/atom of the best in {row['reached']} of "
         f"{row['searches']} searches; median of the calls until then {row['calls']}"
         + (f", interval {row['interval']}." if row["interval"] else ".")
         for row in told.to_dict("records")
     ]
+
+
+def _prior_name(prior: str) -> str:
+    return "Without a prior" if prior == NONE else f"Prior {prior}"
 
 
 def _difference_words(differences: pd.DataFrame) -> list[str]:

@@ -72,7 +72,7 @@ def search_structures(settings: SearchSettings, reporter: Reporter) -> SearchRes
         plan = _plan(settings, engine, setting, folder)
         reporter.say(
             f"{settings.name}: {len(plan.tasks)} searches of {settings.calls} calls of the engine "
-            f"{engine.name}, prior {', '.join(settings.prior)}, {settings.seeds} seed(s)"
+            f"{engine.name}, prior {', '.join(settings.prior)}, seeds of each: {settings.seeds}"
         )
         _run(plan, settings, folder, reporter)
         found, traces = _found(plan, settings)

@@ -18,7 +18,7 @@ from dosml.campaign import Campaign
 from dosml.errors import InputError
 from dosml.relabel.elements import ELEMENTS
 from dosml.relabel.own_d import no_d_words
-from dosml.settings import IntList, TrainingSettings
+from dosml.settings import IntList, TrainingSettings, default_folder
 from dosml.studies.beside_pairs import OneMetalSettings, beside_pairs
 from dosml.studies.labels import subjects_of
 from dosml.studies.train import StudyResult
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dosml.progress import Reporter
     from dosml.relabel.dataset import Dataset
 
+#: More metals than these are counted in the name of a folder.
+_MOST_NAMED = 4
 #: What tells curves apart.
 BY = ("metal", "kind", "setting", "label_set", "sigma_ev")
 
@@ -76,7 +78,11 @@ class AngularNeedSettings(TrainingSettings):
     @property
     def folder(self) -> Path:
         """Where everything is written."""
-        return self.out or Path("dosml-angular-need")
+        named = [Path(one).resolve().name for one in self.targets or (str(self.labels),)]
+        name = "-".join(named) if len(named) <= _MOST_NAMED else f"{len(named)}-metals"
+        return self.out or default_folder(
+            "angular-need", name, self.labels if self.targets else None
+        )
 
 
 def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResult:
@@ -142,8 +148,13 @@ def _drawn(points: pd.DataFrame, needs: pd.DataFrame) -> Iterator[tuple[str, str
         "angular_need",
         "Force error against l_max",
         (
-            "Full lines: labels at the smallest and largest σ; broken: the pair potential nearest "
-            "to them on the same frames. Ring: the angular need."
+            "Full lines: labels at the smallest and largest σ"
+            + (
+                "; broken: the pair potential nearest to them on the same frames"
+                if (needs["kind"] == "pairs").any()
+                else ""
+            )
+            + ". Ring: the angular need."
         ),
         angular_need_figure(points, needs),
     )

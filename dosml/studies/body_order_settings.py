@@ -15,7 +15,14 @@ from dosml.errors import InputError
 from dosml.limits import MOST_COUNTED, MOST_ELECTRONS, at_most
 from dosml.paths import UserText  # noqa: TC001 - pydantic reads it at run time
 from dosml.relabel.clusters import VACUUM
-from dosml.settings import FloatList, IntList, SchemeName, TrainingSettings, WordList
+from dosml.settings import (
+    FloatList,
+    IntList,
+    SchemeName,
+    TrainingSettings,
+    WordList,
+    default_folder,
+)
 from dosml.theory.body_order import draw_samples, needed, up_to
 
 if TYPE_CHECKING:
@@ -97,7 +104,7 @@ class BodyOrderSettings(TrainingSettings):
         """Where everything is written."""
         path = Path(self.target)
         name = path.resolve().stem if path.exists() else self.target.replace(":", "-")
-        return self.out or Path(f"dosml-body-order-{name}")
+        return self.out or default_folder("body-order", name, None)
 
 
 @dataclass(frozen=True)

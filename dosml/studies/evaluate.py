@@ -11,6 +11,7 @@ import pandas as pd
 
 from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.style import house_style, save_figure
+from dosml.analysis.measures.column import row_interval
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.frame_section import NAMED, group_section, worst_section
 from dosml.analysis.report.study_report import write_study_report
@@ -270,7 +271,7 @@ def _answer(
 ) -> Answer:
     every = table[table["tier"] == "all"]
     row = every.iloc[0]
-    between = _between(row)
+    between = row_interval(row, "force_percent_error")
     at = f" (label set {row['label_set']})" if len(every) > 1 else ""
     sentence = (
         f"{model} errs on the forces of {metal} by {row['force_percent_error']:.1f} %{between} of "
@@ -311,8 +312,3 @@ def _answer(
         findings=tuple(findings[:4]),
         figure=PARITY_FIGURE[0],
     )
-
-
-def _between(row: pd.Series) -> str:
-    low, high = row["force_percent_error_low"], row["force_percent_error_high"]
-    return "" if not low < high else f" (95 %: {low:.1f} to {high:.1f})"

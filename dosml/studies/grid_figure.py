@@ -50,8 +50,13 @@ QUANTITIES = {
 }
 
 
-#: Options as a figure writes them.
-HEADINGS = {"cutoff": "cutoff (Å)", "zeta": "ζ"}
+#: Options with another name or a unit where people read them.
+_NAMES, _UNITS = {"zeta": "ζ"}, {"cutoff": "Å"}
+
+
+def option_words(name: str, value: object) -> str:
+    """Write an option of a learner with its value: "cutoff 5 Å", "n_max 8"."""
+    return f"{_NAMES.get(name, name)} {_text(value)} {_UNITS.get(name, '')}".rstrip()
 
 
 def grid_figure(table: pd.DataFrame, quantity: str, axes: Sequence[str]) -> Figure:
@@ -108,7 +113,7 @@ def grid_figure(table: pd.DataFrame, quantity: str, axes: Sequence[str]) -> Figu
         panel.set_yticks(range(len(ticks[down])), [_text(one) for one in ticks[down]])
         panel.tick_params(length=0)
         panel.grid(visible=False)
-        words = [f"{_heading(name)} {_text(value)}" for name, value in at.items() if name in axes]
+        words = [option_words(name, value) for name, value in at.items() if name in axes]
         panel.set_title(", ".join(reversed(words)), fontsize=8)
     for panel in panels[-1]:
         panel.set_xlabel(_heading(across) if across in axes else "")
@@ -147,7 +152,8 @@ def _write_numbers(
 
 
 def _heading(name: str) -> str:
-    return HEADINGS.get(name, name)
+    unit = _UNITS.get(name)
+    return f"{name} ({unit})" if unit else _NAMES.get(name, name)
 
 
 def _text(value: object) -> str:

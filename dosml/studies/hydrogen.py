@@ -49,7 +49,7 @@ from dosml.studies.body_order_energies import EnergySource, Part, part_energies
 from dosml.studies.body_order_settings import PartPlan
 from dosml.studies.body_order_sources import Cluster, model_source
 from dosml.trainings import TrainingStore, tell_warnings
-from dosml.version import run_versions
+from dosml.version import docs_page, run_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ LIMITS = (
     (
         "Full configuration interaction in STO-3G: exact in a basis of one function an atom. "
         "Energies of real hydrogen differ; how orders fall off in a larger basis is in "
-        "docs/body-order.md."
+        f"{docs_page('body-order')}."
     ),
     "200 training clusters, one draw, one seed: the intervals hold the scatter of clusters only.",
     "Peers trained for few epochs are not what they can become: the table says for how long.",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from dosml.analysis.figures.hard_frames import HARD_FIGURE, hard_frames_figure
 from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.measures.column import from_to
+from dosml.analysis.measures.column import from_to, row_interval
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.hard_frames_report import curve_section, overlap_section
 from dosml.analysis.report.study_report import write_study_report
@@ -191,6 +191,9 @@ def write_more(
             "drawn from the same pool (thin: each draw).",
         )
     sentence = more_sentence(curves, differences)
+    others = differences
+    if len(differences):  # the sentence tells the first label set
+        others = differences[differences["label_set"] != data.names[0]]
     report = write_study_report(
         folder,
         Answer(
@@ -204,7 +207,7 @@ def write_more(
                     "candidates."
                 ),
             ),
-            findings=tuple([*_difference_words(differences), *_overlap_words(overlap)][:4]),
+            findings=tuple([*_difference_words(others), *_overlap_words(overlap)][:4]),
             figure=HARD_FIGURE,
         ),
         [curve_section(table), *([overlap_section(overlap)] if len(overlap) else [])],
@@ -258,26 +261,29 @@ def more_sentence(curves: Sequence[Sequence[Round]], differences: pd.DataFrame) 
         text = f"{from_to(before, hard[-1].errors(part)[name])} %"
         if len(differences):
             row = differences[differences["held_out"] == part].iloc[0]
-            text += f" (with as many random ones {row['random_percent_error']:.1f} %)"
-        parts.append(f"{text} on {_WHERE[part]}")
+            parts.append(f"{text} on {_WHERE[part]}, {_against(row)}")
+        else:
+            parts.append(f"{text} on {_WHERE[part]}")
     return (
         f"With {hard[-1].n_train - hard[0].n_train} chosen frames the force error of {name} goes "
-        f"{' and '.join(parts)}."
+        f"{'; and '.join(parts)}."
     )
+
+
+def _against(row: Mapping[Any, Any] | pd.Series) -> str:
+    """Say how chosen frames end against drawn ones, and whether that is shown."""
+    low, high = row["difference_points_low"], row["difference_points_high"]
+    shown = "" if low > 0 or high < 0 else ", which shows no difference"
+    between = row_interval(row, "difference_points", "+.2f")
+    return f"{row['difference_points']:+.2f} points{between} against as many random ones{shown}"
 
 
 def _difference_words(differences: pd.DataFrame) -> list[str]:
     lines = []
     for row in differences.to_dict("records"):
-        low, high = row["difference_points_low"], row["difference_points_high"]
-        shown = "" if low > 0 or high < 0 else ", which shows no difference"
-        between = f" (95 %: {low:+.2f} to {high:+.2f})" if low < high else ""
         least, most = row["lowest_draw"], row["highest_draw"]
         draws = f"draws {least:.1f} to {most:.1f} %" if least < most else f"one draw, {most:.1f} %"
-        lines.append(
-            f"{row['label_set']}, {_WHERE[row['held_out']]}: hard minus random "
-            f"{row['difference_points']:+.2f} points{between}{shown}; {draws}."
-        )
+        lines.append(f"{row['label_set']}, {_WHERE[row['held_out']]}: {_against(row)}; {draws}.")
     return lines
 
 

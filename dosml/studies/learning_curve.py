@@ -84,8 +84,8 @@ def learning_curve(settings: CurveSettings, reporter: Reporter) -> CurveResult:
             for one in points
         ]
         reporter.say(
-            f"learning curve: {', '.join(map(str, sizes))} frames, {settings.repeats} draw(s), "
-            f"{len(tasks)} trainings of {len(data.names)} force fields each"
+            f"learning curve: {', '.join(map(str, sizes))} frames, draws of each: "
+            f"{settings.repeats}, {len(tasks)} trainings of {len(data.names)} force fields each"
         )
         with reporter.bar("trainings", len(tasks)) as update:
             made = study.store.get_all(tasks, runner=study.runner, on_progress=update)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dosml.analysis.figures.parity import PARITY_FIGURE, parity_figure
 from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, row_interval
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.pages import new_section, sortable_table
@@ -16,6 +16,7 @@ from dosml.analysis.statistics.frame_errors import frame_errors, species_rows
 from dosml.analysis.statistics.tables import write_tables
 from dosml.studies.attach import study_record
 from dosml.studies.evaluate import WORST, write_worst
+from dosml.studies.grid_figure import option_words
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ _LIMITS = (
     ),
     "Another draw of the training frames, another seed or another learner would move the errors.",
 )
+#: What a point of a grid is chosen by, see `dosml.studies.grid.CHOICES`.
+_CHOICES = {
+    "force-mae": "the force MAE on frames kept apart",
+    "likelihood": "the likelihood of the training labels",
+}
 _QUESTIONS = {
     "learning-curve": "How does the force error fall with training frames?",
     "transfer": "What does a force field know of tiers that it was not trained on?",
@@ -179,15 +185,15 @@ def write_grid_report(
         )
     ]
     findings += [
-        f"By {row['best_by']} on {row['label_set']}: {_point(row, axes)}; held out: "
+        f"By {_chosen_by(row['best_by'])} on {row['label_set']}: {_point(row, axes)}; held out: "
         f"{_size(row.to_dict())}."
         for _, row in best.iterrows()
         if row is not won and (row["label_set"], row["best_by"]) != (name, won["best_by"])
     ]
     answer = Answer(
         question=f"{'-'.join(study.data.elements)}: which options of {settings.learner[0]}?",
-        sentence=f"{_point(won, axes)} is best by {won['best_by']} on {name}; trained on all "
-        f"{len(study.data.train)} frames it errs by {_size(won.to_dict())}.",
+        sentence=f"Best by {_chosen_by(won['best_by'])}: {_point(won, axes)}; trained on all "
+        f"{len(study.data.train)} frames of {name} it errs by {_size(won.to_dict())}.",
         limits=tuple(_what_limits(study)),
         findings=tuple(findings[:4]),
         figure=figures[0].png.stem if figures else "",
@@ -207,11 +213,13 @@ def write_grid_report(
 
 
 def _point(row: pd.Series, axes: Sequence[str]) -> str:
-    """Write a point of a grid: cutoff 5, n_max 8."""
-    return ", ".join(
-        f"{axis} {row[axis]:g}" if isinstance(row[axis], (int, float)) else f"{axis} {row[axis]}"
-        for axis in axes
-    )
+    """Write a point of a grid: cutoff 5 Å, n_max 8."""
+    return ", ".join(option_words(axis, row[axis]) for axis in axes)
+
+
+def _chosen_by(choice: str) -> str:
+    """Put the rules that a point won by into words."""
+    return " and ".join(_CHOICES[one] for one in choice.split(", "))
 
 
 def _size(row: Mapping[Any, Any]) -> str:
@@ -219,11 +227,9 @@ def _size(row: Mapping[Any, Any]) -> str:
     mae, mav = (_MEV * row[f"force_{kind}_ev_per_angstrom"] for kind in ("mae", "mav"))
     if not mav > 0:
         return f"{mae:.0f} meV/Å, where all held-out forces are zero"
-    low, high = row["force_percent_error_low"], row["force_percent_error_high"]
-    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
     return (
-        f"{row['force_percent_error']:.1f} %{between} of the mean force, {mae:.0f} of {mav:.0f} "
-        "meV/Å"
+        f"{row['force_percent_error']:.1f} %{row_interval(row, 'force_percent_error')} of the mean "
+        f"force, {mae:.0f} of {mav:.0f} meV/Å"
     )
 
 
@@ -238,8 +244,7 @@ def curve_headline(table: pd.DataFrame) -> str:
         for size in (sizes[0], sizes[-1])
     )
     last = mine[mine["n_train"] == sizes[-1]].iloc[0]
-    low, high = last["force_percent_error_low"], last["force_percent_error_high"]
-    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    between = row_interval(last, "force_percent_error")
     return (
         f"{first['learner']} on {first['label_set']}: the force error is {large:.1f} %{between} "
         f"with {sizes[-1]} training frames, {small:.1f} % with {sizes[0]}."
@@ -249,8 +254,7 @@ def curve_headline(table: pd.DataFrame) -> str:
 def transfer_headline(table: pd.DataFrame) -> str:
     """Name the largest error of all pairs of tiers, with its interval."""
     worst = table.sort_values("percent_error").iloc[-1]
-    low, high = worst["percent_error_low"], worst["percent_error_high"]
-    between = f" (95 %: {low:.1f} to {high:.1f})" if low < high else ""
+    between = row_interval(worst, "percent_error")
     return (
         f"The largest force error, {worst['percent_error']:.1f} %{between}, is that of "
         f"{worst['learner']} trained on {worst['trained_on']} and tested on "

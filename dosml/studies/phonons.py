@@ -157,7 +157,8 @@ def run_phonons(
             caption="Bands along the standard path of the crystal, and the density of states over "
             "the whole zone; imaginary frequencies lie below zero.",
         )
-    _report(out, structure, sources, lines, record, reporter)
+    stable = next(iter(bands.values())).stable
+    _report(out, structure, sources, lines, record, reporter, stable=stable)
     with whole_file(out / "phonons.txt") as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return lines
@@ -170,16 +171,19 @@ def _report(
     lines: Sequence[str],
     record: FigureRecord,
     reporter: Reporter,
+    *,
+    stable: bool,
 ) -> None:
     warned = [one.warning for one in sources if one.warning]
     said = [line for line in lines if line not in warned]
     names = " and ".join(one.name for one in sources)
     answer = Answer(
-        question=f"Phonons of {structure} by {names}: is the crystal stable?",
+        question=f"Phonons of {structure} by {sources[0].name}: is the crystal stable?",
         sentence=said[0],
         limits=(f"Forces: {names}; frozen displacements in one supercell.", said[-1]),
         findings=tuple(said[1:-1][:4]),
         figure=record.png.stem,
+        word="Yes" if stable else "No",
     )
     write_study_report(
         out,
@@ -213,7 +217,7 @@ def _all_forces(
         if _read_forces(path, len(atoms)) is None
     ]
     done = len(cells) - len(tasks)
-    with reporter.bar(source.name[:12], len(cells)) as update:
+    with reporter.bar("forces", len(cells)) as update:
         update(done)
         made = _computed_here(source, tasks) if runner.local else runner.run(compute_forces, tasks)
         for number, _ in enumerate(made, done + 1):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from dosml.analysis.figures.recommendation import recommendation_figure
 from dosml.analysis.figures.style import house_style, save_figure
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, row_interval
 from dosml.analysis.measures.columns import tier_column
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.pages import new_section, sortable_table
@@ -242,14 +242,16 @@ def _answer(
         over = there["force_change_ev_per_angstrom"] > found.limit
         sentence = (
             f"Keep σ = {width:g} eV ({scheme}): already at {after:g} eV the forces of {frames}"
-            f"{metal} change by {there['force_change_mev']:.1f} meV/Å{_between(there)}, "
+            f"{metal} change by {there['force_change_mev']:.1f} meV/Å"
+            f"{row_interval(there, 'force_change_mev')}, "
             f"{'' if over else 'which may be '}more than {limit_words}."
         )
     else:
+        between = row_interval(row, "force_change_mev")
         more = "" if width < widest else ", the largest that was labelled"
         sentence = (
             f"Take σ = {width:g} eV ({scheme}){more}: the forces of {metal} stay within "
-            f"{row['force_change_mev']:.1f} meV/Å{_between(row)} of those at {start:g} eV; limit: "
+            f"{row['force_change_mev']:.1f} meV/Å{between} of those at {start:g} eV; limit: "
             f"{limit_words}."
         )
     findings = []
@@ -287,8 +289,3 @@ def _answer(
 
 def _line(text: str) -> str:
     return text.replace("\n", "; ")
-
-
-def _between(row: pd.Series) -> str:
-    low, high = row["force_change_mev_low"], row["force_change_mev_high"]
-    return "" if not low < high else f" (95 %: {low:.1f} to {high:.1f})"

@@ -130,8 +130,12 @@ def write_validation(
     write_tables(crystals, out, "crystals")
     if melting is not None:
         write_tables(melting, out, "melting")
-    caption = "Total energy of the runs at constant energy, shortest distance of two atoms, and "
-    caption += "pair distribution of the runs at constant temperature (dashed: sampling potential)."
+    caption = (
+        "Total energy of the runs at constant energy; shortest distance of two atoms, in "
+        "neighbour distances (full lines: constant temperature, broken: constant energy, dotted: "
+        "zero pressure; the level line is the least that passes); pair distribution at constant "
+        "temperature (broken: sampling potential); volume at zero pressure."
+    )
     with house_style():
         figure = save_figure(
             stability_figure(runs, distributions, neighbour_distance(study.cell)),
@@ -159,7 +163,7 @@ def write_validation(
             ),
             findings=tuple(_findings(runs, checks, crystals, melting, study)),
             figure=STABILITY_FIGURE,
-            word="Yes" if stable else "No",
+            word=_word(checks),
         ),
         sections,
         lead=f"{study.model.name} on {len(study.cell)} atoms of {name}.",
@@ -177,6 +181,13 @@ def write_validation(
         },
     )
     return Validated(out, report, stable, sentence, table, crystals, tuple(checks))
+
+
+def _word(checks: Sequence[Check]) -> str:
+    """Yes and No where the checks tell; forces that are guesses tell nothing."""
+    if failures(checks):
+        return "No"
+    return "Undecided" if guesses(checks) else "Yes"
 
 
 def _findings(

@@ -19,6 +19,7 @@ from dosml.relabel.ase_factory import PREFIX, AseFactory, evaluate, lacking
 from dosml.relabel.engines.base import EngineEntry, LabelFailure
 from dosml.relabel.engines.ladder import ladder_order
 from dosml.relabel.label import Label
+from dosml.version import docs_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -125,7 +126,7 @@ class AseEngine:
             raise EngineError(
                 f"{self.name}: no calculator for {setting.name} with {setting.smearing.scheme} "
                 f"({type(error).__name__}: {error}); the function is called with the electronic "
-                "setting and returns an ase calculator, docs/plugins.md has an example"
+                f"setting and returns an ase calculator; {docs_page('plugins')} has an example"
             ) from error
         if not hasattr(made, "get_property") and not hasattr(made, "get_potential_energy"):
             raise EngineError(

@@ -91,7 +91,7 @@ class GpawEngine:
         return (
             f"Labels are PBE from GPAW, plane waves to {self.numbers.energy_cutoff:g} eV, {grid}"
             + (
-                ": small cells, converged only as docs/engines.md says."
+                ": small cells, whose k-points are not converged."
                 if self.default_cell == "small"
                 else "."
             )

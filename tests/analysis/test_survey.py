@@ -225,7 +225,7 @@ def test_campaigns_of_other_settings_are_joined_where_they_meet_and_compared_alo
     write_campaign(tmp_path / "Cu", "Cu", sigmas=(0.5, 1.0), run={"train": 27}.items())
     joined = SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Cu")])
     assert joined.common == [(0.5, 0.0)]
-    assert any("differ in train: 12 for Ti; 27 for Cu" in line for line in joined.warnings)
+    assert any("differ in train (12 for Ti, 27 for Cu)" in line for line in joined.warnings)
     write_campaign(tmp_path / "Au", "Au", sigmas=(3.0,))
     with pytest.raises(InputError, match="no electronic setting is common"):
         SurveyData([read_campaign(tmp_path / m) for m in ("Ti", "Au")])

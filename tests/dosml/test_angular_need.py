@@ -58,13 +58,16 @@ def test_a_table_has_one_row_per_curve_and_the_words_follow_it():
     beyond = needs.set_index("metal")["fall_beyond_l1"].groupby("metal").first()
     assert beyond.to_dict() == pytest.approx({"Cu": 1.0, "Os": 20 / 7.7, "Ti": 18 / 10.5})
     noisy = needs.assign(label_noise_percent=np.where(needs["metal"] == "Os", 5.0, 0.1))
-    marked = [line for line in need_sentences(noisy) if line.startswith("Less than three times")]
+    marked = [line for line in need_sentences(noisy) if "times the label noise" in line]
     assert len(marked) == 2
-    assert all("lowest error of Os:" in line for line in marked)
+    assert all(line.startswith("The lowest error of Os at") for line in marked)
     text = " ".join(need_sentences(needs))
     assert "falls by a factor of Ti 1.7 (pair potential 1.7)" in text
     assert "At σ = 0.2 eV the force error stops falling at: Ti l = 4 (pair potential" in text
     assert "Os l = 6 or more" in text
+    alone = " ".join(need_sentences(needs[needs["kind"] == "labels"]))
+    assert "falls by a factor of Ti 1.7, Os 2.6, Cu 1.0." in alone
+    assert "pair potential" not in alone
     assert "falls in 0 of 3 metals and rises in 0" in text
 
 

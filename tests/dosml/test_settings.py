@@ -8,6 +8,7 @@ import pytest
 
 from dosml.errors import InputError
 from dosml.settings import default_folder, join_settings
+from dosml.studies.angular_need import AngularNeedSettings
 from dosml.studies.open_study import TrainSettings
 from dosml.studies.scan_settings import SmearScanSettings, load_scan_settings
 
@@ -132,6 +133,7 @@ def test_a_study_of_labels_that_are_made_lies_beside_that_of_ones_own():
     trained = TrainSettings(targets=("Ti",), labels="there/dosml-vasp-Ti")
     assert trained.folder == Path("dosml-train-Ti-vasp-Ti")
     assert TrainSettings(labels="reference").folder == Path("dosml-train-reference")
+    assert default_folder("train", "dosml-map-Cu", None) == Path("dosml-train-map-Cu")
     assert default_folder("recommend", "Cu", "reference") == Path("dosml-recommend-Cu-reference")
 
 
@@ -140,3 +142,13 @@ def test_one_value_where_a_list_is_given():
         join_settings(
             TrainSettings, {"targets": ("a",), "l_max": "2,4"}, None, required=None, nothing=""
         )
+
+
+def test_other_metals_or_labels_have_another_folder_of_the_angular_need() -> None:
+    of = AngularNeedSettings
+    assert of(targets=("Ti", "Cu"), labels="reference").folder == Path(
+        "dosml-angular-need-Ti-Cu-reference"
+    )
+    assert of(labels="dosml-smear-scan-si").folder == Path("dosml-angular-need-smear-scan-si")
+    many = tuple(f"dosml-smear-scan-{metal}" for metal in ("Ti", "Zr", "Hf", "Cu", "Au"))
+    assert of(targets=many).folder == Path("dosml-angular-need-5-metals")

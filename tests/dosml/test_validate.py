@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 import dosml
 from dosml.analysis.statistics.stability import (
+    Check,
     Run,
     elastic_numbers,
+    failures,
     pair_distribution,
     run_checks,
     verdict,
@@ -25,6 +27,7 @@ from dosml.learners.sgp.settings import SgpSettings
 from dosml.relabel.dataset import LabelSet
 from dosml.studies.model_crystal import relax_crystal
 from dosml.studies.model_runs import RunPlan, find, keep, melting_ramp, simulate, superheating
+from dosml.studies.validate_report import _word
 
 #: Å, of EMT's copper.
 CONSTANT = 3.59
@@ -97,6 +100,20 @@ def good(tmp_path_factory):
 def bad(tmp_path_factory):
     """Three cold frames, which say nothing of hot ones."""
     return trained(copper((0.01,), (0.0, 0.0, 0.0)), tmp_path_factory.mktemp("bad") / "bad.npz")
+
+
+def test_checks_that_are_passed_on_guessed_forces_show_no_stability():
+    passed = Check("NPT 900 K", "Bragg order", 0.9, "at least 0.1", "", True)
+    guess = Check(
+        "NPT 900 K", "standard deviation of forces", 1.3, "at most 0.5", "", False, decides=False
+    )
+    assert verdict([passed, passed]) == "stable: all 2 checks passed"
+    assert verdict([passed, passed, guess]).startswith(
+        "not shown to be stable: all 2 checks passed"
+    )
+    assert [_word(each) for each in ([passed], [passed, guess])] == ["Yes", "Undecided"]
+    failed = Check("NVE 300 K", "drift", 90.0, "at most 10", "meV/atom/ps", False)
+    assert _word([failed, guess]) == "No"
 
 
 def run(*arguments):
@@ -257,7 +274,8 @@ def test_extrapolation_is_told_and_decides_nothing():
         made_up(spread=np.array([0.8]), force=np.array([1.0])), 2.5, 12.0, np.nan, coldest=False
     )
     assert [one.passed for one in checks if not one.decides] == [False]
-    assert verdict(checks).startswith("stable")
+    assert not failures(checks)
+    assert verdict(checks).startswith("not shown to be stable")
 
 
 def test_pairs_of_a_crystal_and_of_a_gas():

@@ -40,6 +40,7 @@ from dosml.analysis.statistics.published import published_table
 from dosml.analysis.statistics.tables import write_tables
 from dosml.files import whole_file
 from dosml.progress import duration
+from dosml.studies.benchmark.why import OWN_LABELS
 from dosml.version import run_versions
 
 if TYPE_CHECKING:
@@ -175,7 +176,14 @@ def write_benchmark_report(
         lead=f"{', '.join(dict.fromkeys(table['metal']))}; learners "
         f"{', '.join(dict.fromkeys(table['learner']))}; labels {settings.source}.",
         figures=figures,
-        warnings=[*failures, *(f"{name}: {text}" for name, text in warnings.items() if text)],
+        warnings=[
+            *failures,
+            *(
+                text if name == OWN_LABELS else f"{name}: {text}"
+                for name, text in warnings.items()
+                if text
+            ),
+        ],
         limits=_LIMITS,
         facts={
             "command": reporter.command,

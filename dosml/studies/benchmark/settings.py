@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from dosml.limits import MOST_COUNTED, at_most
 from dosml.paths import UserText  # noqa: TC001 - pydantic reads it at run time
-from dosml.settings import IntList, TrainingSettings, WordList
+from dosml.settings import IntList, TrainingSettings, WordList, default_folder
 
 #: What is trained and tested.
 PROTOCOLS = ("full", "transfer", "curve", "grid", "size")
@@ -71,4 +71,4 @@ class BenchmarkSettings(TrainingSettings):
     @property
     def folder(self) -> Path:
         """Where everything is written."""
-        return self.out or Path(f"dosml-benchmark-{Path(self.source).resolve().name}")
+        return self.out or default_folder("benchmark", Path(self.source).resolve().name, None)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dosml.relabel.execution.runner import Runner
     from dosml.studies.benchmark.settings import BenchmarkSettings
 
+#: What stands for the engine where the labels bring their own DOS.
+OWN_LABELS = "labels"
 #: eV, where the labels do not say.
 _WIDTH = 0.2
 
@@ -44,7 +46,7 @@ class MetalDos:
     rows
         Measures at every electronic setting of the labels (at 0.2 eV where they tell none).
     engine
-        Name of the engine, "labels" where the labels bring their own DOS.
+        Name of the engine, `OWN_LABELS` where the labels bring their own DOS.
     warning
         Of the engine.
     """
@@ -71,7 +73,7 @@ def metal_dos(
     """
     try:
         if all(one.dos is not None for one in data.label_sets):
-            return _rows(metal, data.with_mean_dos(), "labels", data.provenance.warning)
+            return _rows(metal, data.with_mean_dos(), OWN_LABELS, data.provenance.warning)
         name = settings.dos_engine
         if name == AUTO:
             name = default_engine(data.elements, mixed=len(data.elements) > 1).name

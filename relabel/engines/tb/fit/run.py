@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _REACH = 5.0
 SOURCE = (
     "Fitted by python -m dosml.relabel.engines.tb.fit to PBE free energies, forces, stresses and "
-    "levels from GPAW; docs/tight-binding-fit.md has the method."
+    "levels from GPAW."
 )
 
 
