@@ -75,6 +75,10 @@ def _mev(row: pd.Series) -> str:
     return f"{_MEV * row['energy_rmse_ev_per_atom']:.0f}"
 
 
+def _times(factor: float) -> str:
+    return f"{factor:.2g}" if factor < 100 else f"{factor:.0f}"
+
+
 def _orders(summary: pd.DataFrame, reference: str) -> list[str]:
     """Say whose |E_k| of the largest clusters are nearest to the exact ones.
 
@@ -93,8 +97,8 @@ def _orders(summary: pd.DataFrame, reference: str) -> list[str]:
         names = there.loc[models, "source"].to_numpy()
         nearest, farthest = np.argmin(off), np.argmax(off)
         texts.append(
-            f"{subject} {names[nearest]} (a factor of {off[nearest]:.2g}; {names[farthest]} "
-            f"{off[farthest]:.2g})"
+            f"{subject} {names[nearest]} (a factor of {_times(off[nearest])}; "
+            f"{names[farthest]} {_times(off[farthest])})"
         )
     if not texts:
         return []
@@ -141,7 +145,7 @@ def _across(whole: pd.DataFrame) -> list[str]:
     texts = []
     for way in ("thinner", "denser"):
         medians = times[thinner == way].groupby(beside["learner"], sort=False).median()
-        ranked = ", ".join(f"{name} {one:.2g}" for name, one in medians.sort_values().items())
+        ranked = ", ".join(f"{name} {_times(one)}" for name, one in medians.sort_values().items())
         texts.append(f"on {way} clusters {ranked}")
     return [
         (
