@@ -50,7 +50,9 @@ def load(model: Path, device: str) -> Any:
     """Give the ase calculator of a model."""
     from tace.interface.ase.calculator import TACEAseCalc
 
-    return TACEAseCalc(str(model), device=choose_device(device))
+    # a model that was trained without stress labels has stresses all the same
+    wanted = ["energy", "forces", "stress"]
+    return TACEAseCalc(str(model), device=choose_device(device), target_property=wanted)
 
 
 if __name__ == "__main__":
