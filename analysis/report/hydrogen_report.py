@@ -117,7 +117,7 @@ def order_sizes(summary: pd.DataFrame) -> NDArray[np.float64]:
     """
     last = int(summary["n_atoms"].max())
     columns = [f"mean_abs_e{k}_ev_per_atom" for k in range(2, last + 1)]
-    return np.maximum(summary[columns].to_numpy(float), 1e-8)
+    return np.asarray(np.maximum(summary[columns].to_numpy(float), 1e-8))
 
 
 def _density(own: pd.DataFrame) -> str:
