@@ -12,6 +12,7 @@ from dosml.learners.base import Prediction
 from dosml.learners.sgp.force_variance import force_spread
 from dosml.learners.sgp.geometry import frame_slices
 from dosml.learners.sgp.kernel import VOIGT, environment_rows
+from dosml.learners.sgp.on_threads import one_thread
 from dosml.learners.sgp.storage import read_model, write_model
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ class SgpModels:
         force_spreads: list[list[np.ndarray]] = [[] for _ in range(n_sets)]
         sizes = [len(frame) for frame in frames]
         for part in frame_slices(sizes, _ATOMS_PER_BATCH):
-            energy, force, stress, spread = self._mean(
-                frames[part], part.start, uncertainties=uncertainties
-            )
+            with one_thread():
+                energy, force, stress, spread = self._mean(
+                    frames[part], part.start, uncertainties=uncertainties
+                )
             cuts = np.cumsum(sizes[part])[:-1]
             for k in range(n_sets):
                 energies[k] = np.concatenate([energies[k], energy[k]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,22 @@ def on_threads(
             # the workers' number of threads must not become the caller's
             torch.set_num_threads(before)
             yield from zip(group, results, strict=True)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, and the caller's number again afterwards.
+
+    A prediction is made of pieces that fit into the caches of a core. A second thread saves a
+    quarter of the time at 100 to 500 atoms and nothing else, for twice the processor time, and
+    where other work runs every piece waits for it: molecular dynamics then take ten times as long.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_thread() -> None:

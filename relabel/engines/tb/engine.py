@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from threadpoolctl import ThreadpoolController
+
 from dosml.config_file import first_problem
 from dosml.errors import EngineError, LabelError, about
 from dosml.records import json_object
@@ -223,7 +225,8 @@ class TbEngine:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
         structure = Structure.of(frame, parameters)
         _refuse_closer_than_fitted(structure)
-        return solve(structure, gamma_grid(self._grid_of(frame, parameters)))
+        with _blas().limit(limits=1, user_api="blas"):
+            return solve(structure, gamma_grid(self._grid_of(frame, parameters)))
 
     def _grid_of(self, frame: Atoms, parameters: TbParameters) -> tuple[int, int, int]:
         return self.options.kpoints or grid_by_spacing(frame, self._spacing(parameters))
@@ -271,10 +274,23 @@ class TbEngine:
             "seconds": (time.perf_counter() - start) / len(settings),
         }
         for setting in settings:
+            label: Label | LabelFailure
             try:
-                yield setting, label_of(bands, float(frame.cell.volume), setting, facts)
+                with _blas().limit(limits=1, user_api="blas"):
+                    label = label_of(bands, float(frame.cell.volume), setting, facts)
             except LabelError as error:
-                yield setting, LabelFailure(str(error))
+                label = LabelFailure(str(error))
+            yield setting, label
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Threads of the libraries of matrices, which numpy and scipy have loaded by now.
+
+    Matrices of a few hundred rows gain nothing from a second thread, and wait for it where other
+    work runs.
+    """
+    return ThreadpoolController()
 
 
 def _refuse_closer_than_fitted(structure: Structure) -> None:
