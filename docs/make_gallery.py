@@ -50,7 +50,7 @@ RUNS = {
         "dosml transfer ti-pbe --label-sets sigma_0.2 --out transfer-Ti",
         "transfer-Ti",
     ),
-    "phonons": ("dosml phonons tb --structure fcc-Cu", "dosml-phonons-fcc-Cu"),
+    "phonons": ("dosml phonons tb --structure fcc-Cu", "dosml-phonons-fcc-Cu-tb"),
 }
 
 

@@ -102,7 +102,7 @@ def validate(
     device
         Where a model runs.
     out
-        Folder; None: dosml-validate-NAME.
+        Folder; None: dosml-validate-CRYSTAL-NAME.
     progress
         Whether to print lines and progress bars.
     options

@@ -40,7 +40,13 @@ def trace_figure(traces: Sequence[Trace], best: float) -> Figure:
             axes.step(np.arange(1, len(one) + 1), one, color=f"C{k}", lw=0.6, alpha=0.5)
         length = min(map(len, mine))
         middle = np.median([one[:length] for one in mine], axis=0)
-        axes.step(np.arange(1, length + 1), middle, color=f"C{k}", lw=1.8, label=plain(prior))
+        axes.step(
+            np.arange(1, length + 1),
+            middle,
+            color=f"C{k}",
+            lw=1.8,
+            label="no prior" if prior == "none" else plain(prior),
+        )
     axes.axhline(_MEV * CLOSE, color=LINE_COLOUR, lw=0.8, ls="--")
     axes.set_yscale("symlog", linthresh=_MEV * CLOSE)
     axes.set(xlabel="calls of the engine", ylabel="above the best (meV/atom)", ylim=(0, None))

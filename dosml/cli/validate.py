@@ -55,7 +55,9 @@ def validate(
     device: Annotated[
         Text, typer.Option(help="Where a model runs. Default: where it was trained.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder. Default: dosml-validate-NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder. Default: dosml-validate-CRYSTAL-NAME.")
+    ] = None,
 ) -> None:
     """Molecular dynamics of a force field: drift, holes, extrapolation, crystal; stable or not.
 

@@ -91,7 +91,7 @@ def validate_model(
     device
         Where a model runs.
     out
-        Folder; None: dosml-validate-NAME.
+        Folder; None: dosml-validate-CRYSTAL-NAME.
     options
         Of `ValidateSettings`; None: not given.
 
@@ -101,11 +101,12 @@ def validate_model(
         If the model, the structure or an option cannot be used.
     """
     settings = join_settings(ValidateSettings, options, None, required=None, nothing="")
-    name = settings.structure or model.rpartition(":")[2]
-    folder = out or Path(f"dosml-validate-{Path(name).stem}")
-    check_output(folder)
     width = sigma if sigma is not None else sigma_of_model(model)
     source = force_source(model, sigma=width, scheme=None, device=device)
+    crystal = Path(_crystal_of(source, settings)[1]).stem
+    name = Path(model.rpartition(":")[2]).stem
+    folder = out or Path(f"dosml-validate-{crystal}-{name}")
+    check_output(folder)
     other = None
     if engine is not None:
         other = force_source(
