@@ -103,10 +103,6 @@ def validate_model(
     settings = join_settings(ValidateSettings, options, None, required=None, nothing="")
     width = sigma if sigma is not None else sigma_of_model(model)
     source = force_source(model, sigma=width, scheme=None, device=device)
-    crystal = Path(_crystal_of(source, settings)[1]).stem
-    name = Path(model.rpartition(":")[2]).stem
-    folder = out or Path(f"dosml-validate-{crystal}-{name}")
-    check_output(folder)
     other = None
     if engine is not None:
         other = force_source(
@@ -116,6 +112,11 @@ def validate_model(
         raise InputError(
             "--engine-option is of the engine that the model is held against: give --engine"
         )
+    folder = out
+    if folder is None:
+        crystal = Path(_crystal_of(source, settings)[1]).stem
+        folder = Path(f"dosml-validate-{crystal}-{Path(model.rpartition(':')[2]).stem}")
+    check_output(folder)
     return validate(source, settings, folder, reporter, engine=other)
 
 
