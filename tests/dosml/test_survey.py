@@ -10,8 +10,8 @@ import dosml.studies.scan
 from dosml.cli import app
 from dosml.errors import DiskSpaceError, InputError, LabelError, UnknownElementError
 from dosml.progress import Reporter
-from dosml.relabel.elements import ELEMENTS
-from dosml.relabel.engines.registry import default_engine
+from dosml.relabel.engines.tb import engine as tb_engine
+from dosml.relabel.engines.tb.model import shipped_metals
 from dosml.studies.survey import SMALL, finished_before, run_survey, survey_plans
 
 
@@ -64,14 +64,15 @@ def test_what_is_done_is_not_touched_and_what_changed_is_done_again(tmp_path, sc
     assert finished_before(plans(tmp_path, "Cu")[0]) is None
 
 
-def test_metals_of_one_survey_have_one_engine(tmp_path):
-    without = [metal for metal in ELEMENTS if default_engine([metal]).name == "xtb"]
-    if not without:
-        pytest.skip("every metal has parameters of tight binding")
+def test_metals_of_one_survey_have_one_engine(tmp_path, monkeypatch):
+    """A metal whose parameters are taken away gives all the next engine."""
+    assert [plan.source.engine.name for plan in plans(tmp_path, "Ti Pd")] == ["tb", "tb"]
+    left = [metal for metal in shipped_metals() if metal != "Pd"]
+    monkeypatch.setattr(tb_engine, "shipped_metals", lambda: left)
     assert [plan.source.engine.name for plan in plans(tmp_path, "Ti")] == ["tb"]
-    joined = plans(tmp_path, f"Ti {without[0]}")
+    joined = plans(tmp_path, "Ti Pd")
     assert [plan.source.engine.name for plan in joined] == ["xtb", "xtb"]
-    assert all(without[0] in plan.source.choice for plan in joined)
+    assert all("Pd" in plan.source.choice for plan in joined)
 
 
 @pytest.mark.parametrize("error", [LabelError("no label\n converged"), RuntimeError("pool broke")])
