@@ -52,11 +52,12 @@ def phonons(
     Example: dosml phonons xtb --structure fcc-Cu
     """
     from dosml.relabel.execution.settings import load_run_settings
-    from dosml.studies.force_source import force_source, sigma_of_model
+    from dosml.settings import default_folder
+    from dosml.studies.force_source import force_source, short_name, sigma_of_model
     from dosml.studies.phonons import run_phonons
 
-    forces_of = Path(source.rpartition(":")[2]).stem
-    folder = out or Path(f"dosml-phonons-{Path(structure).stem}-{forces_of}")
+    name = f"{Path(structure).stem}-{Path(short_name(source)).stem}"
+    folder = out or default_folder("phonons", name, None)
     check_output(folder)
     reporter = make_reporter()
     width = one_number("--sigma", sigma)

@@ -15,11 +15,12 @@ from dosml.paths import UserText, check_output
 from dosml.relabel.elements import element
 from dosml.relabel.sampling import HOTTEST, TEMPERATURES
 from dosml.relabel.store import content_hash
-from dosml.settings import FloatList, join_settings
+from dosml.settings import FloatList, default_folder, join_settings
 from dosml.studies.force_source import (
     elements_of,
     force_source,
     read_structure,
+    short_name,
     sigma_of_model,
 )
 from dosml.studies.model_study import ModelStudy, metal_of
@@ -114,8 +115,8 @@ def validate_model(
         )
     folder = out
     if folder is None:
-        crystal = Path(_crystal_of(source, settings)[1]).stem
-        folder = Path(f"dosml-validate-{crystal}-{Path(model.rpartition(':')[2]).stem}")
+        crystal = Path(_crystal_name(source, settings)).stem
+        folder = default_folder("validate", f"{crystal}-{Path(short_name(model)).stem}", None)
     check_output(folder)
     return validate(source, settings, folder, reporter, engine=other)
 
@@ -149,7 +150,8 @@ def validate(
     DosmlError
         If the structure cannot be used, or the folder holds another validation.
     """
-    unit, name = _crystal_of(model, settings)
+    name = _crystal_name(model, settings)
+    unit = read_structure(name)
     cell = _supercell(unit, settings.min_length, name)
     temperatures = _temperatures(cell, settings)
     subject = f"validation of {model.name} ({content_hash(dict(model.key))}) on {name}"
@@ -171,17 +173,16 @@ def validate(
         return write_validation(study, name, trajectories, references, checks, crystals, melting)
 
 
-def _crystal_of(model: ForceSource, settings: ValidateSettings) -> tuple[Atoms, str]:
-    text = settings.structure
-    if text is None:
-        known = elements_of(model.calculator)
-        if len(known) != 1:
-            raise InputError(
-                f"{model.name} does not say which crystal to run: give --structure, such as "
-                "fcc-Cu, Ti or a structure file"
-            )
-        text = known[0]
-    return read_structure(text), text
+def _crystal_name(model: ForceSource, settings: ValidateSettings) -> str:
+    if settings.structure is not None:
+        return settings.structure
+    known = elements_of(model.calculator)
+    if len(known) != 1:
+        raise InputError(
+            f"{model.name} does not say which crystal to run: give --structure, such as fcc-Cu, "
+            "Ti or a structure file"
+        )
+    return known[0]
 
 
 def _supercell(unit: Atoms, min_length: float, name: str) -> Atoms:

@@ -38,6 +38,7 @@ from dosml.version import package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ase import Atoms
@@ -225,7 +226,7 @@ class TbEngine:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
         structure = Structure.of(frame, parameters)
         _refuse_closer_than_fitted(structure)
-        with _blas().limit(limits=1, user_api="blas"):
+        with _one_thread():
             return solve(structure, gamma_grid(self._grid_of(frame, parameters)))
 
     def _grid_of(self, frame: Atoms, parameters: TbParameters) -> tuple[int, int, int]:
@@ -276,7 +277,7 @@ class TbEngine:
         for setting in settings:
             label: Label | LabelFailure
             try:
-                with _blas().limit(limits=1, user_api="blas"):
+                with _one_thread():
                     label = label_of(bands, float(frame.cell.volume), setting, facts)
             except LabelError as error:
                 label = LabelFailure(str(error))
@@ -284,13 +285,19 @@ class TbEngine:
 
 
 @cache
-def _blas() -> ThreadpoolController:
-    """Threads of the libraries of matrices, which numpy and scipy have loaded by now.
-
-    Matrices of a few hundred rows gain nothing from a second thread, and wait for it where other
-    work runs.
-    """
+def _libraries() -> ThreadpoolController:
+    """Libraries with threads of their own; numpy and scipy have loaded theirs by now."""
     return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Let products of matrices use one thread.
+
+    Matrices of a few hundred rows gain nothing from a second one, and wait for it where other work
+    runs.
+    """
+    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limit
 
 
 def _refuse_closer_than_fitted(structure: Structure) -> None:
