@@ -1,6 +1,7 @@
 """Train our sparse Gaussian process, FLARE and metatrain's GAP on the same real frames in one run.
 
     python benchmarks/sgp_vs_flare.py FOLDER [--metal Mo] [--frames 100] [--inducing 500]
+        [--cutoff 5]
 
 FOLDER holds `maml_{metal}_AIMD.extxyz` and `maml_{metal}_Test.extxyz` (keys REF_energy,
 REF_forces). FLARE runs with the interpreter DOSML_FLARE_PYTHON, by default in the environment of
@@ -11,7 +12,9 @@ rows are left out. Ours and FLARE get the same frames, descriptor (B2, n_max 8, 
 same size. FLARE gets `--steps` steps of L-BFGS-B from a sensible start; ours starts from the data,
 as it does by default, and runs until it converges; GAP does not optimise, its regularisers are the
 best of those in benchmarks/NOTES.md for the test frames. GAP's error is the lower one at equal
-size, so a row of ours with more radial functions stands beside it.
+size, so a row of ours with more radial functions stands beside it. Last, each peer at equal error:
+ours with its own defaults and the fewest inducing environments (in steps of a tenth of
+`--inducing`) whose error on the test frames is not above the peer's.
 
 CPU seconds (user and system) are the measure, because they depend little on what else the machine
 does; ours is run again before, between and after the others, and the median counts. Peak memory is
@@ -126,7 +129,9 @@ def ours(options: argparse.Namespace) -> None:
     facts = models.facts()
     row = Row(
         f"ours, {options.sets} label set{'s' if options.sets > 1 else ''}"
-        + (f", n_max {options.n_max}" if options.n_max != N_MAX else ""),
+        + (f", n_max {options.n_max}" if options.n_max != N_MAX else "")
+        if not options.defaults
+        else f"ours, defaults, M {options.inducing}",
         cpu,
         seconds,
         predicted,
@@ -138,10 +143,10 @@ def ours(options: argparse.Namespace) -> None:
     print(json.dumps(asdict(row)))
 
 
-def ours_apart(sets: int, n_max: int = N_MAX) -> Row:
+def ours_apart(sets: int, *more: str) -> Row:
     """Run `ours` in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, *sys.argv[1:], "--sets", str(sets), "--n-max", str(n_max)],
+        [sys.executable, __file__, *sys.argv[1:], "--sets", str(sets), *more],
         check=True,
         capture_output=True,
         text=True,
@@ -149,11 +154,27 @@ def ours_apart(sets: int, n_max: int = N_MAX) -> Row:
     return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
+def at_equal_error(options: argparse.Namespace, peers: list[Row]) -> list[tuple[Row, Row]]:
+    """Give each peer the cheapest row of our defaults that errs no more, where there is one."""
+    tenths = [options.inducing * tenth // 10 for tenth in range(2, 11)]
+    found, made = [], {}
+    for peer in peers:
+        for count in tenths:
+            if count not in made:
+                made[count] = ours_apart(1, "--defaults", "--inducing", str(count))
+            if made[count].mae <= peer.mae:
+                found.append((made[count], peer))
+                break
+    return found
+
+
 def settings(options: argparse.Namespace, **more: float) -> SgpSettings:
     """Make the settings of the comparison."""
+    if options.defaults:
+        return SgpSettings(n_inducing=options.inducing, **more)
     return SgpSettings(
         **{
-            "cutoff": 5.0,
+            "cutoff": options.cutoff,
             "n_max": options.n_max,
             "l_max": 4,
             "degree_decay": 1.0,
@@ -221,7 +242,7 @@ def gap(options: argparse.Namespace, python: str) -> Row:
         labels_of(frames),
         test,
         {
-            "cutoff": 5.0,
+            "cutoff": options.cutoff,
             # counts from 0: eight radial functions
             "max_radial": 7,
             "max_angular": 4,
@@ -249,11 +270,13 @@ def main() -> None:
     parser.add_argument("--metal", default="Mo")
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--inducing", type=int, default=500)
+    parser.add_argument("--cutoff", type=float, default=5.0, help="Å, of all but our defaults")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gap-regularizers", type=float, nargs=2, default=(1e-4, 1e-5))
     parser.add_argument("--sets", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--n-max", type=int, default=N_MAX, help=argparse.SUPPRESS)
+    parser.add_argument("--defaults", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sets:
         ours(options)
@@ -284,8 +307,12 @@ def main() -> None:
     while len(one) < 3:
         round_of_ours()
     fastest = middle(one).cpu
-    for row in (middle(one), middle(four), ours_apart(1, MORE_RADIAL), *others):
+    more = ours_apart(1, "--n-max", str(MORE_RADIAL))
+    for row in (middle(one), middle(four), more, *others):
         row.show(fastest)
+    for mine, peer in at_equal_error(options, others):
+        mine.show(fastest)
+        print(f"{peer.name} takes {peer.cpu / mine.cpu:.1f} times as long for {peer.percent:.2f} %")
     ratios = sorted(b.cpu / a.cpu for a, b in zip(one, four, strict=True))
     print(
         f"four label sets take {ratios[len(ratios) // 2]:.2f} of the CPU time of one (median of "

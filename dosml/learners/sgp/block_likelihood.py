@@ -1,4 +1,4 @@
-"""The likelihood of `likelihood.posterior` where the normal matrices have block form.
+"""The likelihood of `likelihood.dense_likelihood` where the normal matrices have block form.
 
 Energies, and stresses where they are few, live in a leading block of n << M dimensions; outside of
 it Phi_F is diagonal (d). With a = s beta_F, w = 1 / (1 + a d) and X = s (beta_E Phi_E + beta_S
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def block_likelihood(
     evidence: Evidence, hypers: Hyperparameters
 ) -> tuple[float, NDArray[np.float64]]:
-    """Log likelihood and its gradient, as `likelihood.posterior` gives them.
+    """Log likelihood and its gradient, as `likelihood.dense_likelihood` gives them.
 
     Parameters
     ----------

@@ -23,14 +23,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dosml.learners.sgp.likelihood import NOISE_FLOOR, maximise, spread, start
+from dosml.learners.sgp.likelihood import (
+    NOISE_FLOOR,
+    dense_likelihood,
+    maximise,
+    spread,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dosml.learners.sgp.accumulate import Evidence
     from dosml.learners.sgp.hyperparameters import Hyperparameters
-    from dosml.learners.sgp.likelihood import Posterior
 
 #: Noise over the spread of the labels at the start: (energies, forces and stresses).
 STARTS = ((0.1, 0.1), (0.002, 0.1))
@@ -55,8 +60,10 @@ class Choice:
 
     Attributes
     ----------
-    hyperparameters, posterior
+    hyperparameters
         What was chosen.
+    log_likelihood
+        Of these.
     evaluations
         Of the likelihood, all starts together.
     bounded
@@ -66,7 +73,7 @@ class Choice:
     """
 
     hyperparameters: Hyperparameters
-    posterior: Posterior
+    log_likelihood: float
     evaluations: int
     bounded: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -89,22 +96,25 @@ def choose_hyperparameters(
     """
     starts = STARTS if max_iterations and given.get("energy_noise") is None else STARTS[:1]
     found = [maximise(evidence, start(evidence, given, *one), max_iterations) for one in starts]
-    best = max(found, key=lambda one: one[1].log_likelihood)
+    best = max(found, key=lambda one: one[1])
     doubtful = _above(evidence, best[0], DOUBTFUL) if max_iterations else ()
+    bounded: tuple[str, ...] = ()
+    ignored: set[str] = set()
     if doubtful:
         found += _bounded(evidence, best[0], doubtful, max_iterations)
-        errors = [_relative_error(evidence, posterior) for _, posterior, _ in found]
-        near = [
-            one for one, error in zip(found, errors, strict=True) if error <= NEAR * min(errors)
-        ]
-        best = max(near, key=lambda one: one[1].log_likelihood)
-    hypers, posterior, _ = best
-    bounded = tuple(kind for kind in doubtful if kind not in _above(evidence, hypers, DOUBTFUL))
-    ignored = set(_above(evidence, hypers, IGNORED)) | {
-        kind for kind in bounded if posterior.held_out[kind] > IGNORED * spread(evidence, kind)
-    }
+        held_out = [dense_likelihood(evidence, hypers).held_out for hypers, _, _ in found]
+        errors = [_relative_error(evidence, one) for one in held_out]
+        near = [n for n, error in enumerate(errors) if error <= NEAR * min(errors)]
+        number = max(near, key=lambda n: found[n][1])
+        best = found[number]
+        above = _above(evidence, best[0], DOUBTFUL)
+        bounded = tuple(kind for kind in doubtful if kind not in above)
+        ignored = {
+            kind for kind in bounded if held_out[number][kind] > IGNORED * spread(evidence, kind)
+        }
+    ignored |= set(_above(evidence, best[0], IGNORED))
     evaluations = sum(count for _, _, count in found)
-    return Choice(hypers, posterior, evaluations, bounded, tuple(sorted(ignored)))
+    return Choice(best[0], best[1], evaluations, bounded, tuple(sorted(ignored)))
 
 
 def ignored_text(evidence: Evidence, choice: Choice) -> str:
@@ -134,7 +144,7 @@ def _above(evidence: Evidence, hypers: Hyperparameters, share: float) -> tuple[s
 
 def _bounded(
     evidence: Evidence, first: Hyperparameters, kinds: tuple[str, ...], max_iterations: int
-) -> list[tuple[Hyperparameters, Posterior, int]]:
+) -> list[tuple[Hyperparameters, float, int]]:
     """Maxima of the evidence with the noise of doubtful kinds bounded ever more tightly.
 
     Each kind alone, since the noise of one may be large only because of the other; and energies
@@ -154,13 +164,13 @@ def _bounded(
     return found
 
 
-def _relative_error(evidence: Evidence, posterior: Posterior) -> float:
+def _relative_error(evidence: Evidence, held_out: Mapping[str, float]) -> float:
     """Sum over the label kinds of the expected error of left-out labels over their spread.
 
     Each counts 1 at most: worse than nothing is as good as nothing.
     """
     return sum(
         min(1.0, error / spread(evidence, kind))
-        for kind, error in posterior.held_out.items()
+        for kind, error in held_out.items()
         if spread(evidence, kind) > 0
     )

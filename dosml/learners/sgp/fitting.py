@@ -17,12 +17,13 @@ from dosml.learners.sgp.evidence_maximum import choose_hyperparameters, ignored_
 from dosml.learners.sgp.geometry import BatchSource
 from dosml.learners.sgp.inducing import greedy_environments, shares
 from dosml.learners.sgp.kernel import Inducing, kernel_rows
+from dosml.learners.sgp.likelihood import posterior
 from dosml.learners.sgp.model import SgpModels
 from dosml.learners.sgp.on_threads import on_threads
 from dosml.learners.sgp.settings import NAME, with_cutoff
 from dosml.learners.sgp.targets import Targets
 from dosml.learners.sgp.trained import SgpModel, SharedBasis
-from dosml.memory import peak_memory_mib
+from dosml.memory import keep_freed_memory, peak_memory_mib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,7 @@ class SgpFitting:
     ) -> SgpModels:
         """Train one model per label set; see `dosml.learners.sgp.learner.SgpLearner.fit`."""
         check_training_data(frames, label_sets)
+        keep_freed_memory()
         tell = progress or _silent
         began, cpu_began = time.perf_counter(), time.process_time()
         species = tuple(sorted({int(z) for frame in frames for z in frame.numbers}))
@@ -232,7 +234,8 @@ class SgpFitting:
             "stress_noise": settings.stress_noise,
         }
         choice = choose_hyperparameters(evidence, given, settings.max_iterations)
-        best, solved = choice.hyperparameters, choice.posterior
+        best = choice.hyperparameters
+        solved = posterior(evidence, best)
         white = best.signal**2 * (rotation @ solved.solution)
         weights = torch.linalg.solve_triangular(shared.lower.T, white[:, None], upper=True)[:, 0]
         spread = torch.linalg.solve_triangular(solved.factor, rotation.T, upper=False)
@@ -244,7 +247,7 @@ class SgpFitting:
             "energy_noise_ev": best.energy_noise,
             "force_noise_ev_per_angstrom": best.force_noise,
             "force_error_scale": errors.scale,
-            "log_likelihood": solved.log_likelihood,
+            "log_likelihood": choice.log_likelihood,
             "likelihood_evaluations": choice.evaluations,
             "seconds_likelihood": time.perf_counter() - began,
         }

@@ -47,28 +47,41 @@ class Posterior:
 
     Attributes
     ----------
-    log_likelihood
-        log p(y).
-    gradient
-        Its derivative by log signal and the log noises of energy, force and stress, shape (4,);
-        0 for kinds without labels.
+    right
+        c, shape (M,).
     solution
         x = B^-1 c, shape (M,).
     factor
         Lower Cholesky factor of B, shape (M, M).
+    """
+
+    right: torch.Tensor
+    solution: torch.Tensor
+    factor: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """What the labels say of one set of hyperparameters.
+
+    Attributes
+    ----------
+    value
+        log p(y).
+    gradient
+        Its derivative by log signal and the log noises of energy, force and stress, shape (4,);
+        0 for kinds without labels.
     held_out
         Expected error of labels that are left out, by kind: `marginal.held_out_errors`.
     """
 
-    log_likelihood: float
+    value: float
     gradient: NDArray[np.float64]
-    solution: torch.Tensor
-    factor: torch.Tensor
     held_out: dict[str, float]
 
 
 def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
-    """Likelihood, gradient and solution at given hyperparameters.
+    """Solve the normal equations at given hyperparameters.
 
     Raises
     ------
@@ -90,26 +103,41 @@ def posterior(evidence: Evidence, hypers: Hyperparameters) -> Posterior:
             "the normal equations are singular: a noise hyperparameter is too small for the data "
             f"(read {hypers})"
         )
-    x = torch.cholesky_solve(right[:, None], factor)[:, 0]
-    inverse = torch.cholesky_inverse(factor)
+    return Posterior(right, torch.cholesky_solve(right[:, None], factor)[:, 0], factor)
+
+
+def dense_likelihood(evidence: Evidence, hypers: Hyperparameters) -> Likelihood:
+    """Log likelihood, its gradient and expected errors at given hyperparameters.
+
+    Raises
+    ------
+    LearnerError
+        As `posterior`.
+    """
+    point = posterior(evidence, hypers)
+    x, inverse = point.solution, torch.cholesky_inverse(point.factor)
+    shares = {
+        kind: (hypers.signal / hypers.noise(kind)) ** 2 * float((inverse * phi).sum())
+        for kind, phi in evidence.phi.items()
+    }
     solved = Solved(
-        right,
+        point.right,
         x,
-        log_determinant=2 * float(factor.diagonal().log().sum()),
+        log_determinant=2 * float(point.factor.diagonal().log().sum()),
         trace=float(inverse.trace()),
-        shares={k: signal2 * beta[k] * float((inverse * evidence.phi[k]).sum()) for k in kinds},
-        curvatures={k: float(x @ (evidence.phi[k] @ x)) for k in kinds},
+        shares=shares,
+        curvatures={kind: float(x @ (phi @ x)) for kind, phi in evidence.phi.items()},
     )
     value, gradient = marginal_likelihood(evidence, hypers, solved)
-    return Posterior(value, gradient, x, factor, held_out_errors(evidence, hypers, solved))
+    return Likelihood(value, gradient, held_out_errors(evidence, hypers, solved))
 
 
 def evaluate(evidence: Evidence, hypers: Hyperparameters) -> tuple[float, NDArray[np.float64]]:
     """Log likelihood and gradient, the fastest way that the evidence allows."""
     if evidence.leading is not None:
         return block_likelihood(evidence, hypers)
-    point = posterior(evidence, hypers)
-    return point.log_likelihood, point.gradient
+    point = dense_likelihood(evidence, hypers)
+    return point.value, point.gradient
 
 
 def start(
@@ -153,7 +181,7 @@ def maximise(
     first: Hyperparameters,
     max_iterations: int,
     ceilings: Mapping[str, float] | None = None,
-) -> tuple[Hyperparameters, Posterior, int]:
+) -> tuple[Hyperparameters, float, int]:
     """Maximise the log marginal likelihood over the logarithms of the hyperparameters.
 
     L-BFGS-B from one start; `dosml.learners.sgp.evidence_maximum` tries several.
@@ -172,7 +200,7 @@ def maximise(
     Returns
     -------
     tuple
-        The best hyperparameters, their posterior, and the number of likelihood evaluations.
+        The best hyperparameters, their log likelihood, and the number of its evaluations.
     """
     from scipy.optimize import minimize
 
@@ -203,7 +231,7 @@ def maximise(
         return -value / labels, -gradient[free] / labels
 
     if max_iterations == 0:
-        return first, posterior(evidence, first), 1
+        return first, evaluate(evidence, first)[0], 1
     result = minimize(
         objective,
         np.clip(origin, lowest, highest)[free],
@@ -212,5 +240,4 @@ def maximise(
         bounds=list(zip(lowest[free], highest[free], strict=True)),
         options={"maxiter": max_iterations, "ftol": 1e-11, "gtol": 1e-7},
     )
-    best = unpack(result.x)
-    return best, posterior(evidence, best), evaluations
+    return unpack(result.x), -float(result.fun) * labels, evaluations

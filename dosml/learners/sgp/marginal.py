@@ -1,6 +1,7 @@
 """From a solved system B x = c to the log marginal likelihood and its gradient.
 
-`likelihood.posterior` solves it densely, `block_likelihood` by blocks; formulas are in the former.
+`likelihood.dense_likelihood` solves it densely, `block_likelihood` by blocks; formulas are in the
+former.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from dosml.learners.sgp.geometry import frame_slices
 from dosml.learners.sgp.kernel import VOIGT, environment_rows
 from dosml.learners.sgp.on_threads import one_thread
 from dosml.learners.sgp.storage import read_model, write_model
+from dosml.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ class SgpModels:
         self.models = tuple(models)
         self._descriptor = shared.descriptor()
         self._builder = shared.pair_builder()
+        keep_freed_memory()
         # atoms with neighbours, atoms without: shape (n_sets, n_species, 2)
         self._baselines = torch.stack(
             [torch.stack([model.baseline, model.baseline_alone], dim=1) for model in self.models]

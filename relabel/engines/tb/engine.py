@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from dosml.config_file import first_problem
 from dosml.errors import EngineError, LabelError, about
+from dosml.memory import keep_freed_memory
 from dosml.records import json_object
 from dosml.relabel.engines.base import DOS_STEP, LEVEL_BROADENING, EngineEntry, LabelFailure
 from dosml.relabel.engines.tb.card_text import card_lines
@@ -221,6 +222,7 @@ class TbEngine:
             If it cannot be diagonalised, or holds a pair far closer than any that the parameters
             were fitted to: their forces mean nothing there.
         """
+        keep_freed_memory()
         parameters = self.parameters_of(frame)
         if not frame.pbc.all() or abs(frame.cell.volume) < 1e-6:
             raise EngineError("the engine tb labels frames that are periodic in three directions")
