@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dosml.analysis.measures.column import Column
+from dosml.analysis.measures.column import Column, interval_words
 from dosml.analysis.report.answer import Answer
 from dosml.analysis.report.pages import new_section, sortable_table
 from dosml.analysis.report.study_report import write_study_report
-from dosml.analysis.statistics.angular_need import RULE
+from dosml.analysis.statistics.angular_need import BEYOND, EXCESS, LOWEST, NEED, RULE
 from dosml.analysis.statistics.label_noise import FACTOR
 
 if TYPE_CHECKING:
@@ -38,6 +38,61 @@ _COLUMNS = (
     Column("chi_2_states2_per_ev_atom2", "chi_2", _CHI, "Response index at l = 2.", 2),
     Column("chi_4_states2_per_ev_atom2", "chi_4", _CHI, "Response index at l = 4.", 2),
 )
+_ACROSS = (
+    Column("setting", "setting", "", "Electronic setting."),
+    Column("quantity", "quantity", "", "Against unsmeared chi_4; logarithms but of the need."),
+    Column("n", "metals", "", "With both numbers.", 0),
+    Column("pearson", "r", "", "Pearson correlation.", 2),
+    Column("pearson_low", "from", "", "Lower end of its 95 % interval over metals.", 2),
+    Column("pearson_high", "to", "", "Upper end of it.", 2),
+    Column("pearson_p", "p", "", "Two-sided, by permutation; not corrected for many tests.", 4),
+    Column("spearman", "Spearman", "", "Correlation of ranks.", 2),
+)
+#: More metals than these are grouped instead of listed one by one.
+_MOST_LISTED = 6
+
+
+def across_sentence(across: pd.DataFrame) -> str | None:
+    """Answer for the smallest σ whether what angles are worth goes with the d response.
+
+    Parameters
+    ----------
+    across
+        From `dosml.analysis.statistics.angular_need.against_response`.
+
+    Returns
+    -------
+    str or None
+        None where there are too few metals.
+    """
+    if not len(across):
+        return None
+    first = across["setting"].iloc[0]
+    here = across[across["setting"] == first].set_index("quantity")
+    asked = EXCESS if EXCESS in here.index else BEYOND
+    if asked not in here.index:
+        return None
+    row = here.loc[asked]
+    what = "what l beyond 1 is worth"
+    what += " above a pair potential on the same frames" if asked == EXCESS else ""
+    if row["pearson_p"] < 0.05:
+        word = "Yes" if row["pearson"] > 0 else "The other way round"
+    else:
+        word = "No" if row["pearson_high"] < 0.5 else "Undecided"
+    text = (
+        f"{word}: over {row['n']:.0f} metals at {first}, {what} correlates with unsmeared chi_4 "
+        f"by {_r(row)}"
+    )
+    if NEED in here.index:
+        text += f"; the l at which the error stops falling by {_r(here.loc[NEED])}"
+    if LOWEST in here.index:
+        text += f"; the error itself by {_r(here.loc[LOWEST])}"
+    return text + "."
+
+
+def _r(row: pd.Series) -> str:
+    interval = interval_words(row["pearson_low"], row["pearson_high"], "+.2f")
+    return f"r = {row['pearson']:+.2f}{interval}, p = {row['pearson_p']:.2g}"
 
 
 def need_sentences(needs: pd.DataFrame) -> list[str]:
@@ -50,15 +105,7 @@ def need_sentences(needs: pd.DataFrame) -> list[str]:
     """
     sentences = []
     for setting, there in needs.groupby("setting", sort=False):
-        parts = []
-        own = there[there["kind"] == "labels"]
-        control = there[there["kind"] == "pairs"].set_index("metal")["angular_need"]
-        for _, row in own.iterrows():
-            text = f"{row['metal']} l = {row['angular_need']}"
-            text += " or more" if row["still_falls"] else ""
-            if row["metal"] in control.index:
-                text += f" (pair potential on the same frames: {control[row['metal']]})"
-            parts.append(text)
+        parts = _grouped(there) if there["metal"].nunique() > _MOST_LISTED else _listed(there)
         sentences.append(f"At {setting} the force error stops falling at: {'; '.join(parts)}.")
         sentences += _beyond(str(setting), there)
     by = needs.pivot_table(index=["metal", "kind"], columns="setting", values="angular_need")
@@ -75,12 +122,51 @@ def need_sentences(needs: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def _listed(there: pd.DataFrame) -> list[str]:
+    """Metal by metal, the control beside it."""
+    parts = []
+    own = there[there["kind"] == "labels"]
+    control = there[there["kind"] == "pairs"].set_index("metal")["angular_need"]
+    for _, row in own.iterrows():
+        text = f"{row['metal']} l = {row['angular_need']}"
+        text += " or more" if row["still_falls"] else ""
+        if row["metal"] in control.index:
+            text += f" (pair potential on the same frames: {control[row['metal']]})"
+        parts.append(text)
+    return parts
+
+
+def _grouped(there: pd.DataFrame) -> list[str]:
+    """All metals of one need together, and how many pair potentials have it."""
+    own, control = (there[there["kind"] == kind] for kind in ("labels", "pairs"))
+    parts = []
+    for need, those in sorted(own.groupby("angular_need")):
+        text = f"l = {need}" + (" or more" if those["still_falls"].any() else "")
+        text += f" {', '.join(those['metal'])}"
+        if len(control):
+            same = int((control["angular_need"] == need).sum())
+            text += f" ({len(those)}; {same} of the pair potentials on the same frames)"
+        parts.append(text)
+    return parts
+
+
 def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
     """Say what l beyond 1 is worth, labels beside their control, and which errors may be noise."""
     own = there[there["kind"] == "labels"].dropna(subset=["fall_beyond_l1"])
     control = there[there["kind"] == "pairs"].set_index("metal")["fall_beyond_l1"]
     sentences = []
-    if len(own):
+    if len(own) > _MOST_LISTED:
+        falls = own.set_index("metal")["fall_beyond_l1"]
+        text = f"Beyond l = 1 the force error at {setting} falls by a factor of {_range(falls)}"
+        if len(control):
+            both = falls.index.intersection(control.index)
+            more = int((falls[both] > control[both]).sum())
+            text += (
+                f"; that of the pair potentials on the same frames by {_range(control)}. It falls "
+                f"by more than its pair potential's in {more} of {len(both)} metals"
+            )
+        sentences.append(text + ".")
+    elif len(own):
         parts = []
         for _, row in own.iterrows():
             text = f"{row['metal']} {row['fall_beyond_l1']:.1f}"
@@ -102,9 +188,18 @@ def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def _range(values: pd.Series) -> str:
+    low, high = values.idxmin(), values.idxmax()
+    return (
+        f"{values[low]:.1f} ({low}) to {values[high]:.1f} ({high}), {values.median():.1f} in the "
+        "median"
+    )
+
+
 def write_need_report(
     folder: Path,
     needs: pd.DataFrame,
+    across: pd.DataFrame,
     figures: Sequence[FigureRecord],
     *,
     learner: str,
@@ -120,6 +215,8 @@ def write_need_report(
         Of the study.
     needs
         One row per metal, kind and setting.
+    across
+        From `dosml.analysis.statistics.angular_need.against_response`; may be empty.
     figures
         Drawn beside it.
     learner
@@ -145,15 +242,23 @@ def write_need_report(
             "The control: labels of the pair potential that fits the forces best, on the same "
             "frames. What it needs beyond l = 0 is the geometry's."
         )
-    headline, *rest = need_sentences(needs)
+    over_all = across_sentence(across)
+    headline, *rest = [*([over_all] if over_all else []), *need_sentences(needs)]
     section["findings"] = rest[4:]
     shown = [c for c in _COLUMNS if c.name in needs.columns and needs[c.name].notna().any()]
     section["table"] = sortable_table(needs, shown)
+    sections = [section]
+    if len(across):
+        sections.append(_across_section(across))
     metals = ", ".join(dict.fromkeys(needs["metal"]))
     noise = needs.get("label_noise_percent", pd.Series(dtype=float))
     known = "not known" if noise.isna().all() else f"{noise.max():.2g} % of the forces at most"
     answer = Answer(
-        question="How much angular resolution do the forces need?",
+        question=(
+            "Does the angular need of the forces go with the d response?"
+            if over_all
+            else "How much angular resolution do the forces need?"
+        ),
         sentence=headline,
         limits=(
             (
@@ -171,7 +276,7 @@ def write_need_report(
     return write_study_report(
         folder,
         answer,
-        [section],
+        sections,
         lead=f"{metals}. Force error on held-out frames, 100 MAE/MAV, against the largest angular "
         f"momentum of the learner {learner}.",
         figures=figures,
@@ -182,3 +287,16 @@ def write_need_report(
         ],
         facts=facts,
     )
+
+
+def _across_section(across: pd.DataFrame) -> dict[str, Any]:
+    section = new_section("Across metals", "across-metals")
+    section["text"] = [
+        (
+            "What the angular need and the errors of the metals have to do with unsmeared chi_4, "
+            "the response of the d band at l = 4. The first row of a setting answers the question "
+            "at the top; the others are looked at beside it, uncorrected for their number."
+        )
+    ]
+    section["table"] = sortable_table(across, _ACROSS)
+    return section

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ RULE = (
     "Angular need: the smallest l_max whose force error is at most 1.1 times the lowest of all "
     "l_max tried. It is marked open where that is the largest l_max tried: the error may fall on."
 )
+
+#: What is held against unsmeared chi_4 across metals, the first where there is a control.
+EXCESS, BEYOND = "fall beyond l = 1 over the pair potential's", "fall beyond l = 1"
+NEED, ERROR_L0, LOWEST = "angular need", "error, smallest l_max", "lowest error"
 
 
 def angular_need(l_max: Sequence[int], errors: Sequence[float]) -> tuple[int, bool]:
@@ -105,6 +111,62 @@ def need_table(points: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
                 "largest_step": levels[int(np.argmax(steps)) + 1],
             }
         )
+    return pd.DataFrame(rows)
+
+
+def against_response(needs: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Ask across metals whether the need goes with the d response, setting by setting.
+
+    Parameters
+    ----------
+    needs
+        One row per metal, kind ("labels", "pairs") and "setting", from `need_table`, with the
+        unsmeared chi_4 of the labels (`dosml.analysis.measures.table.PRIMARY`).
+    seed
+        Of permutations and bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        "setting", "quantity" (`EXCESS`, `BEYOND`, `NEED`, `ERROR_L0`, `LOWEST`; logarithms but of
+        the need), "n" metals, "pearson" with its interval "pearson_low" and "pearson_high" and
+        "pearson_p", "spearman" and "spearman_p". No row where fewer than four metals have both
+        numbers, or one does not vary.
+    """
+    import pandas as pd
+
+    rows = []
+    if PRIMARY not in needs:
+        return pd.DataFrame(rows)
+    for setting, there in needs.groupby("setting", sort=False):
+        own = there[there["kind"] == "labels"].set_index("metal")
+        control = there[there["kind"] == "pairs"].set_index("metal")
+        beyond = np.log(own["fall_beyond_l1"])
+        quantities = {
+            EXCESS: beyond - np.log(control["fall_beyond_l1"]).reindex(own.index),
+            BEYOND: beyond,
+            NEED: own["angular_need"].astype(float),
+            ERROR_L0: np.log(own["percent_error_l0"]),
+            LOWEST: np.log(own["percent_error_lowest"]),
+        }
+        for name, values in quantities.items():
+            known = pd.DataFrame({"x": own[PRIMARY], "y": values}).dropna()
+            if len(known) < MINIMUM_POINTS or (known.max() == known.min()).any():
+                continue
+            found = correlate(known["x"], known["y"], seed=seed)
+            rows.append(
+                {
+                    "setting": setting,
+                    "quantity": name,
+                    "n": found.n,
+                    "pearson": found.pearson,
+                    "pearson_low": found.pearson_interval.low,
+                    "pearson_high": found.pearson_interval.high,
+                    "pearson_p": found.pearson_p,
+                    "spearman": found.spearman,
+                    "spearman_p": found.spearman_p,
+                }
+            )
     return pd.DataFrame(rows)
 
 

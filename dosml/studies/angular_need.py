@@ -10,8 +10,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dosml.analysis.figures.angular_need import angular_need_figure
 from dosml.analysis.figures.style import save_figures
-from dosml.analysis.report.angular_need_report import need_sentences, write_need_report
-from dosml.analysis.statistics.angular_need import need_table
+from dosml.analysis.report.angular_need_report import (
+    across_sentence,
+    need_sentences,
+    write_need_report,
+)
+from dosml.analysis.statistics.angular_need import against_response, need_table
 from dosml.analysis.statistics.campaigns import campaign_folders
 from dosml.analysis.statistics.tables import write_tables
 from dosml.campaign import Campaign
@@ -126,18 +130,23 @@ def angular_need(settings: AngularNeedSettings, reporter: Reporter) -> StudyResu
         need_rows = pd.concat(needs, ignore_index=True)
         files = write_tables(point_table, campaign.folder, "angular_need_points")
         files += write_tables(need_rows, campaign.folder, "angular_need")
+        across = against_response(need_rows, seed=settings.seed)
+        if len(across):
+            files += write_tables(across, campaign.folder, "angular_need_across_metals")
         figures = save_figures(_drawn(point_table, need_rows), campaign.folder / "figures")
         report = write_need_report(
             campaign.folder,
             need_rows,
+            across,
             figures,
             learner=settings.learner[0],
             warnings=warnings,
             limits=limits,
             facts={"command": reporter.command, "versions": run_versions()},
         )
-        for line in need_sentences(need_rows):
-            reporter.say(line)
+        for line in [across_sentence(across), *need_sentences(need_rows)]:
+            if line:
+                reporter.say(line)
     files += [*(figure.png for figure in figures), report]
     return StudyResult(settings.folder, need_rows, tuple(files), {})
 

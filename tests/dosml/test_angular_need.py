@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 
-from dosml.analysis.report.angular_need_report import need_sentences
-from dosml.analysis.statistics.angular_need import angular_need, need_table
+from dosml.analysis.measures.table import PRIMARY
+from dosml.analysis.report.angular_need_report import across_sentence, need_sentences
+from dosml.analysis.statistics.angular_need import against_response, angular_need, need_table
 from dosml.errors import InputError
 from dosml.progress import Reporter
 from dosml.relabel.dataset import Dataset, LabelSet, save
@@ -69,6 +70,51 @@ def test_a_table_has_one_row_per_curve_and_the_words_follow_it():
     assert "falls by a factor of Ti 1.7, Os 2.6, Cu 1.0." in alone
     assert "pair potential" not in alone
     assert "falls in 0 of 3 metals and rises in 0" in text
+
+
+def made_needs(sign):
+    """Eight metals whose fall beyond l = 1 over the pair potential's is exp(sign chi_4)."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for number in range(8):
+        chi, pair = 0.1 * number, 2.5 + rng.random()
+        shared = {"metal": f"M{number}", "setting": "σ = 0.2 eV", PRIMARY: chi}
+        for kind, fall in (("labels", pair * np.exp(sign * chi)), ("pairs", pair)):
+            errors = [30.0, 10.0, 9.0, 10.0 / fall]
+            rows += [
+                {**shared, "kind": kind, "l_max": l_max, "force_percent_error": error}
+                for l_max, error in zip((0, 1, 2, 4), errors, strict=True)
+            ]
+    points = pd.DataFrame(rows)
+    needs = need_table(points, by=["metal", "kind", "setting"])
+    chi = points.groupby("metal")[PRIMARY].first()
+    return needs.assign(**{PRIMARY: needs["metal"].map(chi)})
+
+
+@pytest.mark.parametrize(("sign", "word"), [(1, "Yes"), (-1, "The other way round")])
+def test_many_metals_are_held_against_their_response(sign, word):
+    needs = made_needs(sign)
+    across = against_response(needs)
+    first = across.iloc[0]
+    # exp(sign chi_4) over the pair potential's: a straight line
+    assert first["pearson"] == pytest.approx(sign)
+    assert first["n"] == 8
+    # all errors at l_max = 0 are alike: no such row
+    assert "error, smallest l_max" not in set(across["quantity"])
+    assert across_sentence(across).startswith(f"{word}: over 8 metals at σ = 0.2 eV")
+    listed = " ".join(need_sentences(needs))
+    assert "l = 4 or more M0, M1, M2" in listed
+    assert "8 of the pair potentials on the same frames" in listed
+    more = 7 if sign > 0 else 0
+    assert f"more than its pair potential's in {more} of 8 metals" in listed
+
+
+def test_few_metals_or_none_with_a_response_have_no_such_answer():
+    needs = made_needs(1)
+    few = needs[needs["metal"].isin(["M0", "M1", "M2"])]
+    assert across_sentence(against_response(few)) is None
+    assert across_sentence(against_response(needs.drop(columns=PRIMARY))) is None
+    assert across_sentence(against_response(needs.assign(**{PRIMARY: 0.3}))) is None
 
 
 def pair_forces(frame, scale):

@@ -12,7 +12,7 @@ from dosml.learners.cartesian.settings import SUFFIX
 from dosml.learners.cartesian.storage import read_model, write_model
 from dosml.learners.cartesian.training import Trained, Training
 from dosml.learners.peers.jobs import labels_hash
-from dosml.memory import peak_memory_mib
+from dosml.memory import keep_freed_memory, peak_memory_mib
 from dosml.relabel.frames import frame_id
 from dosml.relabel.store import content_hash
 
@@ -93,6 +93,7 @@ def run_job(job: Job, tell: Callable[[int], None] | None = None) -> tuple[Traine
         else:
             return trained, facts
     checkpoint = None if job.folder is None else job.folder / "checkpoint.pt"
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(job.threads)
     try:
