@@ -96,6 +96,37 @@ _ERRORS = (
         2,
     ),
     Column(
+        "denser_grid_frames",
+        "frames on a denser grid",
+        "",
+        "Held-out frames whose forces on a denser grid of k-points are known: behind the next "
+        "three columns, which are empty where there are none.",
+        0,
+    ),
+    Column(
+        "denser_grid_own_percent_error",
+        "force error, own grid, these frames",
+        "%",
+        "100 MAE/MAV of these frames against their labels, to compare with the next column.",
+        2,
+    ),
+    Column(
+        "denser_grid_percent_error",
+        "force error, denser grid",
+        "%",
+        "100 MAE/MAV of the same frames against forces on the denser grid: more than the column "
+        "before where the error of the mesh was learnt, less where it was averaged out.",
+        2,
+    ),
+    Column(
+        "mesh_error_left_out",
+        "mesh error left out",
+        "",
+        "Share of the mesh's error that the force field has not taken over: 1 averaged out, 0 "
+        "learnt (-sum(r e)/sum(e e), r = predicted - label, e = label - denser label).",
+        2,
+    ),
+    Column(
         "force_rmse_ev_per_angstrom",
         "force RMSE",
         "eV/Å",

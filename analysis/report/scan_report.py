@@ -43,6 +43,7 @@ _MAIN = (
     "force_mae_ev_per_angstrom",
     "force_mav_ev_per_angstrom",
     "label_noise_percent",
+    "denser_grid_percent_error",
     "energy_mae_ev_per_atom",
     "d_band_center_ev",
     "d_band_width_ev",

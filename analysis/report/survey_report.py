@@ -39,6 +39,7 @@ _METAL_COLUMNS = (
     TARGET,
     "published_force_percent_error",
     "label_noise_percent",
+    "denser_grid_percent_error",
     "force_mav_ev_per_angstrom",
     "angular_gain_percent",
     "n_d_fermi_bare_states_per_ev_atom",
@@ -224,7 +225,7 @@ def survey_limits(survey: SurveyData) -> list[str]:
 
 def _metal_table(survey: SurveyData, folder: Path) -> dict[str, object]:
     rows = survey.at(survey.reference).sort_values(TARGET, ascending=False)
-    names = [name for name in _METAL_COLUMNS if rows[name].notna().any()]
+    names = [name for name in _METAL_COLUMNS if name in rows and rows[name].notna().any()]
     places = {c.metal: c.folder / "report.html" for c in survey.campaigns}
     links = {
         metal: os.path.relpath(report, folder).replace(os.sep, "/")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosml.analysis.measures.column import interval_words
 from dosml.analysis.measures.survey_columns import describe
 from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.report.control_sections import control_sentences
@@ -218,6 +219,13 @@ def _primary(test: PrimaryTest) -> str:
         text += (
             f". A metal left out is predicted with Q² = {test.q2:+.2f}, from the d-band centre "
             f"with {test.q2_centre:+.2f}"
+        )
+    if test.denser is not None:
+        low, high = test.denser.pearson_interval
+        text += (
+            ". With errors against forces on a denser grid of k-points (few frames a metal) "
+            f"Pearson {test.denser.pearson:+.2f}{interval_words(low, high, '+.2f')}, p "
+            f"{p_words(test.denser.pearson_p)}, n = {test.denser.n}"
         )
     return f"{text}."
 

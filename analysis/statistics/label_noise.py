@@ -59,11 +59,50 @@ def noise_sentences(table: pd.DataFrame) -> list[str]:
     )
     marked = within_noise(table)
     if not marked.any():
-        return [text + "Every force error whose label noise is known is three times that or more."]
+        text += "Every force error whose label noise is known is three times that or more."
+        return [text, *denser_sentences(table)]
     names = _listed([_name(row) for _, row in table[marked].iterrows()])
     return [
         text + f"The force error at {names} is less than three times the label noise there: the "
-        "k-points of the labels may make it, and what smearing takes away from it."
+        "k-points of the labels may make it, and what smearing takes away from it.",
+        *denser_sentences(table),
+    ]
+
+
+def denser_sentences(table: pd.DataFrame) -> list[str]:
+    """Say how the force field does against labels on a denser grid, at the ends of the settings.
+
+    Parameters
+    ----------
+    table
+        From `dosml.analysis.statistics.scan.summarise`.
+
+    Returns
+    -------
+    list of str
+        Nothing where no forces on a denser grid are known.
+    """
+    known = table[table["denser_grid_percent_error"].notna()]
+    if known.empty:
+        return []
+    parts = []
+    for _, row in known.iloc[list(dict.fromkeys((0, len(known) - 1)))].iterrows():
+        parts.append(
+            f"{row['denser_grid_percent_error']:.1f} % at {_name(row)} "
+            f"({row['denser_grid_own_percent_error']:.1f} against its own labels"
+            + (
+                ")"
+                if np.isnan(row["mesh_error_left_out"])
+                else f"; of the mesh's error {row['mesh_error_left_out']:.2f} left out)"
+            )
+        )
+    frames = int(known["denser_grid_frames"].iloc[0])
+    return [
+        (
+            f"Against forces on the denser grid ({frames} held-out frame{'s' * (frames > 1)}) the "
+            f"force error is {', '.join(parts)}. More than against the own labels: the error of "
+            "the mesh was learnt; less: it was averaged out."
+        )
     ]
 
 

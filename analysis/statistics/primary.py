@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.table import PRIMARY
-from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate, leave_one_out
+from dosml.analysis.statistics.correlation import (
+    MINIMUM_POINTS,
+    Correlation,
+    correlate,
+    leave_one_out,
+)
 from dosml.analysis.statistics.errors import CONFIDENCE, Interval
 from dosml.analysis.statistics.label_noise import within_noise
 
@@ -50,6 +55,10 @@ class PrimaryTest:
     clear_interval
         Of the correlation without them; nan with fewer than four metals left. The same as
         `interval` where there are none.
+    denser
+        The same correlation with the errors of the few held-out frames whose forces on a denser
+        grid of k-points are known, against these forces: the error of the mesh is not in it. None
+        with fewer than four such metals.
     """
 
     metals: tuple[str, ...]
@@ -64,6 +73,7 @@ class PrimaryTest:
     q2_centre: float
     noisy: tuple[str, ...]
     clear_interval: Interval
+    denser: Correlation | None = None
 
     @property
     def n(self) -> int:
@@ -152,7 +162,20 @@ def primary_test(
         q2_centre=_left_out(known["d_band_center_ev"].to_numpy(float), y),
         noisy=tuple(known["metal"][noisy]),
         clear_interval=clear,
+        denser=_against_denser(rows, seed),
     )
+
+
+def _against_denser(rows: pd.DataFrame, seed: int) -> Correlation | None:
+    """Correlate the errors against forces on a denser grid with the primary measure."""
+    target = "denser_grid_percent_error"
+    if target not in rows:
+        return None
+    known = rows[rows[target] > 0].dropna(subset=[PRIMARY])
+    x, y = known[PRIMARY].to_numpy(float), np.log(known[target].to_numpy(float))
+    if len(known) < MINIMUM_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    return correlate(x, y, seed=seed)
 
 
 def _indicators(kinds: list[str | None]) -> NDArray[np.float64] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dosml.analysis.statistics.denser_grid import OnDenserGrid
     from dosml.theory.dos import ElectronicDos
     from dosml.theory.setting import ElectronicSetting
     from dosml.theory.smearing import Smearing
@@ -123,6 +124,9 @@ class SettingResult:
     label_noise, label_noise_percent
         What a denser grid of k-points changes in the forces of a few frames: mean over the
         components (eV/Å), and in % of the mean absolute force; nan where nobody has looked.
+    denser
+        Those of these frames that are held out, or None where forces on the denser grid are not
+        known.
     """
 
     setting: ElectronicSetting
@@ -131,6 +135,7 @@ class SettingResult:
     held_out: HeldOut
     label_noise: float = math.nan
     label_noise_percent: float = math.nan
+    denser: OnDenserGrid | None = None
 
     @property
     def smearing(self) -> Smearing:

@@ -337,6 +337,7 @@ def _row(scan: ScanData, setting: SettingResult) -> dict[str, object]:
         **difference_columns("force_percent_error_change", sums, start, strata),
         "label_noise_ev_per_angstrom": setting.label_noise,
         "label_noise_percent": setting.label_noise_percent,
+        **({} if setting.denser is None else setting.denser.columns()),
         "force_rmse_ev_per_angstrom": sums.root_mean_square_error,
         "force_vector_percent_error": held.force_vector_sums().percent_error,
         "energy_mae_ev_per_atom": energies.mean_absolute_error,

@@ -20,6 +20,7 @@ from dosml.analysis.report.frame_section import group_section, worst_section
 from dosml.analysis.report.scan_report import write_report
 from dosml.analysis.statistics.campaigns import CONTENT
 from dosml.analysis.statistics.controls import series_rows
+from dosml.analysis.statistics.denser_grid import OnDenserGrid
 from dosml.analysis.statistics.dos_table import dos_table
 from dosml.analysis.statistics.electron_axis import electron_table
 from dosml.analysis.statistics.electron_swap import swap_table
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from dosml.analysis.figures.style import FigureRecord
     from dosml.analysis.statistics.electron_swap import Swap
+    from dosml.analysis.statistics.results import HeldOut
     from dosml.campaign import Campaign
     from dosml.plan import ScanPlan
     from dosml.relabel.dataset import Dataset, LabelSet
@@ -108,7 +110,12 @@ def write_findings(
     """
     results = [
         SettingResult(
-            setting, own_d(labels.dos, data.elements), labels.forces, held_out, *_noise(labels)
+            setting,
+            own_d(labels.dos, data.elements),
+            labels.forces,
+            held_out,
+            *_noise(labels),
+            _on_denser_grid(data, labels, held_out),
         )
         for setting, labels, held_out in zip(
             data.electronic, data.label_sets, training.held_out(data, data.test), strict=True
@@ -220,6 +227,20 @@ def _noise(labels: LabelSet) -> tuple[float, float]:
     """Label noise in eV/Å and in %, nan where it is not known."""
     noise = labels.noise
     return (math.nan, math.nan) if noise is None else (noise.ev_per_angstrom, noise.percent)
+
+
+def _on_denser_grid(data: Dataset, labels: LabelSet, held_out: HeldOut) -> OnDenserGrid | None:
+    """Held-out frames with forces on a denser grid."""
+    forces = {} if labels.noise is None else labels.noise.forces()
+    places = {data.frame_ids[number]: place for place, number in enumerate(data.test)}
+    known = [(places[one], denser) for one, denser in forces.items() if one in places]
+    if not known:
+        return None
+    return OnDenserGrid(
+        [held_out.forces_predicted[place] for place, _ in known],
+        [held_out.forces[place] for place, _ in known],
+        [denser for _, denser in known],
+    )
 
 
 def _noise_facts(plan: ScanPlan, data: Dataset) -> dict[str, object]:

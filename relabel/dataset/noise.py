@@ -5,7 +5,7 @@ No force field has to learn it, so no error below it says anything about force f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +33,16 @@ class FrameNoise:
         Mean of |dF| over the components, eV/Å.
     size
         Mean of |F| over the components of the labels, eV/Å.
+    forces
+        Of the denser grid, shape (n_atoms, 3), eV/Å; None where only the numbers are known. No
+        part of what makes two of these equal.
     """
 
     frame: str
     components: int
     difference: float
     size: float
+    forces: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def between(
@@ -46,7 +50,32 @@ class FrameNoise:
     ) -> FrameNoise:
         """Compare the forces (eV/Å) of the labels and of the denser grid, one shape."""
         difference = float(np.abs(denser - forces).mean())
-        return cls(frame, forces.size, difference, float(np.abs(forces).mean()))
+        return cls(frame, forces.size, difference, float(np.abs(forces).mean()), denser)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; forces as one text an atom, to 1e-6 eV/Å."""
+        values = {name: value for name, value in vars(self).items() if name != "forces"}
+        if self.forces is not None:
+            values["forces"] = [" ".join(f"{one:.6f}" for one in row) for row in self.forces]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> FrameNoise:
+        """Inverse of `to_json`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is something else.
+        """
+        forces = values.get("forces")
+        if forces is not None:
+            forces = np.array([[float(one) for one in row.split()] for row in forces])
+            if forces.shape != (int(values["components"]) // 3, 3):
+                raise ValueError(f"forces of shape {forces.shape} on the denser grid")
+            if not np.isfinite(forces).all():
+                raise ValueError("forces on the denser grid that are no numbers")
+        return cls(**{**values, "forces": forces})
 
 
 @dataclass(frozen=True)
@@ -78,6 +107,10 @@ class LabelNoise:
     def _mean(self, values: list[float]) -> float:
         return float(np.average(values, weights=[one.components for one in self.frames]))
 
+    def forces(self) -> dict[str, NDArray[np.float64]]:
+        """Give the forces on the denser grid by frame, eV/Å, where they are known."""
+        return {one.frame: one.forces for one in self.frames if one.forces is not None}
+
     def of_frames(self, identities: Collection[str]) -> LabelNoise | None:
         """Give what was measured on some of the frames; None where it was on none of them."""
         kept = tuple(one for one in self.frames if one.frame in identities)
@@ -89,7 +122,7 @@ class LabelNoise:
             "ev_per_angstrom": self.ev_per_angstrom,
             "percent": self.percent,
             "grid": self.grid,
-            "frames": [vars(one) for one in self.frames],
+            "frames": [one.to_json() for one in self.frames],
         }
 
     @classmethod
@@ -103,7 +136,7 @@ class LabelNoise:
         """
         if values is None:
             return None
-        frames = tuple(FrameNoise(**one) for one in values["frames"])
+        frames = tuple(FrameNoise.from_json(one) for one in values["frames"])
         if not frames:
             raise ValueError("label noise of no frame")
         return cls(frames, str(values["grid"]))

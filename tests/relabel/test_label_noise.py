@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -91,34 +92,56 @@ def test_a_record_without_it_is_read_and_a_spoilt_one_is_not(data, tmp_path) -> 
         load(tmp_path / "data")
 
 
+def test_forces_on_the_denser_grid_survive_and_spoilt_ones_do_not(data, tmp_path) -> None:
+    record = save(data, tmp_path / "data") / "dataset.json"
+    noise = load(tmp_path / "data").label_sets[0].noise
+    for given, one in zip(DENSER, noise.forces().values(), strict=True):
+        np.testing.assert_allclose(one, given, atol=1e-6)
+    content = json.loads(record.read_text())
+    frame = content["label_sets"][0]["noise"]["frames"][0]
+    good = frame["forces"]
+    spoilt = (good[:1], good[0], ["1 2"] * 2, ["1 2 nan"] * 2, ["1 2 x"] * 2, [[1, 2, 3]] * 2, 7)
+    for bad in spoilt:
+        frame["forces"] = bad
+        record.write_text(json.dumps(content))
+        with pytest.raises(InputError, match="not a record that can be read"):
+            load(tmp_path / "data")
+    # records of before have numbers only
+    del frame["forces"]
+    record.write_text(json.dumps(content))
+    assert len(load(tmp_path / "data").label_sets[0].noise.forces()) == 1
+
+
 def test_the_shipped_labels_tell_what_was_measured() -> None:
-    for metal in ("Ti", "Os", "Cu", "Au"):
+    grids = {"Ti": (3, 1, 1, 3), "Os": (3, 1, 1, 3), "Cu": (3, 1, 0, 3), "Au": (3, 0, 0, 3)}
+    for metal, counts in grids.items():
         data = reference_dataset(metal)
-        for labels in data.label_sets:
-            if labels.noise is None:
-                continue
-            (one,) = labels.noise.frames
-            number = data.frame_ids.index(one.frame)
-            assert data.tiers[number] == "warm"
-            assert one.size == pytest.approx(np.abs(labels.forces[number]).mean())
-            assert labels.noise.grid.startswith("5 x 5 x 5")
-    known = {
-        metal: [one.noise is not None for one in reference_dataset(metal).label_sets]
-        for metal in ("Ti", "Os", "Cu", "Au")
-    }
-    assert known == {
-        "Ti": [True] * 4,
-        "Os": [True] * 4,
-        "Cu": [True, True, False, False],
-        "Au": [False] * 4,
-    }
-    for metal in set(reference_metals()) - set(known):
+        for labels, count in zip(data.label_sets, counts, strict=True):
+            noise = labels.noise
+            assert (0 if noise is None else len(noise.frames)) == count
+            if noise is not None:
+                assert noise.grid.startswith("5 x 5 x 5")
+                assert len(noise.forces()) == (count if count > 1 else 0)
+    for metal in set(reference_metals()) - set(grids):
         for labels in reference_dataset(metal).label_sets:
-            assert len(labels.noise.frames) == 3  # one a tier
+            assert len(labels.noise.forces()) == 3
             assert labels.noise.grid == "one more k-point in every direction"
     titanium = reference_dataset("Ti").label_sets[0].noise
-    assert titanium.ev_per_angstrom == pytest.approx(0.035)
-    assert 7 < titanium.percent < 9
+    assert titanium.ev_per_angstrom == pytest.approx(0.0341, abs=1e-4)
+
+
+@pytest.mark.parametrize("metal", reference_metals())
+def test_the_shipped_noise_is_that_of_the_shipped_forces(metal) -> None:
+    data = reference_dataset(metal)
+    for labels in data.label_sets:
+        frames = () if labels.noise is None else labels.noise.frames
+        for one in frames:
+            number = data.frame_ids.index(one.frame)
+            own = labels.forces[number]
+            assert one.size == pytest.approx(np.abs(own).mean())
+            if one.forces is not None:
+                assert number in data.test
+                assert one.difference == pytest.approx(np.abs(one.forces - own).mean(), abs=1e-6)
 
 
 def test_denser_grids() -> None:
