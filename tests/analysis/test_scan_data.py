@@ -25,7 +25,7 @@ def test_one_row_per_setting_in_order_with_every_column_described(table):
     assert list(table.columns[: len(result_columns())]) == list(result_columns())
     for name in table.columns:
         assert describe(name).definition
-    # at the reference nothing changes, the orbitals of this DOS are not told apart, and no forces on
+    # at the reference nothing changes, orbitals of this DOS are not told apart, and no forces on
     # a denser grid are known
     empty = ["force_change_direction_share", "force_change_mean_ratio", "d_orbital_spread_per_atom"]
     empty += [name for name in table.columns if name.startswith(("denser_grid", "mesh_error"))]
