@@ -160,7 +160,7 @@ def test_the_command_line(home, tmp_path) -> None:
     said = run("import", str(train), str(test), "--name", "mine", "--cite", "me")
     assert "Cu: 16 frames (12 training, 4 held out; tiers all), energies, forces, stresses" in said
     listed = run("list")
-    assert "PBE labels of Au, Cu, Mo, Os, Pd, Ti, Zr; ships with dosml" in listed
+    assert "PBE labels of Ag, Au, Cu, Mo, Nb, Os, Pd, Ru, Ti, V, W, Zr; ships with dosml" in listed
     assert str(home / "mine") in listed
     assert "dosml data fetch tm23" in listed
     shown = run("show", "mine")
