@@ -113,6 +113,7 @@ def need_sentences(needs: pd.DataFrame) -> list[str]:
     settings = list(dict.fromkeys(needs["setting"]))
     if len(settings) > 1:
         first, last = settings[0], settings[-1]
+        own = own.dropna(subset=[first, last])
         fell = int((own[last] < own[first]).sum())
         rose = int((own[last] > own[first]).sum())
         sentences.append(
