@@ -190,11 +190,9 @@ def _beyond(setting: str, there: pd.DataFrame) -> list[str]:
 
 
 def _range(values: pd.Series) -> str:
-    low, high = values.idxmin(), values.idxmax()
-    return (
-        f"{values[low]:.1f} ({low}) to {values[high]:.1f} ({high}), {values.median():.1f} in the "
-        "median"
-    )
+    ordered = values.sort_values()
+    ends = [f"{value:.1f} ({metal})" for metal, value in ordered.iloc[[0, -1]].items()]
+    return f"{' to '.join(ends)}, {values.median():.1f} in the median"
 
 
 def write_need_report(

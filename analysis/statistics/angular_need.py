@@ -135,9 +135,9 @@ def against_response(needs: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = []
     if PRIMARY not in needs:
-        return pd.DataFrame(rows)
+        return pd.DataFrame()
+    rows: list[dict[str, object]] = []
     for setting, there in needs.groupby("setting", sort=False):
         own = there[there["kind"] == "labels"].set_index("metal")
         control = there[there["kind"] == "pairs"].set_index("metal")
@@ -154,19 +154,7 @@ def against_response(needs: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             if len(known) < MINIMUM_POINTS or (known.max() == known.min()).any():
                 continue
             found = correlate(known["x"], known["y"], seed=seed)
-            rows.append(
-                {
-                    "setting": setting,
-                    "quantity": name,
-                    "n": found.n,
-                    "pearson": found.pearson,
-                    "pearson_low": found.pearson_interval.low,
-                    "pearson_high": found.pearson_interval.high,
-                    "pearson_p": found.pearson_p,
-                    "spearman": found.spearman,
-                    "spearman_p": found.spearman_p,
-                }
-            )
+            rows.append({"setting": setting, "quantity": name, **found.columns()})
     return pd.DataFrame(rows)
 
 

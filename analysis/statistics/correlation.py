@@ -57,6 +57,18 @@ class Correlation:
     partial: float
     partial_p: float
 
+    def columns(self) -> dict[str, float]:
+        """Columns of a table, but for the partial correlation."""
+        return {
+            "n": self.n,
+            "pearson": self.pearson,
+            "pearson_low": self.pearson_interval.low,
+            "pearson_high": self.pearson_interval.high,
+            "pearson_p": self.pearson_p,
+            "spearman": self.spearman,
+            "spearman_p": self.spearman_p,
+        }
+
 
 def correlate(
     x: ArrayLike, y: ArrayLike, *, controls: ArrayLike | None = None, seed: int = 0

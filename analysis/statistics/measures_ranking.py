@@ -114,13 +114,7 @@ def _row(
     rival = leave_one_out(part[baseline].to_numpy(float), y) if baseline else plain
     return {
         "measure": measure,
-        "n": found.n,
-        "pearson": found.pearson,
-        "pearson_low": found.pearson_interval.low,
-        "pearson_high": found.pearson_interval.high,
-        "pearson_p": found.pearson_p,
-        "spearman": found.spearman,
-        "spearman_p": found.spearman_p,
+        **found.columns(),
         "partial": found.partial,
         "partial_p": found.partial_p,
         "loo_mae": float(np.abs(predicted - y).mean()),
