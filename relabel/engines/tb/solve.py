@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 #: Occupation below which a level is left out of the forces.
 _NEGLIGIBLE = 1e-12
-#: Elements of the matrices that are assembled at a time: 16 MiB if complex, an array that freed
-#: memory is kept for (`dosml.memory`). Eight times as many cost a fifth more time.
-_AT_A_TIME = 1_000_000
+#: Elements of the matrices that are assembled at a time: 8 MiB if complex, an array that freed
+#: memory is kept for (`dosml.memory`). Sixteen times as many cost a fifth more time.
+_AT_A_TIME = 500_000
 _D = slice(4, 9)
 
 
