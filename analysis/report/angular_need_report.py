@@ -8,8 +8,10 @@ import pandas as pd
 
 from dosml.analysis.measures.column import Column, interval_words
 from dosml.analysis.report.answer import Answer
+from dosml.analysis.report.exploratory import LEVEL
 from dosml.analysis.report.pages import new_section, sortable_table
 from dosml.analysis.report.study_report import write_study_report
+from dosml.analysis.report.verdict import WEAK
 from dosml.analysis.statistics.angular_need import BEYOND, EXCESS, LOWEST, NEED, RULE
 from dosml.analysis.statistics.label_noise import FACTOR
 
@@ -75,10 +77,10 @@ def across_sentence(across: pd.DataFrame) -> str | None:
     row = here.loc[asked]
     what = "what l beyond 1 is worth"
     what += " above a pair potential on the same frames" if asked == EXCESS else ""
-    if row["pearson_p"] < 0.05:
+    if row["pearson_p"] < LEVEL:
         word = "Yes" if row["pearson"] > 0 else "The other way round"
     else:
-        word = "No" if row["pearson_high"] < 0.5 else "Undecided"
+        word = "No" if row["pearson_high"] < WEAK else "Undecided"
     text = (
         f"{word}: over {row['n']:.0f} metals at {first}, {what} correlates with unsmeared chi_4 "
         f"by {_r(row)}"

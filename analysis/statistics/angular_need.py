@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosml.analysis.measures.table import PRIMARY
-from dosml.analysis.statistics.correlation import MINIMUM_POINTS, correlate
+from dosml.analysis.statistics.correlation import can_correlate, correlate
 from dosml.errors import InputError
 
 if TYPE_CHECKING:
@@ -151,10 +151,10 @@ def against_response(needs: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         }
         for name, values in quantities.items():
             known = pd.DataFrame({"x": own[PRIMARY], "y": values}).dropna()
-            if len(known) < MINIMUM_POINTS or (known.max() == known.min()).any():
-                continue
-            found = correlate(known["x"], known["y"], seed=seed)
-            rows.append({"setting": setting, "quantity": name, **found.columns()})
+            x, y = known["x"].to_numpy(float), known["y"].to_numpy(float)
+            if can_correlate(x, y):
+                found = correlate(x, y, seed=seed)
+                rows.append({"setting": setting, "quantity": name, **found.columns()})
     return pd.DataFrame(rows)
 
 

@@ -115,6 +115,11 @@ def correlate(
     )
 
 
+def can_correlate(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """Whether there are `MINIMUM_POINTS` points or more and both quantities vary."""
+    return len(x) >= MINIMUM_POINTS and bool(np.ptp(x) > 0 and np.ptp(y) > 0)
+
+
 def correlate_within(
     x: ArrayLike, y: ArrayLike, groups: Sequence[Hashable], *, seed: int = 0
 ) -> tuple[float, float, int]:

@@ -16,6 +16,7 @@ from dosml.analysis.measures.table import PRIMARY
 from dosml.analysis.statistics.correlation import (
     MINIMUM_POINTS,
     Correlation,
+    can_correlate,
     correlate,
     leave_one_out,
 )
@@ -138,7 +139,7 @@ def primary_test(
         return None
     known = rows[rows[target] > 0].dropna(subset=[PRIMARY, target]).reset_index(drop=True)
     x, y = known[PRIMARY].to_numpy(float), np.log(known[target].to_numpy(float))
-    if len(known) < MINIMUM_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if not can_correlate(x, y):
         return None
     kinds = [crystals.get(metal) for metal in known["metal"]]
     found = correlate(x, y, controls=_indicators(kinds), seed=seed)
@@ -147,7 +148,7 @@ def primary_test(
     if noisy.any():
         clear = Interval(float("nan"), float("nan"))
         left = ~noisy
-        if left.sum() >= MINIMUM_POINTS and np.ptp(x[left]) > 0 and np.ptp(y[left]) > 0:
+        if can_correlate(x[left], y[left]):
             clear = correlate(x[left], y[left], seed=seed).pearson_interval
     return PrimaryTest(
         metals=tuple(known["metal"]),
@@ -173,9 +174,7 @@ def _against_denser(rows: pd.DataFrame, seed: int) -> Correlation | None:
         return None
     known = rows[rows[target] > 0].dropna(subset=[PRIMARY])
     x, y = known[PRIMARY].to_numpy(float), np.log(known[target].to_numpy(float))
-    if len(known) < MINIMUM_POINTS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return correlate(x, y, seed=seed)
+    return correlate(x, y, seed=seed) if can_correlate(x, y) else None
 
 
 def _indicators(kinds: list[str | None]) -> NDArray[np.float64] | None:
